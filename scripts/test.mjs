@@ -1,0 +1,36 @@
+/**
+ * Runs the compiled tests with node's runner: every test/**\/*.test.ts, by its file in dist/.
+ * The list comes from the sources, so that what was compiled from a deleted test never runs.
+ * Arguments: none runs all; `npm run test:only -- nn base/fs` runs the files whose path contains one of the words.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+
+/** Source paths relative to the root with forward slashes, in a fixed order. */
+function testSources() {
+  const all = readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+  return all
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.test.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .toSorted()
+}
+
+function main(words) {
+  const sources = testSources().filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+  const files = sources.map((path) => join('dist', path.replace(/\.ts$/, '.js')))
+  const missing = files.filter((path) => !existsSync(join(root, path)))
+  if (files.length === 0 || missing.length > 0) {
+    console.error(
+      files.length === 0 ? 'no test matches' : `not compiled (run \`npm run build\`): ${missing.join(', ')}`,
+    )
+    return 1
+  }
+  const runner = ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files]
+  const child = spawn(process.execPath, runner, { cwd: root, stdio: 'inherit' })
+  return new Promise((resolve) => child.on('exit', (code) => resolve(code ?? 1)))
+}
+
+process.exitCode = await main(process.argv.slice(2))
