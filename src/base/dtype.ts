@@ -1,0 +1,15 @@
+/** The element types of tensors. Not here: how a device stores or computes them. */
+
+/** float32, int32 (indices, class labels) and uint8 (pixels as they lie in files). */
+export type DType = 'f32' | 'i32' | 'u8'
+
+export type TypedArrayOf = { f32: Float32Array; i32: Int32Array; u8: Uint8Array }
+export type HostArray = TypedArrayOf[DType]
+
+export const bytesPerElement = { f32: 4, i32: 4, u8: 1 } as const satisfies Record<DType, number>
+
+/** A zero-filled host array of `length` elements. */
+export function hostArray(dtype: DType, length: number): HostArray {
+  if (dtype === 'f32') return new Float32Array(length)
+  return dtype === 'i32' ? new Int32Array(length) : new Uint8Array(length)
+}

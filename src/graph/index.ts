@@ -1,0 +1,3 @@
+/** The room `graph`: the lazy graph of one step. */
+export * from './node.js'
+export * from './ops.js'

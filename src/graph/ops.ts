@@ -1,0 +1,121 @@
+/**
+ * The closed union of graph operations and their attributes. Each facet of an operation (shape inference, naive
+ * reference, gradient, lowering) is one table total over `OpName`, so a gap is a compile error.
+ * Not here: any of those facets.
+ */
+import type { DType } from '../base/index.js'
+
+/** A 2-D window slid over [H, W]; sizes in pixels, padding on both sides. */
+export interface Window {
+  readonly kernelSize: readonly [number, number]
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number]
+}
+
+export interface Slide {
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number]
+}
+
+type None = Readonly<Record<never, never>>
+
+/**
+ * N pictures, C channels, H×W pixels. "lanes", "rows", "groups": see `Layout` in node.ts.
+ * Elementwise operations broadcast as NumPy does.
+ */
+export interface OpAttrs {
+  // ── leaves ──
+  leaf: None // has storage (host or device)
+  const: { readonly value: number } // a float32 scalar that is part of the structure
+  // ── elementwise ──
+  neg: None
+  exp: None
+  log: None
+  sqrt: None
+  abs: None
+  relu: None
+  tanh: None
+  sigmoid: None
+  cast: { readonly dtype: DType }
+  add: None
+  sub: None
+  mul: None
+  div: None
+  maximum: None
+  eq: None // f32 0 or 1
+  lt: None // f32 0 or 1
+  le: None // f32 0 or 1
+  where: None // (condition ≠ 0, a, b)
+  // ── reductions; the reduced dims disappear ──
+  sum: { readonly dims: readonly number[] }
+  amax: { readonly dims: readonly number[] }
+  argmax: { readonly dim: number } // i32, the first of equals; a NaN is the largest
+  // ── movement ──
+  reshape: None // to the node's own shape; a lanes node keeps dim 0
+  permute: { readonly dims: readonly number[] }
+  expand: None // broadcast to the node's own shape and layout
+  slice: { readonly starts: readonly number[]; readonly ends: readonly number[] }
+  pad: { readonly before: readonly number[]; readonly after: readonly number[] } // zeros
+  concat: None // 1-D tensors, end to end
+  batch: None // plain → lanes: dim 0 becomes the batch
+  unbatch: None // lanes → plain
+  gatherRows: None // (table [R, …], index [N] i32) → [N, …]
+  // ── contractions ──
+  matmul: None // [B, m, k] × [B, k, n] → [B, m, n]
+  linear: None // (x [N, I], weight [O, I], bias [O]?) → [N, O]
+  linearGradInput: None // (g [N, O], weight [O, I]) → [N, I]
+  linearGradWeight: None // (g [N, O], x [N, I]) → [O, I]
+  conv2d: Slide // (x [N, C, H, W], weight [O, C, kH, kW], bias [O]?) → [N, O, OH, OW]
+  conv2dGradInput: Slide & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
+  conv2dGradWeight: Slide & { readonly kernelSize: readonly [number, number] } // (g, x) → [O, C, kH, kW]
+  // ── windows ──
+  maxPool2d: Window
+  maxPoolIndex: Window // i32: y·W + x of the value that maxPool2d picked, as PyTorch's return_indices
+  maxPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (index, g) → [N, C, H, W]
+  avgPool2d: Window // divides by the whole window (PyTorch's count_include_pad = True)
+  avgPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (g) → [N, C, H, W]
+  // ── losses, random numbers ──
+  crossEntropy: None // (logits [N, C], labels [N] i32) → [N]: −log softmax(logits)[label]
+  crossEntropyGrad: None // (logits, labels, g [N]) → [N, C]
+  random: None // (key [2] i32) → uniform [0, 1) by logical position and key, in the node's own shape and layout
+  // ── effects ──
+  assign: None // (target leaf, value): writes value into target's storage
+  // ── written by the compiler only: an operation cut into the pieces that its kernels compute ──
+  // A "row picture" is [H+2p][W+2p][C] floats with room for a vector behind it: `pictureFloats` in all.
+  imageRows: ImageRows // lanes [N, C, H, W] → rows [N, pictureFloats]
+  fromImageRows: ImageRows // rows [N, pictureFloats] → lanes [N, C, H, W]
+  kernelRows: { readonly rowFloats: number } // weight [O, C, kH, kW] → plain [O, kH, rowFloats]: (kx, c), then zeros
+  toRows: None // lanes [N, F] → rows [N, F]
+  nonZeros: NonZeros // (g) or (maxPoolIndex, pooled g) → groups: see compiler/lower/sparse.ts
+  rowsGradWeight: RowKernel // (nonZeros, imageRows) → groups [⌈N/8⌉, O, kH, rowFloats]
+  rowsGradInput: RowKernel // (nonZeros, kernelRows) → rows [N, pictureFloats]
+  sumGroups: RowKernel // groups [⌈N/8⌉, O, kH, rowFloats] → plain [O, C, kH, kW]
+}
+
+/** How a picture [C, H, W] of a conv's input lies as row picture. */
+export interface ImageRows {
+  readonly size: readonly [number, number]
+  readonly padding: readonly [number, number]
+  readonly channels: number
+  readonly pictureFloats: number
+}
+
+/** Where the positions of a conv's output [O, OH, OW] begin in the row pictures of its input. */
+export interface NonZeros {
+  readonly stride: readonly [number, number]
+  readonly outSize: readonly [number, number]
+  readonly channels: number
+  readonly rowPixels: number // W + 2p
+  readonly pictureFloats: number
+}
+
+/** A conv kernel as rows: kH rows of kW·C floats, each padded to rowFloats. */
+export interface RowKernel {
+  readonly kernelSize: readonly [number, number]
+  readonly channels: number
+  readonly rowFloats: number
+  readonly rowPixels: number // of the picture that it slides over
+  readonly pictureFloats: number
+}
+
+export type OpName = keyof OpAttrs
