@@ -2,6 +2,7 @@
  * Short spellings for writing loop IR by hand: constant folding of addresses, locals, statements in order.
  * Not here: any decision about loops or tiles.
  */
+import { aluTable } from '../../base/index.js'
 import type { AluOp, Expr, LoadKind, Stmt, StoreKind, Type, Var } from './ir.js'
 
 export const int = (value: number): Expr => ({ k: 'int', value })
@@ -28,14 +29,12 @@ export function typeOf(e: Expr): Type {
   }
 }
 
-const masks: ReadonlySet<AluOp> = new Set(['flt', 'fle', 'feq', 'fne', 'ftoi', 'fbits'])
-const floats: ReadonlySet<AluOp> = new Set(['itof', 'ibits', 'fselect'])
-
-/** An operation; its result type follows from the operation and its arguments. */
+/** An operation; its result type follows from the operation and its first argument. */
 export function alu(op: AluOp, ...args: Expr[]): Expr {
-  const first = args[args.length - 1]
-  const type: Type = masks.has(op) ? 'i32v' : floats.has(op) || !first ? 'f32v' : typeOf(first)
-  return { k: 'alu', op, type, args }
+  const { result } = aluTable[op]
+  const [first] = args
+  const alike = first ? typeOf(first) : 'i32'
+  return { k: 'alu', op, type: result === 'int' ? alike : result === 'ints' ? 'i32v' : 'f32v', args }
 }
 
 const isInt = (e: Expr, value?: number): e is { k: 'int'; value: number } =>
@@ -119,7 +118,7 @@ export class Builder {
   }
 
   if(cond: Expr, then: () => void, otherwise: () => void = () => {}): void {
-    this.#body.push({ k: 'if', cond, then: this.#nested(then), otherwise: this.#nested(otherwise) })
+    this.#body.push({ k: 'if', cond, body: this.#nested(then), otherwise: this.#nested(otherwise) })
   }
 
   /** The transpose of `lanes` vectors. */

@@ -5,6 +5,7 @@
  * rounding is the same in WebAssembly, in C at any width and in the interpreter.
  * Not here: tensors, shapes, layouts (the lowering turns them into addresses), or how a machine spells an operation.
  */
+import type { AluOp } from '../../base/index.js'
 
 /** i32: addresses and counters. f32v / i32v: one vector of the kernel's `lanes`; masks are i32v of all ones or all zeros. */
 export type Type = 'i32' | 'f32v' | 'i32v'
@@ -16,16 +17,8 @@ export interface Var {
   readonly name: string
 }
 
-/**
- * Scalar operations; see `aluTable` for types and meaning. f…: f32v. i…: i32 or i32v alike.
- * `fma` is rounded once wherever the device can. pmax(a,b) = a < b ? b : a and pmin(a,b) = b < a ? b : a pass a NaN in `a` on.
- */
-export type AluOp =
-  | 'fadd' | 'fsub' | 'fmul' | 'fdiv' | 'fma' | 'fsqrt' | 'fneg' | 'fabs' | 'pmax' | 'pmin' | 'fnearest'
-  | 'flt' | 'fle' | 'feq' | 'fne'
-  | 'iadd' | 'isub' | 'imul' | 'iand' | 'ior' | 'ixor' | 'ishl' | 'ishr' | 'ishru' | 'ilt' | 'ieq' | 'imin'
-  | 'fselect' | 'iselect'
-  | 'itof' | 'ftoi' | 'fbits' | 'ibits'
+/** The scalar operations; their types and meaning are base/alu.ts. */
+export type { AluOp }
 
 export type Expr =
   | { readonly k: 'int'; readonly value: number } // i32
@@ -52,8 +45,15 @@ export type Stmt =
   | { readonly k: 'store'; readonly mem: StoreKind; readonly at: Expr; readonly offset: number; readonly value: Expr }
   /** Runs the body `count` times (0 and less: not at all). With `v`: v = from, from + step, … in turn. */
   | { readonly k: 'loop'; readonly count: Expr; readonly body: readonly Stmt[] }
-  | { readonly k: 'for'; readonly v: Var; readonly from: Expr; readonly to: Expr; readonly step: number; readonly body: readonly Stmt[] }
-  | { readonly k: 'if'; readonly cond: Expr; readonly then: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
+  | {
+      readonly k: 'for'
+      readonly v: Var
+      readonly from: Expr
+      readonly to: Expr
+      readonly step: number
+      readonly body: readonly Stmt[]
+    }
+  | { readonly k: 'if'; readonly cond: Expr; readonly body: readonly Stmt[]; readonly otherwise: readonly Stmt[] }
   /** out[i] lane j = in[j] lane i; as many vectors as lanes (lanes = 4). All of f32v or all of i32v. */
   | { readonly k: 'transpose'; readonly out: readonly Var[]; readonly from: readonly Expr[] }
   /** Four bytes at each lane's address: out[j] (i32v, j = 0…3) lane l = byte j at at[l] + offset. */

@@ -1,0 +1,192 @@
+/**
+ * The one memory in which every tensor lives: a WebAssembly.Memory, shared where the platform allows it, with a small
+ * first-fit allocator over it.
+ * Not here: what lives where (compiler's memory plan, tensor), and lifetimes: whoever allocates frees.
+ */
+import { LenetError } from '../base/index.js'
+
+const PAGE = 65536
+const ALIGNMENT = 64
+/** 2 GiB: addresses stay non-negative i32. */
+const MAX_PAGES = 32768
+const MIN_GROWTH = 64
+
+export interface MemoryOptions {
+  /** Default: 64 pages of 64 KiB. */
+  readonly initialPages?: number
+  /** Default: 2 GiB, or as much as the platform reserves. */
+  readonly maximumPages?: number
+  /** Default: shared where SharedArrayBuffer exists. */
+  readonly shared?: boolean
+}
+
+/** A free block: byte address and size, both multiples of 64. */
+interface Block {
+  readonly address: number
+  readonly size: number
+}
+
+const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+
+export class DeviceMemory {
+  readonly memory: WebAssembly.Memory
+  readonly shared: boolean
+  readonly #maximumPages: number
+  /** By address; neighbours are merged, so no two touch. */
+  readonly #free: Block[] = []
+  readonly #used = new Map<number, number>()
+  #usedBytes = 0
+  /** One past the last byte that the allocator governs; the memory's length. */
+  #end: number
+
+  constructor(options: MemoryOptions = {}) {
+    this.shared = options.shared ?? typeof SharedArrayBuffer === 'function'
+    const initial = options.initialPages ?? MIN_GROWTH
+    const { memory, maximum } = reserve(initial, options.maximumPages ?? MAX_PAGES, this.shared)
+    this.memory = memory
+    this.#maximumPages = maximum
+    this.#end = memory.buffer.byteLength
+    // The first 64 bytes stay unused, so that no address is 0.
+    if (this.#end > ALIGNMENT) this.#free.push({ address: ALIGNMENT, size: this.#end - ALIGNMENT })
+  }
+
+  /** The bytes; another object after the memory has grown. */
+  get buffer(): ArrayBufferLike {
+    return this.memory.buffer
+  }
+
+  /** Bytes in allocated blocks. */
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** Bytes taken from the system (the memory's length). */
+  get totalBytes(): number {
+    return this.#end
+  }
+
+  /**
+   * The address of at least `bytes` bytes: a multiple of 64, never 0. What stands there is not cleared.
+   * Views made before may be of the memory's old length: make views anew after an allocation.
+   * @throws LenetError when the memory cannot grow enough.
+   */
+  alloc(bytes: number): number {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new Error(`cannot allocate ${bytes} bytes`)
+    const size = Math.max(ALIGNMENT, aligned(bytes))
+    let index = this.#free.findIndex((block) => block.size >= size)
+    if (index < 0) {
+      this.#grow(size)
+      index = this.#free.length - 1
+    }
+    const { address, size: available } = this.#free[index]!
+    const rest = available > size ? [{ address: address + size, size: available - size }] : []
+    this.#free.splice(index, 1, ...rest)
+    this.#used.set(address, size)
+    this.#usedBytes += size
+    return address
+  }
+
+  /** Gives a block back. `address` must come from `alloc` and not have been freed since. */
+  free(address: number): void {
+    const size = this.#used.get(address)
+    if (size === undefined) throw new Error(`no block begins at ${address}`)
+    this.#used.delete(address)
+    this.#usedBytes -= size
+    this.#release({ address, size })
+  }
+
+  /** [begin, end) of the allocated block in which `address` lies. Looks at every block: for checks only. */
+  blockAt(address: number): readonly [begin: number, end: number] | undefined {
+    for (const [begin, size] of this.#used) {
+      if (address >= begin && address < begin + size) return [begin, begin + size]
+    }
+    return undefined
+  }
+
+  /** A view of `length` float32; `address` is a multiple of 4. */
+  f32(address: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, address, length)
+  }
+
+  i32(address: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, address, length)
+  }
+
+  u8(address: number, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, address, length)
+  }
+
+  /** Where the first free block after `address` is in the list. */
+  #position(address: number): number {
+    let low = 0
+    let high = this.#free.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#free[middle]!.address < address) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  /** Puts a block into the free list and merges it with the neighbours that it touches. */
+  #release({ address, size }: Block): void {
+    const at = this.#position(address)
+    const before = this.#free[at - 1]
+    const after = this.#free[at]
+    const joinsBefore = before !== undefined && before.address + before.size === address
+    const joinsAfter = after !== undefined && address + size === after.address
+    const merged = {
+      address: joinsBefore ? before.address : address,
+      size: size + (joinsBefore ? before.size : 0) + (joinsAfter ? after.size : 0),
+    }
+    this.#free.splice(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), merged)
+  }
+
+  /** Makes the last free block at least `size` bytes long. */
+  #grow(size: number): void {
+    const last = this.#free.at(-1)
+    const atEnd = last !== undefined && last.address + last.size === this.#end ? last.size : 0
+    const needed = Math.ceil((size - atEnd) / PAGE)
+    const room = this.#maximumPages - this.#end / PAGE
+    // An eighth more than now at least: many small growths are slow and leave old buffers behind.
+    const wanted = Math.min(room, Math.max(needed, MIN_GROWTH, Math.ceil(this.#end / PAGE / 8)))
+    if (needed > room || !(this.#tryGrow(wanted) || (needed < wanted && this.#tryGrow(needed)))) {
+      throw new LenetError(exhausted(size, this.#usedBytes, this.#maximumPages))
+    }
+    const end = this.memory.buffer.byteLength
+    this.#release({ address: this.#end, size: end - this.#end })
+    this.#end = end
+  }
+
+  #tryGrow(pages: number): boolean {
+    try {
+      this.memory.grow(pages)
+      return true
+    } catch (error) {
+      if (error instanceof RangeError) return false
+      throw error
+    }
+  }
+}
+
+const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
+
+function exhausted(size: number, used: number, maximumPages: number): string {
+  return (
+    `no memory for ${mib(size)} more: ${mib(used)} of at most ${mib(maximumPages * PAGE)} are in use; ` +
+    'use a smaller batch, a smaller net or fewer pictures at once'
+  )
+}
+
+/** A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
+function reserve(initial: number, maximum: number, shared: boolean): { memory: WebAssembly.Memory; maximum: number } {
+  for (let pages = maximum; ; pages = Math.max(initial, pages >> 1)) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial, maximum: pages, shared }), maximum: pages }
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      if (pages <= initial)
+        throw new LenetError(`this machine has no ${mib(initial * PAGE)} of memory left to begin with`)
+    }
+  }
+}
