@@ -51,7 +51,9 @@ export function recordsFromPython(bytes: Uint8Array, spec: CifarSpec, file: stri
   }
   const labels = entries.get('labels')
   if (!Array.isArray(labels)) {
-    throw new LenetError(`${file} is no CIFAR-10 batch: its labels are ${describePickle(labels)} where a list is expected`)
+    throw new LenetError(
+      `${file} is no CIFAR-10 batch: its labels are ${describePickle(labels)} where a list is expected`,
+    )
   }
   const pixels = pixelsOf(entries.get('data'), spec, file)
   return recordsFromPlanes(checkLabels(labels, spec.perBatch, file), pixels)

@@ -66,6 +66,11 @@ async function bodyOf(body: AsyncIterable<Uint8Array>, size: number): Promise<Ui
   return bytes
 }
 
+/** Read to the end: modern-tar 0.8 waits for ever when the first member's body is cancelled. */
+async function skip(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body);
+}
+
 /** The file as bytes of tar, unzipped where it is gzip. */
 async function tarBytes(path: string): Promise<Readable> {
   const file = createReadStream(path)
@@ -91,7 +96,7 @@ export async function* tarMembers(path: string, wanted: (name: string) => boolea
     for await (const { header, body } of entries) {
       if (header.type === 'file' && wanted(header.name)) {
         yield { name: header.name, bytes: await bodyOf(body, header.size) }
-      } else await body.cancel()
+      } else await skip(body)
     }
   } catch (error) {
     throw archiveError(path, error)

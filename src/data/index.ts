@@ -1,0 +1,14 @@
+/**
+ * Room `data`: labelled pictures, what is done to them on their way into a net, and the batches of it. This door leads to
+ * what also runs in a browser; files and downloads are behind index.node.ts.
+ */
+export type { DataProgress, ImageSet } from './imageSet.js'
+export { cifar10Classes, cifar10ShortClasses } from './cifarFormat.js'
+export {
+  transforms,
+  type Compose,
+  type Normalize,
+  type NormalizeOptions,
+  type ToTensor,
+  type Transform,
+} from './transforms.js'
