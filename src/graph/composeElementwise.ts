@@ -1,0 +1,142 @@
+/**
+ * Elementwise operations for users: numbers, mixed dtypes and mixed layouts are brought to what infer.ts accepts.
+ * A number becomes a host scalar, an input of the plan: another number needs no second plan.
+ * Not here: constants of a formula (`constant`), which are part of the structure.
+ */
+import { LenetError, showShape } from '../base/index.js'
+import type { DType } from '../base/index.js'
+import { make } from './infer.js'
+import { fitsLanes } from './inferElementwise.js'
+import { createNode, hostLeaf } from './node.js'
+import type { Node } from './node.js'
+
+export type Operand = Node | number
+
+/** A float32 scalar given anew each time a plan runs. */
+export const scalar = (value: number): Node => hostLeaf(Float32Array.of(value), [], 'f32')
+
+/** A float32 scalar that is part of the structure. */
+export const constant = (value: number): Node =>
+  createNode('const', { value }, [], { shape: [], dtype: 'f32', layout: 'plain' }, false)
+
+export const toNode = (x: Operand): Node => (typeof x === 'number' ? scalar(x) : x)
+
+/** The node itself where it has that dtype already. i32 → f32 rounds to nearest; f32 → i32 and u8 truncates. */
+export const cast = (x: Node, dtype: DType): Node => (x.dtype === dtype ? x : make('cast', { dtype }, [x]))
+
+export const toFloat = (x: Operand): Node => cast(toNode(x), 'f32')
+
+/** What `x` came from, if it is just the other conversion of that and nothing was computed or detached between. */
+function undone(x: Node, op: 'batch' | 'unbatch'): Node | undefined {
+  const [inner] = x.inputs
+  return x.op === op && !x.storage && inner?.requiresGrad === x.requiresGrad ? inner : undefined
+}
+
+/** The same values with dim 0 as the batch. The node itself where it is so already. */
+export function batch(x: Node): Node {
+  if (x.layout === 'lanes') return x
+  if (x.shape.length === 0) throw new LenetError('batch: expects a tensor of 1 dimension or more, got a scalar')
+  return undone(x, 'unbatch') ?? make('batch', {}, [x])
+}
+
+/** The same values, row-major. The node itself where it is so already. */
+export const unbatch = (x: Node): Node => (x.layout === 'plain' ? x : (undone(x, 'batch') ?? make('unbatch', {}, [x])))
+
+/** Plain, of the same rank as `lanes` and as long in dim 0: it becomes a batch too. */
+const joins = (x: Node, lanes: Node): boolean =>
+  x.layout === 'plain' && x.shape.length === lanes.shape.length && x.shape[0] === lanes.shape[0]
+
+/** Operands in layouts that may stand beside each other. */
+function fit(operands: Node[]): Node[] {
+  const lanes = operands.find((x) => x.layout === 'lanes')
+  if (!lanes) return operands
+  if (!operands.every((x) => fitsLanes(x, lanes) || joins(x, lanes))) return operands.map(unbatch)
+  return operands.map((x) => (fitsLanes(x, lanes) ? x : batch(x)))
+}
+
+type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'abs' | 'relu' | 'tanh' | 'sigmoid'
+type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum'
+type Comparison = 'eq' | 'lt' | 'le'
+
+const unary =
+  (op: Unary) =>
+  (x: Operand): Node =>
+    make(op, {}, [toFloat(x)])
+
+const binary =
+  (op: Binary) =>
+  (a: Operand, b: Operand): Node =>
+    make(op, {}, fit([toFloat(a), toFloat(b)]))
+
+/** f32 0 or 1. Integers are compared as integers. */
+const comparison =
+  (op: Comparison) =>
+  (left: Operand, right: Operand): Node => {
+    const [a, b] = [toNode(left), toNode(right)]
+    const dtype = a.dtype === 'f32' || b.dtype === 'f32' ? 'f32' : 'i32'
+    return make(op, {}, fit([cast(a, dtype), cast(b, dtype)]))
+  }
+
+export const neg = unary('neg')
+export const exp = unary('exp')
+export const log = unary('log')
+export const sqrt = unary('sqrt')
+/** Its gradient at 0 is 0. */
+export const abs = unary('abs')
+/** Passes NaN on, as PyTorch. */
+export const relu = unary('relu')
+export const tanh = unary('tanh')
+export const sigmoid = unary('sigmoid')
+
+export const add = binary('add')
+export const sub = binary('sub')
+export const mul = binary('mul')
+export const div = binary('div')
+/** A NaN in either operand passes on; a tie gives each half of the gradient. */
+export const maximum = binary('maximum')
+export const minimum = (a: Operand, b: Operand): Node => neg(maximum(neg(a), neg(b)))
+
+export const eq = comparison('eq')
+export const lt = comparison('lt')
+export const le = comparison('le')
+export const gt = (a: Operand, b: Operand): Node => lt(b, a)
+export const ge = (a: Operand, b: Operand): Node => le(b, a)
+/** A NaN is not equal to anything, itself included. */
+export const ne = (a: Operand, b: Operand): Node => sub(constant(1), eq(a, b))
+
+/** `a` where the condition is not 0, else `b`; what is not chosen is not looked at, NaN or not. */
+export const where = (condition: Node, a: Operand, b: Operand): Node =>
+  make('where', {}, fit([toFloat(condition), toFloat(a), toFloat(b)]))
+
+export const square = (x: Operand): Node => {
+  const node = toFloat(x)
+  return mul(node, node)
+}
+
+/**
+ * x to the power of a number. Multiplications and square roots for multiples of ½ up to 8 in magnitude (negative x
+ * allowed for whole ones); else exp(exponent · log x), which is NaN for negative x.
+ */
+export function pow(x: Operand, exponent: number): Node {
+  const base = toFloat(x)
+  if (exponent < 0) return div(constant(1), pow(base, -exponent))
+  if (exponent > 8 || !Number.isInteger(2 * exponent)) return exp(mul(scalar(exponent), log(base)))
+  if (exponent === 0) return where(constant(0), base, constant(1))
+  let result = Number.isInteger(exponent) ? undefined : sqrt(base)
+  for (let i = 1; i <= exponent; i++) result = result ? mul(result, base) : base
+  return result ?? base
+}
+
+/** The same values; no gradient flows back. */
+export function detach(x: Node): Node {
+  if (!x.requiresGrad) return x
+  return createNode('reshape', {}, [x], { shape: x.shape, dtype: x.dtype, layout: x.layout }, false)
+}
+
+/** The batch size of a lanes node; a clear error for anything else. */
+export function batchSize(x: Node): number {
+  const [size] = x.shape
+  if (x.layout !== 'lanes' || size === undefined)
+    throw new Error(`batchSize: ${x.layout} ${showShape(x.shape)} has no batch`)
+  return size
+}

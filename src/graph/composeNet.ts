@@ -1,0 +1,206 @@
+/**
+ * Layers as functions on nodes, with PyTorch's meaning. Not here: parameters, running statistics, modes (nn).
+ * Pictures are [N, C, H, W]; what is not a batch yet becomes one.
+ */
+import { LenetError, showShape, sizeOf } from '../base/index.js'
+import type { Shape } from '../base/index.js'
+import { add, batch, cast, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
+import { reshape } from './composeMovement.js'
+import { mean, sum } from './composeReduction.js'
+import { make, makeTyped } from './infer.js'
+import { hostLeaf } from './node.js'
+import type { Node } from './node.js'
+import type { Window } from './ops.js'
+
+/** One number for both directions, or [vertical, horizontal]. */
+export type Size2 = number | readonly [number, number]
+
+export const pair = (size: Size2): readonly [number, number] => (typeof size === 'number' ? [size, size] : size)
+
+const withBias = (nodes: Node[], bias: Node | undefined): Node[] => (bias ? [...nodes, toFloat(bias)] : nodes)
+
+/** x weightᵀ + bias: (x […, I], weight [O, I], bias [O]) → […, O]. */
+export function linear(x: Node, weight: Node, bias?: Node): Node {
+  const input = toFloat(x)
+  if (input.shape.length === 0) throw new LenetError('linear: input must have 1 dimension or more, got a scalar')
+  const rows = input.shape.length === 2 ? input : reshape(input, [-1, input.shape.at(-1) ?? 1])
+  const out = make('linear', {}, withBias([batch(rows), toFloat(weight)], bias))
+  return input.shape.length === 2 ? out : reshape(out, [...input.shape.slice(0, -1), out.shape[1] ?? 1])
+}
+
+/** Runs `body` on a batch; a single picture [C, H, W] becomes a batch of one and back. */
+function onPictures(x: Node, body: (pictures: Node) => Node): Node {
+  const input = toFloat(x)
+  if (input.shape.length !== 3) return body(input.shape.length === 0 ? input : batch(input))
+  const out = body(batch(reshape(input, [1, ...input.shape])))
+  return reshape(out, out.shape.slice(1))
+}
+
+export interface ConvOptions {
+  /** Default 1. */
+  readonly stride?: Size2
+  /** Zeros around the picture, default 0. */
+  readonly padding?: Size2
+}
+
+/** (x [N, C, H, W], weight [O, C, kH, kW], bias [O]) → [N, O, OH, OW]. */
+export function conv2d(x: Node, weight: Node, bias?: Node, { stride = 1, padding = 0 }: ConvOptions = {}): Node {
+  const slide = { stride: pair(stride), padding: pair(padding) }
+  return onPictures(x, (pictures) => make('conv2d', slide, withBias([pictures, toFloat(weight)], bias)))
+}
+
+export interface PoolOptions {
+  /** Default: the kernel size. */
+  readonly stride?: Size2
+  /** At most half the kernel size, default 0. */
+  readonly padding?: Size2
+}
+
+const windowOf = (kernel: Size2, { stride = kernel, padding = 0 }: PoolOptions): Window => ({
+  kernelSize: pair(kernel),
+  stride: pair(stride),
+  padding: pair(padding),
+})
+
+/** The largest value of each window; padding never wins. `companion` of the node tells where (y·W + x). */
+export function maxPool2d(x: Node, kernelSize: Size2, options: PoolOptions = {}): Node {
+  const window = windowOf(kernelSize, options)
+  return onPictures(x, (pictures) => {
+    const pool = make('maxPool2d', window, [pictures])
+    const index = make('maxPoolIndex', window, [pictures])
+    pool.companion = index
+    index.companion = pool
+    return pool
+  })
+}
+
+export interface AvgPoolOptions extends PoolOptions {
+  /** Padding counts as zeros in the mean. Default true, as PyTorch. */
+  readonly countIncludePad?: boolean
+}
+
+export function avgPool2d(x: Node, kernelSize: Size2, options: AvgPoolOptions = {}): Node {
+  const window = windowOf(kernelSize, options)
+  return onPictures(x, (pictures) => {
+    const pool = make('avgPool2d', window, [pictures])
+    return (options.countIncludePad ?? true) ? pool : mul(pool, realShares(window, pictures.shape, pool.shape))
+  })
+}
+
+/** [OH, OW]: the window's size over how much of it lies on the picture. */
+function realShares(window: Window, size: Shape, out: Shape): Node {
+  const { kernelSize, stride, padding } = window
+  const real = (i: 0 | 1, o: number): number => {
+    const start = o * stride[i] - padding[i]
+    return Math.min(start + kernelSize[i], size[i + 2] ?? 1) - Math.max(start, 0)
+  }
+  const [height = 1, width = 1] = out.slice(2)
+  const shares = Float32Array.from({ length: height * width }, (_, i) => {
+    return (kernelSize[0] * kernelSize[1]) / (real(0, Math.floor(i / width)) * real(1, i % width))
+  })
+  return hostLeaf(shares, [height, width], 'f32')
+}
+
+export interface BatchNormParameters {
+  /** γ [C]; default ones. */
+  readonly weight?: Node | undefined
+  /** β [C]; default zeros. */
+  readonly bias?: Node | undefined
+  /** Added to the variance; default 1e-5. */
+  readonly eps?: number
+}
+
+export interface BatchNormResult {
+  readonly output: Node
+  /** [C] of this batch. */
+  readonly mean: Node
+  /** [C], divided by the count: what normalises. */
+  readonly variance: Node
+  /** [C], divided by the count − 1: what running statistics take in. */
+  readonly unbiasedVariance: Node
+}
+
+/** [C] → [1, C, 1, …]: beside [N, C, …]. */
+const perChannel = (x: Node, rank: number): Node => reshape(x, [1, -1, ...Array<number>(rank - 2).fill(1)])
+
+function checkBatchNorm(x: Node, vectors: readonly (Node | undefined)[]): void {
+  const [, channels] = x.shape
+  if (channels === undefined)
+    throw new LenetError(`batchNorm: input must have 2 dimensions [N, C] or more, got ${showShape(x.shape)}`)
+  for (const v of vectors)
+    if (v && (v.shape.length !== 1 || v.shape[0] !== channels))
+      throw new LenetError(
+        `batchNorm: expects ${channels} channels, got ${showShape(v.shape)} for input ${showShape(x.shape)}`,
+      )
+}
+
+function scaled(normal: Node, { weight, bias }: BatchNormParameters): Node {
+  const rank = normal.shape.length
+  const times = weight ? mul(normal, perChannel(weight, rank)) : normal
+  return bias ? add(times, perChannel(bias, rank)) : times
+}
+
+/** Normalises each channel of x [N, C, …] by the mean and variance of this batch (Ioffe & Szegedy 2015). */
+export function batchNormTrain(x: Node, parameters: BatchNormParameters = {}): BatchNormResult {
+  checkBatchNorm(x, [parameters.weight, parameters.bias])
+  const input = batch(toFloat(x))
+  const rank = input.shape.length
+  const dims = input.shape.map((_, i) => i).filter((i) => i !== 1)
+  const count = sizeOf(input.shape) / (input.shape[1] ?? 1)
+  if (count <= 1)
+    throw new LenetError(
+      `batchNorm: training needs more than 1 value for each channel, got input ${showShape(x.shape)}`,
+    )
+  const average = mean(input, dims)
+  const centred = sub(input, perChannel(average, rank))
+  const variance = mean(square(centred), dims)
+  const deviation = sqrt(add(variance, constant(parameters.eps ?? 1e-5)))
+  return {
+    output: scaled(div(centred, perChannel(deviation, rank)), parameters),
+    mean: average,
+    variance,
+    unbiasedVariance: mul(variance, scalar(count / (count - 1))),
+  }
+}
+
+/** Normalises each channel of x [N, C, …] by a known mean and variance [C]. */
+export function batchNormEval(x: Node, average: Node, variance: Node, parameters: BatchNormParameters = {}): Node {
+  checkBatchNorm(x, [average, variance, parameters.weight, parameters.bias])
+  const input = batch(toFloat(x))
+  const rank = input.shape.length
+  const deviation = sqrt(add(variance, constant(parameters.eps ?? 1e-5)))
+  return scaled(div(sub(input, perChannel(average, rank)), perChannel(deviation, rank)), parameters)
+}
+
+/** Uniform numbers of [0, 1) in the shape and layout of `like`; key [2] i32: see base/hash32.ts. */
+export function randomLike(like: Node, key: Node): Node {
+  if (key.dtype !== 'i32' || key.layout !== 'plain' || sizeOf(key.shape) !== 2)
+    throw new LenetError(`random: the key must be two i32 words, got ${key.dtype} ${showShape(key.shape)}`)
+  return makeTyped('random', {}, [key], { shape: like.shape, dtype: 'f32', layout: like.layout })
+}
+
+/** Each value is 0 with probability p and else divided by 1 − p. A new key gives a new mask. */
+export function dropout(x: Node, p: number, key: Node): Node {
+  if (!(p >= 0 && p <= 1)) throw new LenetError(`dropout: the probability must be from 0 to 1, got ${p}`)
+  const input = toFloat(x)
+  const keep = le(scalar(p), randomLike(input, key))
+  return mul(input, mul(keep, scalar(p === 1 ? 0 : 1 / (1 - p))))
+}
+
+export type Reduction = 'none' | 'mean' | 'sum'
+
+/** −log softmax(logits)[label]: (logits [N, C], labels [N] whole numbers of 0 … C − 1) → [N], or its mean or sum. */
+export function crossEntropy(logits: Node, labels: Node, reduction: Reduction = 'mean'): Node {
+  if (labels.dtype === 'f32')
+    throw new LenetError('crossEntropy: labels must be whole numbers (i32), one class index for each picture; got f32')
+  if (logits.shape.length === 0 || labels.shape.length === 0)
+    throw new LenetError(
+      `crossEntropy: expects logits [N, C] and labels [N], got ${showShape(logits.shape)} and ${showShape(labels.shape)}`,
+    )
+  const losses = make('crossEntropy', {}, [batch(toFloat(logits)), batch(cast(labels, 'i32'))])
+  if (reduction === 'none') return losses
+  return reduction === 'sum' ? sum(losses) : mean(losses)
+}
+
+/** Writes the value into the target's storage when it is computed. Same shape and dtype. */
+export const assign = (target: Node, value: Node): Node => make('assign', {}, [target, value])

@@ -1,0 +1,135 @@
+/** Types of movement operations, random numbers, effects and of what only the compiler writes. */
+import { LenetError, sameShape, showShape } from '../base/index.js'
+import { dim, expectDType, expectLayout, expectRank, explicit, inputOf } from './inferShared.js'
+import type { Inputs, InferTable } from './inferShared.js'
+import type { Node, NodeType } from './node.js'
+import type { OpAttrs, OpName } from './ops.js'
+
+function permuted({ dims }: OpAttrs['permute'], inputs: Inputs): NodeType {
+  const x = inputOf('permute', inputs, 0)
+  expectLayout('permute', x, 'plain')
+  const once = dims.toSorted((a, b) => a - b).every((d, i) => d === i)
+  if (!once || dims.length !== x.shape.length)
+    throw new LenetError(`permute: ${showShape(dims)} is not an order of the dimensions of ${showShape(x.shape)}`)
+  return { shape: dims.map((d) => dim(x, d)), dtype: x.dtype, layout: 'plain' }
+}
+
+/** One number for each dimension. */
+function expectEach(op: OpName, x: Node, ...lists: (readonly number[])[]): void {
+  for (const list of lists)
+    if (list.length !== x.shape.length || !list.every(Number.isInteger))
+      throw new LenetError(
+        `${op}: ${showShape(list)} must give one whole number for each dimension of ${showShape(x.shape)}`,
+      )
+}
+
+function sliced({ starts, ends }: OpAttrs['slice'], inputs: Inputs): NodeType {
+  const x = inputOf('slice', inputs, 0)
+  expectLayout('slice', x, 'plain')
+  expectEach('slice', x, starts, ends)
+  const shape = x.shape.map((size, i) => {
+    const [start, end] = [starts[i] ?? 0, ends[i] ?? 0]
+    if (start < 0 || end < start || end > size)
+      throw new LenetError(`slice: ${start} to ${end} is not within dimension ${i} of ${showShape(x.shape)}`)
+    return end - start
+  })
+  return { shape, dtype: x.dtype, layout: 'plain' }
+}
+
+function padded({ before, after }: OpAttrs['pad'], inputs: Inputs): NodeType {
+  const x = inputOf('pad', inputs, 0)
+  expectLayout('pad', x, 'plain')
+  expectEach('pad', x, before, after)
+  if ([...before, ...after].some((size) => size < 0))
+    throw new LenetError(`pad: sizes must be 0 or more, got ${showShape(before)} and ${showShape(after)}`)
+  const shape = x.shape.map((size, i) => size + (before[i] ?? 0) + (after[i] ?? 0))
+  return { shape, dtype: x.dtype, layout: 'plain' }
+}
+
+function concatenated(_attrs: unknown, inputs: Inputs): NodeType {
+  const { dtype } = inputOf('concat', inputs, 0)
+  let size = 0
+  for (const x of inputs) {
+    expectRank('concat', 'each input', x, 1, '[n]')
+    expectLayout('concat', x, 'plain')
+    expectDType('concat', 'each input', x, dtype)
+    size += dim(x, 0)
+  }
+  return { shape: [size], dtype, layout: 'plain' }
+}
+
+function gathered(_attrs: unknown, inputs: Inputs): NodeType {
+  const [table, index] = [inputOf('gatherRows', inputs, 0), inputOf('gatherRows', inputs, 1)]
+  expectLayout('gatherRows', table, 'plain')
+  expectRank('gatherRows', 'index', index, 1, '[N]')
+  expectDType('gatherRows', 'index', index, 'i32')
+  expectLayout('gatherRows', index, 'lanes')
+  if (table.shape.length === 0) throw new LenetError('gatherRows: the table must have rows, got a scalar')
+  return { shape: [dim(index, 0), ...table.shape.slice(1)], dtype: table.dtype, layout: 'lanes' }
+}
+
+function batched(_attrs: unknown, inputs: Inputs): NodeType {
+  const { shape, dtype, layout } = inputOf('batch', inputs, 0)
+  if (layout !== 'plain' || shape.length === 0)
+    throw new Error(`batch: expects a plain input of 1 dimension or more, got ${layout} ${showShape(shape)}`)
+  return { shape, dtype, layout: 'lanes' }
+}
+
+function unbatched(_attrs: unknown, inputs: Inputs): NodeType {
+  const x = inputOf('unbatch', inputs, 0)
+  expectLayout('unbatch', x, 'lanes')
+  return { shape: x.shape, dtype: x.dtype, layout: 'plain' }
+}
+
+function assigned(_attrs: unknown, inputs: Inputs): NodeType {
+  const [target, value] = [inputOf('assign', inputs, 0), inputOf('assign', inputs, 1)]
+  if (target.op !== 'leaf')
+    throw new LenetError(`assign: can only write into a leaf, not into the result of ${target.op}`)
+  if (!sameShape(target.shape, value.shape))
+    throw new LenetError(`assign: expects a value of shape ${showShape(target.shape)}, got ${showShape(value.shape)}`)
+  expectDType('assign', 'value', value, target.dtype)
+  expectLayout('assign', value, target.layout)
+  return { shape: target.shape, dtype: target.dtype, layout: target.layout }
+}
+
+export const inferMovement = {
+  reshape: explicit('reshape'),
+  permute: permuted,
+  expand: explicit('expand'),
+  slice: sliced,
+  pad: padded,
+  concat: concatenated,
+  batch: batched,
+  unbatch: unbatched,
+  gatherRows: gathered,
+  random: explicit('random'),
+  assign: assigned,
+  imageRows: explicit('imageRows'),
+  fromImageRows: explicit('fromImageRows'),
+  kernelRows: explicit('kernelRows'),
+  toRows: explicit('toRows'),
+  nonZeros: explicit('nonZeros'),
+  rowsGradWeight: explicit('rowsGradWeight'),
+  rowsGradInput: explicit('rowsGradInput'),
+  sumGroups: explicit('sumGroups'),
+} as const satisfies InferTable<
+  | 'reshape'
+  | 'permute'
+  | 'expand'
+  | 'slice'
+  | 'pad'
+  | 'concat'
+  | 'batch'
+  | 'unbatch'
+  | 'gatherRows'
+  | 'random'
+  | 'assign'
+  | 'imageRows'
+  | 'fromImageRows'
+  | 'kernelRows'
+  | 'toRows'
+  | 'nonZeros'
+  | 'rowsGradWeight'
+  | 'rowsGradInput'
+  | 'sumGroups'
+>
