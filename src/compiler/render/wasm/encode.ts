@@ -28,9 +28,9 @@ export function s32(value: number): Bytes {
   }
 }
 
-/** Kernels have up to some hundred thousand bytes: appended one by one, as spreading them would overflow the stack. */
-export function append(to: Bytes, bytes: readonly number[]): void {
-  for (const byte of bytes) to.push(byte)
+/** Kernels have up to some hundred thousand bytes: `concat` moves them at once. */
+export function join(parts: readonly (readonly number[])[]): Bytes {
+  return new Array<number>().concat(...parts)
 }
 
 /** A name as the format has it; our names are ASCII. */
@@ -39,64 +39,125 @@ export function text(name: string): Bytes {
 }
 
 export function sized(bytes: readonly number[]): Bytes {
-  const out = u32(bytes.length)
-  append(out, bytes)
-  return out
+  return join([u32(bytes.length), bytes])
 }
 
 export function vector(items: readonly (readonly number[])[]): Bytes {
-  const out = u32(items.length)
-  for (const item of items) append(out, item)
-  return out
+  return join([u32(items.length), ...items])
 }
 
 export function section(id: number, content: readonly number[]): Bytes {
-  const out: Bytes = [id]
-  append(out, sized(content))
-  return out
+  return join([[id], u32(content.length), content])
 }
 
 export const I32 = 0x7f
 export const V128 = 0x7b
 const SIMD = 0xfd
-
-/** Alignment is a hint only: every access is told to be aligned to 4 bytes at least (1 for bytes). */
-const memory = (align: number, offset: number): Bytes => [align, ...u32(offset)]
 const simd = (opcode: number): Bytes => [SIMD, ...u32(opcode)]
 
-export const get = (local: number): Bytes => [0x20, ...u32(local)]
-export const set = (local: number): Bytes => [0x21, ...u32(local)]
-export const tee = (local: number): Bytes => [0x22, ...u32(local)]
-export const call = (func: number): Bytes => [0x10, ...u32(func)]
-export const i32Const = (value: number): Bytes => [0x41, ...s32(value)]
-export const branchIf = (depth: number): Bytes => [0x0d, ...u32(depth)]
+/** Four 32-bit words. */
+export type Words = readonly [number, number, number, number]
+const words = new DataView(new ArrayBuffer(16))
+
+/**
+ * Instructions, written one after the other. Alignments are hints only: every access is told to be aligned to 4 bytes
+ * (1 for bytes).
+ */
+export class Code {
+  readonly bytes: Bytes = []
+
+  op(opcode: readonly number[]): void {
+    for (const byte of opcode) this.bytes.push(byte)
+  }
+
+  get(local: number): void {
+    this.#with(0x20, local)
+  }
+
+  set(local: number): void {
+    this.#with(0x21, local)
+  }
+
+  tee(local: number): void {
+    this.#with(0x22, local)
+  }
+
+  call(func: number): void {
+    this.#with(0x10, func)
+  }
+
+  branchIf(depth: number): void {
+    this.#with(0x0d, depth)
+  }
+
+  i32Const(value: number): void {
+    this.bytes.push(0x41)
+    this.op(s32(value))
+  }
+
+  v128Const(value: Words): void {
+    value.forEach((word, i) => words.setInt32(4 * i, word, true))
+    this.bytes.push(SIMD, 0x0c)
+    for (let i = 0; i < 16; i++) this.bytes.push(words.getUint8(i))
+  }
+
+  /** A block that begins with `start` (LOOP, IF) and nests `body`. */
+  block(start: readonly number[], body: () => void): void {
+    this.op(start)
+    body()
+    this.op(END)
+  }
+
+  /** A load or store of four bytes or a vector. */
+  access(opcode: readonly number[], offset: number): void {
+    this.op(opcode)
+    this.bytes.push(2)
+    this.#number(offset)
+  }
+
+  loadByte(offset: number): void {
+    this.bytes.push(0x2d, 0)
+    this.#number(offset)
+  }
+
+  /** Four bytes to or from one lane: LOAD_LANE, STORE_LANE. */
+  lane(opcode: readonly number[], offset: number, lane: number): void {
+    this.access(opcode, offset)
+    this.bytes.push(lane)
+  }
+
+  /** Picks words of two vectors: 0…3 of the first, 4…7 of the second. */
+  shuffle(picks: Words): void {
+    this.bytes.push(SIMD, 0x0d)
+    for (const pick of picks) this.bytes.push(4 * pick, 4 * pick + 1, 4 * pick + 2, 4 * pick + 3)
+  }
+
+  #with(opcode: number, value: number): void {
+    this.bytes.push(opcode)
+    this.#number(value)
+  }
+
+  #number(value: number): void {
+    if (value < 128) this.bytes.push(value)
+    else this.op(u32(value))
+  }
+}
+
 export const LOOP: Bytes = [0x03, 0x40]
 export const IF: Bytes = [0x04, 0x40]
 export const ELSE: Bytes = [0x05]
 export const END: Bytes = [0x0b]
 export const SELECT: Bytes = [0x1b]
-
-export const i32Load = (offset: number): Bytes => [0x28, ...memory(2, offset)]
-export const i32Load8u = (offset: number): Bytes => [0x2d, ...memory(0, offset)]
-export const i32Store = (offset: number): Bytes => [0x36, ...memory(2, offset)]
-export const v128Load = (offset: number): Bytes => [SIMD, 0, ...memory(2, offset)]
-export const v128Store = (offset: number): Bytes => [SIMD, 0x0b, ...memory(2, offset)]
-export const loadSplat32 = (offset: number): Bytes => [SIMD, 9, ...memory(2, offset)]
-export const loadZero32 = (offset: number): Bytes => [SIMD, 0x5c, ...memory(2, offset)]
-export const loadLane32 = (offset: number, lane: number): Bytes => [SIMD, 0x56, ...memory(2, offset), lane]
-export const storeLane32 = (offset: number, lane: number): Bytes => [SIMD, 0x5a, ...memory(2, offset), lane]
-
-/** A constant vector of four 32-bit words. */
-export function v128Const(words: readonly [number, number, number, number]): Bytes {
-  const view = new DataView(new ArrayBuffer(16))
-  words.forEach((word, i) => view.setInt32(4 * i, word, true))
-  return [SIMD, 0x0c, ...new Uint8Array(view.buffer)]
-}
-
-/** Words of two vectors: 0…3 of the first, 4…7 of the second. */
-export function shuffle32(words: readonly [number, number, number, number]): Bytes {
-  return [SIMD, 0x0d, ...words.flatMap((w) => [4 * w, 4 * w + 1, 4 * w + 2, 4 * w + 3])]
-}
+/** For `access`. */
+export const I32_LOAD: Bytes = [0x28]
+export const I32_STORE: Bytes = [0x36]
+export const V128_LOAD: Bytes = [SIMD, 0x00]
+export const V128_STORE: Bytes = [SIMD, 0x0b]
+export const LOAD_SPLAT: Bytes = [SIMD, 0x09]
+export const LOAD_ZERO: Bytes = [SIMD, 0x5c]
+/** For `lane`. */
+export const LOAD_LANE: Bytes = [SIMD, 0x56]
+export const STORE_LANE: Bytes = [SIMD, 0x5a]
 
 export const i32 = {
   eqz: [0x45],

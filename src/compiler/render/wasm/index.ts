@@ -5,7 +5,7 @@
  */
 import type { LoopKernel, Program } from '../../loop/ir.js'
 import * as w from './encode.js'
-import { append, I32, type Bytes } from './encode.js'
+import { Code, I32, type Bytes } from './encode.js'
 import { kernelCode, unitsCode } from './kernel.js'
 import type { WasmOptions } from './ops.js'
 
@@ -37,14 +37,16 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
     ...kernels.map((kernel) => unitsCode(kernel, options)),
     stepCode(count),
   ]
-  const out = [...VERSION]
-  append(out, w.section(1, w.vector(TYPES)))
-  append(out, w.section(2, w.vector([memoryImport(options.shared)])))
-  append(out, w.section(3, w.vector(code.map((_, i) => [i < count || i === 2 * count ? 0 : 1]))))
-  append(out, w.section(7, w.vector(exportsOf(count))))
-  append(out, w.section(10, w.vector(code.map((body) => w.sized(body)))))
-  append(out, w.section(0, names(kernels)))
-  return new Uint8Array(out)
+  const types = code.map((_, i) => [i < count || i === 2 * count ? 0 : 1])
+  const sections = [
+    w.section(1, w.vector(TYPES)),
+    w.section(2, w.vector([memoryImport(options.shared)])),
+    w.section(3, w.vector(types)),
+    w.section(7, w.vector(exportsOf(count))),
+    w.section(10, w.vector(code.map(w.sized))),
+    w.section(0, names(kernels)),
+  ]
+  return new Uint8Array(w.join([VERSION, ...sections]))
 }
 
 function memoryImport(shared: boolean): Bytes {
@@ -60,14 +62,27 @@ function exportsOf(count: number): Bytes[] {
 
 /** For each kernel: u = units(table); k(table, u·tid / nth, u·(tid + 1) / nth). Locals: 0 table, 1 tid, 2 nth, 3 u. */
 function stepCode(count: number): Bytes {
-  const share = (tid: Bytes): Bytes => [...w.get(3), ...tid, ...w.i32.mul, ...w.get(2), ...w.i32.divU]
-  const out: Bytes = [1, 1, I32]
-  for (let i = 0; i < count; i++) {
-    append(out, [...w.get(0), ...w.call(count + i), ...w.set(3), ...w.get(0)])
-    append(out, [...share(w.get(1)), ...share([...w.get(1), ...w.i32Const(1), ...w.i32.add]), ...w.call(i)])
+  const code = new Code()
+  const share = (next: boolean): void => {
+    code.get(3)
+    code.get(1)
+    if (next) code.i32Const(1)
+    if (next) code.op(w.i32.add)
+    code.op(w.i32.mul)
+    code.get(2)
+    code.op(w.i32.divU)
   }
-  append(out, w.END)
-  return out
+  for (let i = 0; i < count; i++) {
+    code.get(0)
+    code.call(count + i)
+    code.set(3)
+    code.get(0)
+    share(false)
+    share(true)
+    code.call(i)
+  }
+  code.op(w.END)
+  return [1, 1, I32, ...code.bytes]
 }
 
 /** The custom section that profilers read: each kernel's function has its name. */

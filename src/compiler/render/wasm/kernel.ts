@@ -5,7 +5,7 @@
  */
 import type { Expr, LoopKernel, Stmt, Type, Var } from '../../loop/ir.js'
 import * as w from './encode.js'
-import { append, I32, V128, type Bytes } from './encode.js'
+import { Code, I32, V128, type Bytes, type Words } from './encode.js'
 import { spellCondition, spellScalar, spellVector, type WasmOptions } from './ops.js'
 
 /** Parameters of every kernel: the address of the table, the first unit, one past the last. */
@@ -13,6 +13,7 @@ const TABLE = 0
 const LO = 1
 const HI = 2
 
+type ExprOf<K extends Expr['k']> = Extract<Expr, { k: K }>
 type StmtOf<K extends Stmt['k']> = Extract<Stmt, { k: K }>
 
 const bits = new DataView(new ArrayBuffer(4))
@@ -35,6 +36,9 @@ export function unitsCode(kernel: LoopKernel, options: WasmOptions): Bytes {
   return new FunctionBody([], options, TABLE + 1, new Map()).result(kernel.units)
 }
 
+const four = (word: number): Words => [word, word, word, word]
+const LOADS = { i32: w.I32_LOAD, vec: w.V128_LOAD, splat: w.LOAD_SPLAT } as const
+
 class FunctionBody {
   /** slots[b]: the word of the table where buffer b's address stands. */
   readonly #slots: readonly number[]
@@ -45,7 +49,8 @@ class FunctionBody {
   /** What is read from the table once, at the start: buffer number or 'n' → local. */
   readonly #fromTable = new Map<number | 'n', number>()
   readonly #localTypes: number[] = []
-  readonly #prologue: Bytes = []
+  readonly #prologue = new Code()
+  readonly #code = new Code()
 
   constructor(slots: readonly number[], options: WasmOptions, params: number, vars: Map<number, number>) {
     this.#slots = slots
@@ -55,19 +60,17 @@ class FunctionBody {
   }
 
   code(body: readonly Stmt[]): Bytes {
-    return this.#assemble(this.#block(body))
+    this.#block(body)
+    return this.#assemble()
   }
 
   result(value: Expr): Bytes {
-    return this.#assemble(this.#expr(value))
+    this.#expr(value)
+    return this.#assemble()
   }
 
-  #assemble(body: Bytes): Bytes {
-    const out = w.vector(this.#localGroups())
-    append(out, this.#prologue)
-    append(out, body)
-    append(out, w.END)
-    return out
+  #assemble(): Bytes {
+    return w.join([w.vector(this.#localGroups()), this.#prologue.bytes, this.#code.bytes, w.END])
   }
 
   /** Runs of locals of one type. */
@@ -93,72 +96,72 @@ class FunctionBody {
     return local
   }
 
-  #tableWord(key: number | 'n'): Bytes {
-    const known = this.#fromTable.get(key)
-    if (known !== undefined) return w.get(known)
-    const local = this.#newLocal('i32')
-    this.#fromTable.set(key, local)
-    const slot = key === 'n' ? 0 : (this.#slots[key] ?? 0)
-    append(this.#prologue, [...w.get(TABLE), ...w.i32Load(4 * slot), ...w.set(local)])
-    return w.get(local)
+  #tableWord(key: number | 'n'): void {
+    this.#code.get(this.#fromTable.get(key) ?? this.#loadWord(key))
   }
 
-  #expr(e: Expr): Bytes {
+  #loadWord(key: number | 'n'): number {
+    const local = this.#newLocal('i32')
+    this.#fromTable.set(key, local)
+    this.#prologue.get(TABLE)
+    this.#prologue.access(w.I32_LOAD, 4 * (key === 'n' ? 0 : (this.#slots[key] ?? 0)))
+    this.#prologue.set(local)
+    return local
+  }
+
+  #expr(e: Expr): void {
+    const code = this.#code
     switch (e.k) {
       case 'int':
-        return w.i32Const(e.value)
-      case 'float': {
-        const word = bitsOf(e.value)
-        return w.v128Const([word, word, word, word])
-      }
+        return code.i32Const(e.value)
+      case 'float':
+        return code.v128Const(four(bitsOf(e.value)))
       case 'var':
-        return w.get(this.#local(e.v))
+        return code.get(this.#local(e.v))
       case 'addr':
         return this.#tableWord(e.buffer)
       case 'n':
         return this.#tableWord('n')
       case 'iota':
-        return w.v128Const([0, 1, 2, 3])
+        return code.v128Const([0, 1, 2, 3])
       case 'splat':
-        return [...this.#expr(e.value), ...w.i32x4.splat]
+        this.#expr(e.value)
+        return code.op(w.i32x4.splat)
       case 'load':
-        return [...this.#expr(e.at), ...loadOf[e.mem](e.offset)]
+        this.#expr(e.at)
+        return e.mem === 'u8' ? code.loadByte(e.offset) : code.access(LOADS[e.mem], e.offset)
       case 'alu':
         return this.#alu(e)
     }
   }
 
-  #alu(e: Extract<Expr, { k: 'alu' }>): Bytes {
-    const push = (i: number): Bytes => this.#expr(e.args[i]!)
-    return e.type === 'i32' ? spellScalar(e.op, push, () => this.#temporary()) : spellVector(e.op, push, this.#options)
+  #alu(e: ExprOf<'alu'>): void {
+    const push = (i: number): void => this.#expr(e.args[i]!)
+    if (e.type === 'i32') spellScalar(this.#code, e.op, push, () => this.#newLocal('i32'))
+    else spellVector(this.#code, e.op, push, this.#options)
   }
 
-  #temporary(): readonly [Bytes, Bytes] {
-    const local = this.#newLocal('i32')
-    return [w.tee(local), w.get(local)]
-  }
-
-  #condition(e: Expr): Bytes {
+  #condition(e: Expr): void {
     if (e.k !== 'alu') return this.#expr(e)
-    return spellCondition(
-      e.op,
-      (i) => this.#expr(e.args[i]!),
-      () => this.#temporary(),
-    )
+    const push = (i: number): void => this.#expr(e.args[i]!)
+    spellCondition(this.#code, e.op, push, () => this.#newLocal('i32'))
   }
 
-  #block(body: readonly Stmt[]): Bytes {
-    const out: Bytes = []
-    for (const statement of body) append(out, this.#stmt(statement))
-    return out
+  #assign(value: Expr, local: number): void {
+    this.#expr(value)
+    this.#code.set(local)
   }
 
-  #stmt(s: Stmt): Bytes {
+  #block(body: readonly Stmt[]): void {
+    for (const statement of body) this.#stmt(statement)
+  }
+
+  #stmt(s: Stmt): void {
     switch (s.k) {
       case 'set':
-        return [...this.#expr(s.value), ...w.set(this.#local(s.v))]
+        return this.#assign(s.value, this.#local(s.v))
       case 'store':
-        return [...this.#expr(s.at), ...this.#expr(s.value), ...storeOf[s.mem](s.offset)]
+        return this.#store(s)
       case 'loop':
         return this.#loop(s)
       case 'for':
@@ -172,100 +175,133 @@ class FunctionBody {
     }
   }
 
-  #if(s: StmtOf<'if'>): Bytes {
-    const out = [...this.#condition(s.cond), ...w.IF]
-    append(out, this.#block(s.body))
-    if (s.otherwise.length > 0) {
-      append(out, w.ELSE)
-      append(out, this.#block(s.otherwise))
-    }
-    append(out, w.END)
-    return out
+  #store(s: StmtOf<'store'>): void {
+    this.#expr(s.at)
+    this.#expr(s.value)
+    if (s.mem === 'one') this.#code.lane(w.STORE_LANE, s.offset, 0)
+    else this.#code.access(s.mem === 'vec' ? w.V128_STORE : w.I32_STORE, s.offset)
+  }
+
+  #if(s: StmtOf<'if'>): void {
+    this.#condition(s.cond)
+    this.#code.block(w.IF, () => {
+      this.#block(s.body)
+      if (s.otherwise.length === 0) return
+      this.#code.op(w.ELSE)
+      this.#block(s.otherwise)
+    })
   }
 
   /** Counts one local down to 0. */
-  #loop(s: StmtOf<'loop'>): Bytes {
-    if (s.count.k === 'int' && s.count.value <= 0) return []
+  #loop({ count, body }: StmtOf<'loop'>): void {
+    if (count.k === 'int' && count.value <= 0) return
+    const code = this.#code
     const counter = this.#newLocal('i32')
-    const start = [...this.#expr(s.count), ...w.set(counter)]
-    const inner = [...w.LOOP]
-    append(inner, this.#block(s.body))
-    append(inner, [...w.get(counter), ...w.i32Const(1), ...w.i32.sub, ...w.tee(counter), ...w.branchIf(0), ...w.END])
-    return this.#guarded(start, s.count.k === 'int', [...w.get(counter), ...w.i32Const(0), ...w.i32.gtS], inner)
-  }
-
-  #for(s: StmtOf<'for'>): Bytes {
-    const { from, to } = s
-    const known = from.k === 'int' && to.k === 'int'
-    if (known && from.value >= to.value) return []
-    const v = this.#local(s.v)
-    // The bound is read once: the body may change what it was made of.
-    const start: Bytes = []
-    let end = this.#expr(to)
-    if (to.k !== 'int') {
-      const bound = this.#newLocal('i32')
-      start.push(...end, ...w.set(bound))
-      end = w.get(bound)
+    this.#assign(count, counter)
+    const positive = (): void => {
+      code.get(counter)
+      code.i32Const(0)
+      code.op(w.i32.gtS)
     }
-    start.push(...this.#expr(from), ...w.set(v))
-    const inner = [...w.LOOP]
-    append(inner, this.#block(s.body))
-    const next = [...w.get(v), ...w.i32Const(s.step), ...w.i32.add, ...w.tee(v)]
-    append(inner, [...next, ...end, ...w.i32.ltS, ...w.branchIf(0), ...w.END])
-    return this.#guarded(start, known, [...w.get(v), ...end, ...w.i32.ltS], inner)
+    this.#repeat(count.k === 'int' ? undefined : positive, () => {
+      this.#block(body)
+      code.get(counter)
+      code.i32Const(1)
+      code.op(w.i32.sub)
+      code.tee(counter)
+    })
   }
 
-  #guarded(start: Bytes, sure: boolean, condition: Bytes, inner: Bytes): Bytes {
-    const out = start
-    if (!sure) append(out, [...condition, ...w.IF])
-    append(out, inner)
-    if (!sure) append(out, w.END)
-    return out
+  #for({ v, from, to, step, body }: StmtOf<'for'>): void {
+    const known = from.k === 'int' && to.k === 'int'
+    if (known && from.value >= to.value) return
+    const code = this.#code
+    const local = this.#local(v)
+    const end = this.#bound(to)
+    this.#assign(from, local)
+    const below = (): void => {
+      code.get(local)
+      end()
+      code.op(w.i32.ltS)
+    }
+    this.#repeat(known ? undefined : below, () => {
+      this.#block(body)
+      code.get(local)
+      code.i32Const(step)
+      code.op(w.i32.add)
+      code.set(local)
+      below()
+    })
+  }
+
+  /** How to write a bound: it is read once, as the body may change what it was made of. */
+  #bound(e: Expr): () => void {
+    if (e.k === 'int') return () => this.#code.i32Const(e.value)
+    const local = this.#newLocal('i32')
+    this.#assign(e, local)
+    return () => this.#code.get(local)
+  }
+
+  /** `body` ends with a condition: it runs again while that holds; the first time if `first` holds or is not given. */
+  #repeat(first: (() => void) | undefined, body: () => void): void {
+    const again = (): void => {
+      body()
+      this.#code.branchIf(0)
+    }
+    if (!first) return this.#code.block(w.LOOP, again)
+    first()
+    this.#code.block(w.IF, () => this.#code.block(w.LOOP, again))
   }
 
   /** Pairs of words, then pairs of pairs: 8 shuffles, which x86 and ARM have as single instructions. */
-  #transpose(s: StmtOf<'transpose'>): Bytes {
-    const [a, b, c, d] = s.from.map(() => this.#newLocal('f32v')) as [number, number, number, number]
-    const into = [a, b, c, d]
-    const out: Bytes = []
-    s.from.forEach((e, i) => out.push(...this.#expr(e), ...w.set(into[i]!)))
-    const mix = (x: number, y: number, words: readonly [number, number, number, number], to: number): void => {
-      out.push(...w.get(x), ...w.get(y), ...w.shuffle32(words), ...w.set(to))
-    }
-    const [low1, high1, low2, high2] = into.map(() => this.#newLocal('f32v')) as [number, number, number, number]
-    mix(a, b, [0, 4, 1, 5], low1)
-    mix(a, b, [2, 6, 3, 7], high1)
-    mix(c, d, [0, 4, 1, 5], low2)
-    mix(c, d, [2, 6, 3, 7], high2)
-    const [o0, o1, o2, o3] = s.out.map((v) => this.#local(v)) as [number, number, number, number]
-    mix(low1, low2, [0, 1, 4, 5], o0)
-    mix(low1, low2, [2, 3, 6, 7], o1)
-    mix(high1, high2, [0, 1, 4, 5], o2)
-    mix(high1, high2, [2, 3, 6, 7], o3)
-    return out
+  #transpose(s: StmtOf<'transpose'>): void {
+    const fresh = (): number => this.#newLocal('f32v')
+    // All vectors are read before any output is set.
+    const rows = s.from.map((e) => {
+      const row = fresh()
+      this.#assign(e, row)
+      return row
+    })
+    const low1 = this.#mix(rows[0]!, rows[1]!, [0, 4, 1, 5], fresh())
+    const high1 = this.#mix(rows[0]!, rows[1]!, [2, 6, 3, 7], fresh())
+    const low2 = this.#mix(rows[2]!, rows[3]!, [0, 4, 1, 5], fresh())
+    const high2 = this.#mix(rows[2]!, rows[3]!, [2, 6, 3, 7], fresh())
+    const out = s.out.map((v) => this.#local(v))
+    this.#mix(low1, low2, [0, 1, 4, 5], out[0]!)
+    this.#mix(low1, low2, [2, 3, 6, 7], out[1]!)
+    this.#mix(high1, high2, [0, 1, 4, 5], out[2]!)
+    this.#mix(high1, high2, [2, 3, 6, 7], out[3]!)
+  }
+
+  #mix(a: number, b: number, picks: Words, to: number): number {
+    this.#code.get(a)
+    this.#code.get(b)
+    this.#code.shuffle(picks)
+    this.#code.set(to)
+    return to
   }
 
   /** The four bytes of each lane are loaded as one word; byte j is then a shift and a mask. */
-  #bytes4(s: StmtOf<'bytes4'>): Bytes {
+  #bytes4(s: StmtOf<'bytes4'>): void {
+    const code = this.#code
     const words = this.#newLocal('i32v')
-    const out: Bytes = []
     s.at.forEach((at, lane) => {
-      out.push(...this.#expr(at))
-      if (lane === 0) out.push(...w.loadZero32(s.offset), ...w.set(words))
-      else out.push(...w.get(words), ...w.loadLane32(s.offset, lane), ...w.set(words))
+      this.#expr(at)
+      if (lane > 0) code.get(words)
+      if (lane > 0) code.lane(w.LOAD_LANE, s.offset, lane)
+      else code.access(w.LOAD_ZERO, s.offset)
+      code.set(words)
     })
-    const mask = w.v128Const([255, 255, 255, 255])
-    s.out.forEach((v, j) => {
-      const shift = j === 0 ? [] : [...w.i32Const(8 * j), ...w.i32x4.shrU]
-      out.push(...w.get(words), ...shift, ...(j === 3 ? [] : [...mask, ...w.v128.and]), ...w.set(this.#local(v)))
-    })
-    return out
+    s.out.forEach((v, j) => this.#byte(words, j, this.#local(v)))
+  }
+
+  #byte(words: number, j: number, to: number): void {
+    const code = this.#code
+    code.get(words)
+    if (j > 0) code.i32Const(8 * j)
+    if (j > 0) code.op(w.i32x4.shrU)
+    if (j < 3) code.v128Const(four(255))
+    if (j < 3) code.op(w.v128.and)
+    code.set(to)
   }
 }
-
-const loadOf = { i32: w.i32Load, u8: w.i32Load8u, vec: w.v128Load, splat: w.loadSplat32 } as const
-const storeOf = {
-  vec: w.v128Store,
-  one: (offset: number): Bytes => w.storeLane32(offset, 0),
-  i32: w.i32Store,
-} as const

@@ -3,10 +3,10 @@
  * Not here: statements and memory (kernel.ts), meaning (base/alu.ts).
  */
 import type { AluOp } from '../../../base/index.js'
-import { f32x4, i32, i32Const, i32x4, SELECT, v128, type Bytes } from './encode.js'
+import { f32x4, i32, i32x4, SELECT, v128, type Bytes, type Code } from './encode.js'
 
-/** Pushes argument `i`. Each is pushed once, or as often as the operation says. */
-export type Push = (i: number) => Bytes
+/** Writes argument `i`; once for each call. */
+export type Push = (i: number) => void
 
 export interface WasmOptions {
   /** Spell `fma` as f32x4.relaxed_madd; else as a product and a sum, which round twice. */
@@ -15,33 +15,70 @@ export interface WasmOptions {
   readonly shared: boolean
 }
 
-/** A place for a value that is used twice: [tee it, get it again]. */
-export type Temporary = () => readonly [Bytes, Bytes]
+/** A new i32 local, for a value that is used twice. */
+export type Temporary = () => number
 
 interface Spelling {
-  readonly vector: (push: Push, options: WasmOptions) => Bytes
-  readonly scalar?: (push: Push, temporary: Temporary) => Bytes
+  readonly vector: (code: Code, push: Push, options: WasmOptions) => void
+  readonly scalar?: (code: Code, push: Push, temporary: Temporary) => void
 }
+type Spell = (code: Code, push: Push) => void
 
 const one =
-  (op: Bytes) =>
-  (push: Push): Bytes => [...push(0), ...op]
+  (opcode: Bytes): Spell =>
+  (code, push) => {
+    push(0)
+    code.op(opcode)
+  }
 const two =
-  (op: Bytes) =>
-  (push: Push): Bytes => [...push(0), ...push(1), ...op]
+  (opcode: Bytes): Spell =>
+  (code, push) => {
+    push(0)
+    push(1)
+    code.op(opcode)
+  }
+const same: Spell = (_code, push) => push(0)
 const both = (vector: Bytes, scalar: Bytes): Spelling => ({ vector: two(vector), scalar: two(scalar) })
+
 /** i32 comparisons give 1 or 0; ours give −1 or 0. */
 const comparison = (vector: Bytes, scalar: Bytes): Spelling => ({
   vector: two(vector),
-  scalar: (push) => [...i32Const(0), ...push(0), ...push(1), ...scalar, ...i32.sub],
+  scalar: (code, push) => {
+    code.i32Const(0)
+    two(scalar)(code, push)
+    code.op(i32.sub)
+  },
 })
 
-const select = (push: Push): Bytes => [...push(1), ...push(2), ...push(0), ...v128.select]
+/** The mask is the first argument here, the last there. */
+const select =
+  (opcode: Bytes): Spell =>
+  (code, push) => {
+    push(1)
+    push(2)
+    push(0)
+    code.op(opcode)
+  }
 
-function scalarMin(push: Push, temporary: Temporary): Bytes {
-  const [teeA, a] = temporary()
-  const [teeB, b] = temporary()
-  return [...push(0), ...teeA, ...push(1), ...teeB, ...a, ...b, ...i32.ltS, ...SELECT]
+function fma(code: Code, push: Push, { relaxedFma }: WasmOptions): void {
+  push(0)
+  push(1)
+  if (!relaxedFma) code.op(f32x4.mul)
+  push(2)
+  code.op(relaxedFma ? f32x4.relaxedMadd : f32x4.add)
+}
+
+function scalarMin(code: Code, push: Push, temporary: Temporary): void {
+  const a = temporary()
+  const b = temporary()
+  push(0)
+  code.tee(a)
+  push(1)
+  code.tee(b)
+  code.get(a)
+  code.get(b)
+  code.op(i32.ltS)
+  code.op(SELECT)
 }
 
 const spellings: { readonly [op in AluOp]: Spelling } = {
@@ -49,12 +86,7 @@ const spellings: { readonly [op in AluOp]: Spelling } = {
   fsub: { vector: two(f32x4.sub) },
   fmul: { vector: two(f32x4.mul) },
   fdiv: { vector: two(f32x4.div) },
-  fma: {
-    vector: (push, { relaxedFma }) =>
-      relaxedFma
-        ? [...push(0), ...push(1), ...push(2), ...f32x4.relaxedMadd]
-        : [...push(0), ...push(1), ...f32x4.mul, ...push(2), ...f32x4.add],
-  },
+  fma: { vector: fma },
   fsqrt: { vector: one(f32x4.sqrt) },
   fneg: { vector: one(f32x4.neg) },
   fabs: { vector: one(f32x4.abs) },
@@ -77,27 +109,27 @@ const spellings: { readonly [op in AluOp]: Spelling } = {
   ilt: comparison(i32x4.ltS, i32.ltS),
   ieq: comparison(i32x4.eq, i32.eq),
   imin: { vector: two(i32x4.minS), scalar: scalarMin },
-  fselect: { vector: select },
-  iselect: { vector: select, scalar: (push) => [...push(1), ...push(2), ...push(0), ...SELECT] },
+  fselect: { vector: select(v128.select) },
+  iselect: { vector: select(v128.select), scalar: select(SELECT) },
   itof: { vector: one(f32x4.convert) },
   ftoi: { vector: one(i32x4.truncSat) },
-  fbits: { vector: (push) => push(0) },
-  ibits: { vector: (push) => push(0) },
+  fbits: { vector: same },
+  ibits: { vector: same },
 }
 
-export function spellVector(op: AluOp, push: Push, options: WasmOptions): Bytes {
-  return spellings[op].vector(push, options)
+export function spellVector(code: Code, op: AluOp, push: Push, options: WasmOptions): void {
+  spellings[op].vector(code, push, options)
 }
 
-export function spellScalar(op: AluOp, push: Push, temporary: Temporary): Bytes {
+export function spellScalar(code: Code, op: AluOp, push: Push, temporary: Temporary): void {
   const { scalar } = spellings[op]
   if (!scalar) throw new Error(`'${op}' has no meaning on i32`)
-  return scalar(push, temporary)
+  scalar(code, push, temporary)
 }
 
 /** A condition: any number but 0 will do, so comparisons need no −1. */
-export function spellCondition(op: AluOp, push: Push, temporary: Temporary): Bytes {
-  if (op === 'ilt') return two(i32.ltS)(push)
-  if (op === 'ieq') return two(i32.eq)(push)
-  return spellScalar(op, push, temporary)
+export function spellCondition(code: Code, op: AluOp, push: Push, temporary: Temporary): void {
+  if (op === 'ilt') two(i32.ltS)(code, push)
+  else if (op === 'ieq') two(i32.eq)(code, push)
+  else spellScalar(code, op, push, temporary)
 }
