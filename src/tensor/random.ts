@@ -1,0 +1,33 @@
+/**
+ * The one generator that initial weights and the order of batches are drawn from, and the keys of dropout.
+ * Not here: the generator itself (base/rng.ts), nor who draws when.
+ */
+import { Generator } from '../base/index.js'
+
+/** As PyTorch's: not the same in two runs unless `manualSeed` is called. */
+function chanceSeed(): number {
+  const words = crypto.getRandomValues(new Uint32Array(1))
+  return words[0] ?? 0
+}
+
+export const defaultGenerator = new Generator(chanceSeed())
+
+let keysDrawn = 0
+
+/**
+ * Starts the default generator anew: what is drawn afterwards follows PyTorch's CPU generator number for number
+ * (initial weights, order of batches). Dropout starts anew too, with its own numbers. Source: torch.manual_seed.
+ * @param seed a whole number; only its low 32 bits count
+ */
+export function manualSeed(seed: number | bigint): Generator {
+  keysDrawn = 0
+  return defaultGenerator.manualSeed(seed)
+}
+
+/**
+ * The key of the next dropout mask: (seed, how many were drawn since it was set). It takes nothing from the generator,
+ * so that a net with dropout sees its batches in the same order as one without.
+ */
+export function nextRandomKey(): Int32Array<ArrayBuffer> {
+  return Int32Array.of(defaultGenerator.seed32 | 0, keysDrawn++)
+}
