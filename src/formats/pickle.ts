@@ -5,6 +5,7 @@
  * Not here: the allow-lists (numpyPickle.ts, torchPickle.ts) and pickle writing (pickleWriter.ts).
  * Source: Python's Lib/pickle.py and Lib/pickletools.py, which define the opcodes.
  */
+import { LenetError } from '../base/errors.js'
 import { ByteReader, latin1Text } from './byteReader.js'
 import { floatLine, intLine, longOf, stringLine, unicodeLine } from './pickleText.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'
@@ -20,6 +21,8 @@ export interface UnpickleOptions {
   maxItems?: number
   /** Names the file in errors. Default "pickle". */
   where?: string
+  /** What to do about a refused global: ends the error's text. */
+  advice?: string
 }
 
 export type PickleResolve = (module: string, name: string) => PickleCallable | undefined
@@ -32,6 +35,7 @@ class Machine {
   readonly in: ByteReader
   readonly resolve: PickleResolve
   readonly persistentLoad: UnpickleOptions['persistentLoad']
+  readonly advice: string | undefined
   readonly maxDepth: number
   readonly maxMemo: number
   readonly memo = new Map<number, PickleValue>()
@@ -44,6 +48,7 @@ class Machine {
     this.in = new ByteReader(bytes, options.where ?? 'pickle')
     this.resolve = resolve
     this.persistentLoad = options.persistentLoad
+    this.advice = options.advice
     this.maxDepth = options.maxDepth ?? 100
     this.maxMemo = options.maxMemo ?? 1_000_000
     this.itemsLeft = options.maxItems ?? 2_000_000
@@ -144,9 +149,10 @@ class Machine {
   }
 
   refuse(module: string, name: string): never {
-    const global = `${module}.${name}`.slice(0, 120)
+    const global = JSON.stringify(`${module}.${name}`.slice(0, 120))
+    const advice = this.advice === undefined ? '' : `. ${this.advice}`
     return this.in.fail(
-      `refused: it asks for the Python object ${JSON.stringify(global)}, which no such file needs; nothing was run`,
+      `refused: it asks for Python's ${global}, which such a file may not hold; nothing was run${advice}`,
     )
   }
 
@@ -157,6 +163,16 @@ class Machine {
     this.global(module, name)
   }
 
+  /** Puts the file's name before what a callable has to say. */
+  guarded<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (error) {
+      if (error instanceof LenetError) this.in.fail(error.message)
+      throw error
+    }
+  }
+
   call(): void {
     const args = this.pop()
     const callable = this.pop()
@@ -164,7 +180,8 @@ class Machine {
       this.in.fail(`refused: it calls ${describePickle(callable)}`)
     }
     if (!Array.isArray(args)) this.in.fail(`damaged pickle: ${describePickle(args)} where arguments are expected`)
-    const made = callable.call(args)
+    const call = callable.call
+    const made = this.guarded(() => call(args))
     if (typeof made === 'object' && made !== null) this.madeBy.set(made, callable)
     this.pushNew(made)
   }
@@ -174,13 +191,15 @@ class Machine {
     const made = this.pop()
     const callable = typeof made === 'object' && made !== null ? this.madeBy.get(made) : undefined
     if (callable?.build === undefined) this.in.fail(`refused: it sets the state of ${describePickle(made)}`)
-    callable.build(made, state)
+    const build = callable.build
+    this.guarded(() => build(made, state))
     this.push(made)
   }
 
   persistent(id: PickleValue): void {
     if (this.persistentLoad === undefined) this.in.fail('refused: it refers to data outside of the pickle')
-    this.pushNew(this.persistentLoad(id))
+    const load = this.persistentLoad
+    this.pushNew(this.guarded(() => load(id)))
   }
 
   byteString(count: number): void {
