@@ -193,10 +193,10 @@ function recordReader(
   return async ({ bytes, where }, { batch, kind }) => {
     if (kind === '.bin') return bytes
     if (kind === '') return recordsFromPython(bytes, spec, where)
-    labels ??= sheetLabels(container, spec)
     const first = batchNames.indexOf(batch) * spec.perBatch
     // One row of 1,024 RGB pixels a picture.
     const rgb = await decodeExactRgb(bytes, pictureBytes / 3, spec.perBatch, where)
+    labels ??= sheetLabels(container, spec)
     return recordsFromRgb((await labels).subarray(first, first + spec.perBatch), rgb)
   }
 }

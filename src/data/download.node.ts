@@ -73,7 +73,7 @@ class Watch {
 
   feed(): void {
     this.stop()
-    const reason = new LenetError(`nothing came for ${Math.round(this.#stallMs / 1000)} seconds`)
+    const reason = new LenetError(`nothing came for ${this.#stallMs / 1000} seconds`)
     this.#timer = setTimeout(() => this.#controller.abort(reason), this.#stallMs)
   }
 
