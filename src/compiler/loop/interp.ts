@@ -226,6 +226,8 @@ class Interpreter {
   }
 
   #vectorAlu({ op, args }: ExprOf<'alu'>): Vector {
+    // A vector has both readings anyhow, and a signalling NaN would not survive a number.
+    if (op === 'fbits' || op === 'ibits') return this.#vector(args[0]!)
     const { args: kinds, result, eval: evaluate } = aluTable[op]
     const lanes = this.#lanes
     const out = this.#fresh()
