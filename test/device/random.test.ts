@@ -34,7 +34,8 @@ const WORDS = 52
 const SLOTS = 16
 const HALF = 16 * SLOTS
 
-const ops = Object.keys(aluTable) as AluOp[]
+/** Without fused multiply-add in the engine, `fma` cannot agree. */
+const ops = (Object.keys(aluTable) as AluOp[]).filter((op) => op !== 'fma' || wasm.fusedMultiplyAdd)
 const INTS = [0, 1, -1, 3, 31, 255, -128, 65536, 0x7fffffff, -0x80000000]
 const FLOATS = [0, -0, 1, -1.5, 0.1, 1e-45, -1e-39, 3e38, Infinity, NaN, 1 + 2 ** -12]
 
@@ -200,6 +201,6 @@ test('random kernels give the same bits on both devices', () => {
       verify(kernel)
       assertAgrees(kernel, Int32Array.from(data), n)
     }),
-    { numRuns: 300 },
+    { numRuns: 800 },
   )
 })
