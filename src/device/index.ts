@@ -4,8 +4,8 @@ import type { Device } from './device.js'
 import { createWasmDevice, wasmSupport, type WasmSupport } from './wasm.js'
 
 export type { Device, Executable } from './device.js'
-export { createInterpDevice, type InterpOptions } from './interp.js'
-export { DeviceMemory, type MemoryOptions } from './memory.js'
+export { createInterpDevice } from './interp.js'
+export { DeviceMemory } from './memory.js'
 export type { WasmSupport } from './wasm.js'
 
 export type DeviceName = Device['name']

@@ -17,9 +17,11 @@ import {
   splat,
   type Builder,
   type Expr,
+  type LoopKernel,
   type Stmt,
   type Var,
 } from '../../src/compiler/index.js'
+import { createInterpDevice } from '../../src/device/index.js'
 import { agreed, floatsOf, input, kernelOf, output, outputOf, programOf, wasm, wordsOf } from './kernels.js'
 
 /** 32 words: 0x03020100, 0x07060504, … */
@@ -220,4 +222,16 @@ test('without fused multiply-add a product and a sum round twice', () => {
   step(64, 0, 1)
   assert.equal(new Float32Array(memory.buffer, 256, 1)[0], 0)
   assert.equal(floatsOf(outputOf(wasm, programOf(kernel), words, 4))[0], wasm.fusedMultiplyAdd ? 2 ** -24 : 0)
+})
+
+test('a checked interpreter device refuses accesses outside the blocks of the buffers', () => {
+  const checked = createInterpDevice({ checked: true, lanes: 8 })
+  const copy = (at: number): LoopKernel => ({
+    ...kernelOf((b) => b.store('vec', output, at, loadVec(input))),
+    lanes: 8,
+  })
+  assert.deepEqual(Array.from(outputOf(checked, programOf(copy(32)), NUMBERS, 16).slice(8)), [...NUMBERS.slice(0, 8)])
+  assert.throws(() => outputOf(checked, programOf(copy(64)), NUMBERS, 16), /write of 32 bytes at \d+ is in no buffer/)
+  assert.throws(() => checked.compile(programOf(kernelOf(() => {}))), /'test' has 4 lanes; this device has 8/)
+  assert.throws(() => wasm.compile(programOf(copy(0))), /'test' has 8 lanes; WebAssembly has 4/)
 })

@@ -15,7 +15,7 @@ export function u32(value: number): Bytes {
   return out
 }
 
-export function s32(value: number): Bytes {
+function s32(value: number): Bytes {
   const out: Bytes = []
   for (let rest = value | 0; ;) {
     const byte = rest & 127
