@@ -1,0 +1,109 @@
+/**
+ * Where values lie and how a lowering writes one kernel: buffers by use, the loop over units, the finished record.
+ * Not here: what any operation computes (lower/), or which kernels there are (schedule/).
+ */
+import { sizeOf, type DType, type Shape } from '../base/index.js'
+import type { Layout, Node, NodeType } from '../graph/index.js'
+import { add, addr, Builder, ceilDiv, int, mul } from './loop/build.js'
+import type { Access, Expr, LoopKernel, Var } from './loop/ir.js'
+
+/** Pictures whose gradients are summed in order before any other sum: the same for every device and thread count. */
+export const groupSize = 8
+
+/** A piece of a plan's memory. Sizes that depend on the batch grow with `per` that many pictures. */
+export interface Alloc {
+  readonly bytes: number // for one unit of `per` pictures, or for all where per = 0
+  readonly per: number
+}
+
+/** Values in memory: address = the allocation's (or the leaf's) plus `offset` bytes. */
+export interface Value extends NodeType {
+  readonly alloc: Alloc | null // null: a leaf, its address is given when the plan runs
+  readonly offset: number
+  /** Word of the plan's address table. */
+  readonly word: number
+}
+
+export interface ScheduledKernel {
+  readonly kernel: LoopKernel
+  readonly values: readonly Value[]
+}
+
+/** Every value may be read and written this far past its end: vectors need not stop exactly. */
+export const slackBytes = 256
+
+/** The bytes of a picture (lanes: of L pictures, groups: of a group, plain: of all). Everything is 4 bytes wide but plain u8. */
+export function unitBytes(type: NodeType, lanes: number): number {
+  const width = type.dtype === 'u8' && type.layout === 'plain' ? 1 : 4
+  const elements = type.layout === 'plain' ? sizeOf(type.shape) : sizeOf(type.shape.slice(1))
+  return elements * width * (type.layout === 'lanes' ? lanes : 1)
+}
+
+export function allocFor(type: NodeType, lanes: number): Alloc {
+  const per = { plain: 0, lanes, rows: 1, groups: groupSize }[type.layout]
+  return { bytes: unitBytes(type, lanes), per }
+}
+
+/** The elements of one picture: all dims but the batch. */
+export const restOf = (node: { readonly shape: Shape }): number => sizeOf(node.shape.slice(1))
+
+export const typeOfNode = (node: Node): NodeType => ({ shape: node.shape, dtype: node.dtype, layout: node.layout })
+
+export const vectorType = (dtype: DType): 'f32v' | 'i32v' => (dtype === 'f32' ? 'f32v' : 'i32v')
+
+/** Writes one kernel. Units lo … hi−1 of it are done by one call. */
+export class KernelBuilder extends Builder {
+  readonly lo: Var
+  readonly hi: Var
+  readonly #values: Value[] = []
+  readonly #access: Access[] = []
+  readonly lanes: number
+  /** Bytes of one vector. */
+  readonly width: number
+
+  constructor(lanes: number) {
+    super()
+    this.lanes = lanes
+    this.width = lanes * 4
+    this.lo = this.local('i32', 'lo')
+    this.hi = this.local('i32', 'hi')
+  }
+
+  /** The address of a value in this kernel. */
+  buffer(value: Value, access: Access): Expr {
+    const known = this.#values.indexOf(value)
+    if (known < 0) {
+      this.#values.push(value)
+      this.#access.push(access)
+      return addr(this.#values.length - 1)
+    }
+    if (this.#access[known] !== access) this.#access[known] = 'both'
+    return addr(known)
+  }
+
+  /** Runs the body for each of this call's units. */
+  forUnits(body: (unit: Expr) => void): void {
+    this.for('unit', { k: 'var', v: this.lo }, { k: 'var', v: this.hi }, 1, body)
+  }
+
+  finish(name: string, units: Expr, flops: (n: number) => number = () => 0): ScheduledKernel {
+    const { lanes, lo, hi, body } = this
+    return { kernel: { name, lanes, buffers: this.#access, units, lo, hi, body, flops }, values: this.#values }
+  }
+
+  /** A pointer local: base + index · bytes. */
+  pointer(name: string, base: Expr, index: Expr, bytes: number): { k: 'var'; v: Var } {
+    return this.let(name, add(base, mul(index, bytes)))
+  }
+}
+
+export const blocksOf = (lanes: number): Expr => ceilDiv({ k: 'n' }, lanes)
+export const groupsOf: Expr = ceilDiv({ k: 'n' }, groupSize)
+export const one: Expr = int(1)
+
+/** How many units a kernel has that works through the given layout. */
+export function unitsOf(layout: Layout, lanes: number): Expr {
+  if (layout === 'lanes') return blocksOf(lanes)
+  if (layout === 'groups') return groupsOf
+  return layout === 'rows' ? { k: 'n' } : one
+}

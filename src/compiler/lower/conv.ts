@@ -1,0 +1,214 @@
+/**
+ * conv2d forward, batch in lanes: a register tile of output channels × rows × columns, with bias, relu (or any
+ * elementwise tail) and non-overlapping max-pool done in registers.
+ * x [N, C, H, W] lanes (already padded), weight [O, C, kH, kW] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
+ * Sum order: bias, then channels, kernel rows, kernel columns. Not here: gradients (sparse.ts).
+ */
+import type { Shape } from '../../base/index.js'
+import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
+import type { Expr, Var } from '../loop/ir.js'
+import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import type { ConvTile } from '../tile/plans.js'
+
+type Local = { k: 'var'; v: Var }
+
+/** What becomes of an accumulator before it is stored: the fused elementwise tail at byte `offset` of the result. */
+export type Tail = (b: KernelBuilder, value: Expr, offset: Expr) => Expr
+
+export interface ConvJob {
+  readonly x: Value
+  readonly weight: Value
+  readonly bias: Value | null
+  readonly out: Value
+  readonly stride: readonly [number, number]
+  readonly tail: ((b: KernelBuilder) => Tail) | null
+  /** Fused max-pool of size × size windows; index: where the picked position goes, if anybody wants it. */
+  readonly pool: { readonly size: number; readonly index: Value | null; readonly relu: boolean } | null
+}
+
+interface Geometry {
+  readonly C: number
+  readonly W: number
+  readonly plane: number // H · W of x
+  readonly O: number
+  readonly kH: number
+  readonly kW: number
+  readonly OH: number // rows and columns computed: a pool leaves out what does not fill a window
+  readonly OW: number
+  readonly convW: number // columns of the whole conv output, for the pool's index
+  readonly outRow: number // vectors in a row of the result
+  readonly outPlane: number
+  readonly perRow: number // computed rows per result row: the pool's size, or 1
+}
+
+function geometryOf(job: ConvJob): Geometry {
+  const [, C = 1, H = 1, W = 1] = job.x.shape
+  const [O = 1, , kH = 1, kW = 1] = job.weight.shape
+  const [, , PH = 1, PW = 1] = job.out.shape as Shape
+  const size = job.pool?.size ?? 1
+  const convW = Math.floor((W - kW) / job.stride[1]) + 1
+  return {
+    C, W, plane: H * W, O, kH, kW, OH: PH * size, OW: PW * size, convW, outRow: PW, outPlane: PH * PW, perRow: size,
+  }
+}
+
+/** Cuts 0 … count into steps of `tile` and a rest; calls back with a start (i32) and the tile's size. */
+function tiles(b: KernelBuilder, name: string, count: number, tile: number, body: (start: Expr, size: number) => void): void {
+  const whole = Math.floor(count / tile) * tile
+  if (whole === tile) body(int(0), tile)
+  else if (whole > 0) b.for(name, 0, whole, tile, (i) => body(i, tile))
+  if (count > whole) body(int(whole), count - whole)
+}
+
+export function lowerConv(lanes: number, job: ConvJob, tile: ConvTile): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  const kernel = new ConvKernel(b, job)
+  const g = kernel.g
+  const rows = Math.max(g.perRow, Math.floor(tile.rows / g.perRow) * g.perRow)
+  const columns = Math.max(g.perRow, Math.floor(tile.columns / g.perRow) * g.perRow)
+  b.forUnits((block) => {
+    kernel.begin(block)
+    tiles(b, 'row', g.OH, rows, (row, rowCount) =>
+      tiles(b, 'o', g.O, tile.channels, (o, channels) =>
+        tiles(b, 'column', g.OW, columns, (column, columnCount) =>
+          kernel.tile(o, row, column, { channels, rows: rowCount, columns: columnCount }),
+        ),
+      ),
+    )
+  })
+  const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
+  return b.finish(job.pool ? 'conv2d+pool' : 'conv2d', blocksOf(lanes), (n) => n * flops)
+}
+
+class ConvKernel {
+  readonly g: Geometry
+  readonly #b: KernelBuilder
+  readonly #job: ConvJob
+  readonly #tail: Tail | null
+  #x: Expr = int(0)
+  #out: Expr = int(0)
+  #index: Expr = int(0)
+  #outBlock: Expr = int(0)
+
+  constructor(b: KernelBuilder, job: ConvJob) {
+    this.#b = b
+    this.#job = job
+    this.g = geometryOf(job)
+    this.#tail = job.tail?.(b) ?? null
+  }
+
+  begin(block: Expr): void {
+    const { g } = this
+    const b = this.#b
+    this.#x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, g.C * g.plane * b.width)
+    this.#outBlock = b.let('outBlock', mul(block, g.O * g.outPlane * b.width))
+    this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
+    const index = this.#job.pool?.index
+    if (index) this.#index = b.let('index', add(b.buffer(index, 'write'), this.#outBlock))
+  }
+
+  /** One tile of results: accumulators [channel][row][column]. */
+  tile(o: Expr, row: Expr, column: Expr, t: ConvTile): void {
+    const sums = this.#start(o, t)
+    this.#contract(sums, o, row, column, t)
+    const place = this.#placeOf(o, row, column)
+    for (let a = 0; a < t.channels; a++) {
+      const at = (r: number, c: number): Local => sums[(a * t.rows + r) * t.columns + c] as Local
+      for (let r = 0; r < t.rows; r += this.g.perRow)
+        for (let c = 0; c < t.columns; c += this.g.perRow) this.#finish(place, a, r, c, at, row, column)
+    }
+  }
+
+  #start(o: Expr, t: ConvTile): Local[] {
+    const { bias } = this.#job
+    const b = this.#b
+    const from = bias && b.let('bias', add(b.buffer(bias, 'read'), mul(o, 4)))
+    const sums: Local[] = []
+    for (let a = 0; a < t.channels; a++)
+      for (let i = 0; i < t.rows * t.columns; i++) sums.push(b.let('acc', from ? loadSplat(from, a * 4) : float(0)))
+    return sums
+  }
+
+  /** Adds x · w over channels and taps; the tap loops stay loops, pointers are moved along. */
+  #contract(sums: readonly Local[], o: Expr, row: Expr, column: Expr, t: ConvTile): void {
+    const { g } = this
+    const b = this.#b
+    const [sy, sx] = this.#job.stride
+    const first = add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))
+    const x = b.let('x', add(this.#x, first))
+    const w = b.let('w', add(b.buffer(this.#job.weight, 'read'), mul(o, g.C * g.kH * g.kW * 4)))
+    b.loop(g.C, () => {
+      b.loop(g.kH, () => {
+        b.loop(g.kW, () => {
+          this.#tap(sums, x, w, t)
+          b.bump(x, b.width)
+          b.bump(w, 4)
+        })
+        b.bump(x, (g.W - g.kW) * b.width)
+      })
+      b.bump(x, (g.plane - g.kH * g.W) * b.width)
+    })
+  }
+
+  #tap(sums: readonly Local[], x: Expr, w: Expr, t: ConvTile): void {
+    const { g } = this
+    const b = this.#b
+    const [sy, sx] = this.#job.stride
+    const weights = Array.from({ length: t.channels }, (_, a) => b.let('s', loadSplat(w, a * g.C * g.kH * g.kW * 4)))
+    for (let r = 0; r < t.rows; r++)
+      for (let c = 0; c < t.columns; c++) {
+        const v = b.let('v', loadVec(x, (r * sy * g.W + c * sx) * b.width))
+        weights.forEach((s, a) => {
+          const sum = sums[(a * t.rows + r) * t.columns + c] as Local
+          b.set(sum.v, alu('fma', v, s, sum))
+        })
+      }
+  }
+
+  /** Byte offset in the block's result of the tile's first element. */
+  #placeOf(o: Expr, row: Expr, column: Expr): Expr {
+    const { g } = this
+    const b = this.#b
+    const shift = Math.log2(g.perRow)
+    const down = (e: Expr): Expr => (g.perRow === 1 ? e : e.k === 'int' ? int(e.value >> shift) : alu('ishru', e, int(shift)))
+    const y = mul(down(row), g.outRow * b.width)
+    return b.let('place', add(add(mul(o, g.outPlane * b.width), y), mul(down(column), b.width)))
+  }
+
+  #finish(place: Expr, a: number, r: number, c: number, at: (r: number, c: number) => Local, row: Expr, column: Expr): void {
+    const { g } = this
+    const b = this.#b
+    const size = g.perRow
+    const offset = (a * g.outPlane + (r / size) * g.outRow + c / size) * b.width
+    if (!this.#job.pool) {
+      const where = b.let('where', add(this.#outBlock, add(place, offset)))
+      b.store('vec', add(this.#out, place), offset, this.#tail ? this.#tail(b, at(r, c), where) : at(r, c))
+      return
+    }
+    const first = this.#job.pool.index && add(mul(add(row, r), g.convW), add(column, c))
+    const { best, index } = poolWindow(b, size, (y, x) => at(r + y, c + x), first, g.convW)
+    b.store('vec', add(this.#out, place), offset, this.#job.pool.relu ? alu('pmax', best, float(0)) : best)
+    if (index) b.store('vec', add(this.#index, place), offset, index)
+  }
+}
+
+/** The largest of a window in row-major order (a NaN wins, the first of equals stays) and where it was. */
+function poolWindow(
+  b: KernelBuilder,
+  size: number,
+  at: (y: number, x: number) => Expr,
+  first: Expr | null,
+  rowLength: number,
+): { best: Expr; index: Expr | null } {
+  const best = b.let('best', at(0, 0))
+  const base = first && b.let('first', splat(first))
+  const index = base && b.let('index', base)
+  for (let i = 1; i < size * size; i++) {
+    const [y, x] = [Math.floor(i / size), i % size]
+    const value = at(y, x)
+    const mask = b.let('mask', alu('ior', alu('flt', best, value), alu('fne', value, value)))
+    b.set(best.v, alu('fselect', mask, value, best))
+    if (index && base) b.set(index.v, alu('iselect', mask, alu('iadd', base, splat(int(y * rowLength + x))), index))
+  }
+  return { best, index }
+}

@@ -1,0 +1,71 @@
+/**
+ * gatherRows: rows of a table by a list of indices, laid into lanes: (table plain [R, …], index [N] i32) → lanes [N, …].
+ * Bytes become numbers on the way and a fused elementwise tail (cast, normalise) is applied at once.
+ * Indices are held inside the table (the loader gives right ones; a wrong one must not read outside memory).
+ */
+import { sizeOf } from '../../base/index.js'
+import { add, alu, int, loadByte, loadInt, mul } from '../loop/build.js'
+import type { Expr } from '../loop/ir.js'
+import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import type { Tail } from './conv.js'
+
+export function lowerGather(
+  lanes: number,
+  table: Value,
+  index: Value,
+  out: Value,
+  tail: ((b: KernelBuilder) => Tail) | null,
+): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  const finish = tail?.(b) ?? null
+  const rest = sizeOf(table.shape.slice(1))
+  const width = table.dtype === 'u8' ? 1 : 4
+  const last = (table.shape[0] ?? 1) - 1
+  b.forUnits((block) => {
+    const indices = b.pointer('indices', b.buffer(index, 'read'), block, b.width)
+    const rows = Array.from({ length: lanes }, (_, lane) => {
+      const at = b.let('i', loadInt(indices, lane * 4))
+      const positive = alu('iand', at, alu('ixor', alu('ishr', at, int(31)), int(-1)))
+      return b.pointer('row', b.buffer(table, 'read'), alu('imin', positive, int(last)), rest * width)
+    })
+    const place = b.let('place', mul(block, rest * b.width))
+    if (table.dtype === 'u8' && rest % 4 === 0 && lanes === 4) gatherBytes(b, rows, place, out, rest, finish)
+    else gatherWords(b, rows, place, out, rest, width, finish)
+  })
+  return b.finish('gatherRows', blocksOf(lanes))
+}
+
+/** Four pixels of four pictures at a time. */
+function gatherBytes(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, finish: Tail | null): void {
+  const to = b.buffer(out, 'write')
+  const offset = b.let('offset', int(0))
+  b.loop(rest / 4, () => {
+    const at = rows.map((row) => b.let('at', add(row, offset)))
+    b.bytes4(at, 0).forEach((value, j) => {
+      const target = b.let('target', add(place, add(mul(offset, b.width), j * b.width)))
+      b.store('vec', add(to, target), 0, finish ? finish(b, value, target) : value)
+    })
+    b.bump(offset, 4)
+  })
+}
+
+/** One element of one picture at a time; then the tail over whole vectors. */
+function gatherWords(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, width: number, finish: Tail | null): void {
+  const to = b.let('to', add(b.buffer(out, 'both'), place))
+  const offset = b.let('offset', int(0))
+  b.loop(rest, () => {
+    rows.forEach((row, lane) => {
+      const at = add(row, offset)
+      b.store('i32', to, lane * 4, width === 1 ? loadByte(at) : loadInt(at))
+    })
+    if (finish) {
+      const type = out.dtype === 'f32' && width === 1 ? 'i32v' : out.dtype === 'f32' ? 'f32v' : 'i32v'
+      const value: Expr = { k: 'load', type, mem: 'vec', at: to, offset: 0 }
+      b.store('vec', to, 0, finish(b, value, b.let('where', add(place, mul(floorTo(offset, width), b.width)))))
+    }
+    b.bump(to, b.width)
+    b.bump(offset, width)
+  })
+}
+
+const floorTo = (offset: Expr, width: number): Expr => (width === 1 ? offset : alu('ishru', offset, int(2)))

@@ -1,0 +1,153 @@
+/**
+ * One kernel for elementwise expressions over one space, with any number of results (an optimizer updates parameters and
+ * moments in one pass). Not here: which nodes are put into one kernel (schedule/).
+ */
+import type { Node, NodeType } from '../../graph/index.js'
+import { sizeOf } from '../../base/index.js'
+import { alu, int, loadVec, mul, sub } from '../loop/build.js'
+import type { Expr } from '../loop/ir.js'
+import { blocksOf, KernelBuilder, one, type ScheduledKernel, type Value } from '../kernel.js'
+import { emitNode } from './elementwise.js'
+import { axesOf, dimsOf, loadAt, nest, operand, stridesIn, type Axis, type Operand } from './space.js'
+
+export interface MapResult {
+  readonly node: Node // the expression
+  readonly value: Value // where it goes
+}
+
+type ValueOf = (node: Node) => Value | undefined
+
+/** The nodes of an expression that are in memory, each once. */
+export function operandsOf(roots: readonly Node[], valueOf: ValueOf): Map<Node, Value> {
+  const found = new Map<Node, Value>()
+  const seen = new Set<Node>()
+  const visit = (node: Node): void => {
+    if (seen.has(node)) return
+    seen.add(node)
+    const value = valueOf(node)
+    if (value) found.set(node, value)
+    else node.inputs.forEach(visit)
+  }
+  roots.forEach(visit)
+  return found
+}
+
+export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: ValueOf): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  const space: NodeType = { ...mapSpace(results), dtype: 'f32' }
+  const reads = operandsOf(results.map((r) => r.node), valueOf)
+  const name = results.map((r) => r.node.op).join('+')
+  const map = new MapKernel(b, space, results, reads)
+  return b.finish(`map ${name}`, space.layout === 'lanes' ? map.lanes() : map.plain())
+}
+
+function mapSpace(results: readonly MapResult[]): NodeType {
+  const first = results[0]
+  if (!first) throw new Error('a map kernel needs a result')
+  return first.value
+}
+
+class MapKernel {
+  readonly #b: KernelBuilder
+  readonly #space: NodeType
+  readonly #results: readonly MapResult[]
+  readonly #reads: ReadonlyMap<Node, Value>
+
+  constructor(b: KernelBuilder, space: NodeType, results: readonly MapResult[], reads: ReadonlyMap<Node, Value>) {
+    this.#b = b
+    this.#space = space
+    this.#results = results
+    this.#reads = reads
+  }
+
+  #operands(unit: Expr): { inputs: Map<Node, Operand>; outputs: Operand[]; all: Operand[] } {
+    const make = (value: Value, access: 'read' | 'write'): Operand =>
+      operand(this.#b, value, access, stridesIn(this.#space, value, this.#b.lanes), unit)
+    const inputs = new Map([...this.#reads].map(([node, value]) => [node, make(value, 'read')] as const))
+    const outputs = this.#results.map((r) => make(r.value, 'write'))
+    return { inputs, outputs, all: [...inputs.values(), ...outputs] }
+  }
+
+  /** The expressions at the present position. `wide`: with plain vectors; else all lanes agree. */
+  #body(inputs: ReadonlyMap<Node, Operand>, outputs: readonly Operand[], wide: (o: Operand) => boolean): void {
+    const leaf = (node: Node): Expr | undefined => {
+      const o = inputs.get(node)
+      return o && loadAt(o, wide(o))
+    }
+    const memo = new Map<Node, Expr>()
+    const values = this.#results.map((r) => emitNode(this.#b, r.node, leaf, memo))
+    values.forEach((value, i) => {
+      const o = outputs[i]
+      if (o) this.#b.store(o.vector || wide(o) ? 'vec' : 'one', o.pointer, 0, value)
+    })
+  }
+
+  lanes(): Expr {
+    const dims = dimsOf(this.#space)
+    this.#b.forUnits((block) => {
+      const { inputs, outputs, all } = this.#operands(block)
+      const axes = axesOf(dims, [...dims.keys()], all)
+      nest(this.#b, axes, all, () => this.#body(inputs, outputs, () => false))
+    })
+    return blocksOf(this.#b.lanes)
+  }
+
+  plain(): Expr {
+    const { inputs, outputs, all } = this.#operands(int(0))
+    const dims = dimsOf(this.#space)
+    const axes = axesOf(dims, [...dims.keys()], all)
+    const inner = axes.at(-1) ?? { count: 1, strides: all.map(() => 0) }
+    const write = (wide: (o: Operand) => boolean): void => this.#body(inputs, outputs, wide)
+    if (axes.length <= 1 && this.#straight(inner, all)) return this.#flat(inner, all, write)
+    nest(this.#b, axes.slice(0, -1), all, () => {
+      this.#inner(inner, all, write)
+      all.forEach((o, i) => this.#b.bump(o.pointer, -inner.count * (inner.strides[i] ?? 0)))
+    })
+    return one
+  }
+
+  /** Every operand stands still or moves by one element, so that vectors can be read. */
+  #straight(axis: Axis, all: readonly Operand[]): boolean {
+    return all.every((o, i) => axis.strides[i] === 0 || (axis.strides[i] === 4 && o.value.dtype !== 'u8'))
+  }
+
+  #inner(axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): void {
+    const whole = this.#straight(axis, all) ? Math.floor(axis.count / this.#b.lanes) : 0
+    this.#run(int(whole), axis, all, write, this.#b.lanes)
+    this.#run(int(axis.count - whole * this.#b.lanes), axis, all, write, 1)
+  }
+
+  /** `count` steps of `step` elements. */
+  #run(count: Expr, axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void, step: number): void {
+    const moves = new Set(all.filter((_, i) => axis.strides[i] !== 0))
+    this.#b.loop(count, () => {
+      write((o) => step > 1 && moves.has(o))
+      all.forEach((o, i) => this.#b.bump(o.pointer, step * (axis.strides[i] ?? 0)))
+    })
+  }
+
+  /** One straight run, its vectors shared out as units; the last unit is what does not fill a vector. */
+  #flat(axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): Expr {
+    const { lanes } = this.#b
+    const count = sizeOf(this.#space.shape)
+    const whole = Math.floor(count / lanes)
+    const [lo, hi] = [{ k: 'var', v: this.#b.lo } as const, { k: 'var', v: this.#b.hi } as const]
+    all.forEach((o, i) => this.#b.bump(o.pointer, mul(lo, lanes * (axis.strides[i] ?? 0))))
+    this.#run(sub(alu('imin', hi, int(whole)), lo), axis, all, write, lanes)
+    if (count > whole * lanes)
+      this.#b.if(alu('ilt', int(whole), hi), () => this.#run(int(count - whole * lanes), axis, all, write, 1))
+    return int(whole + (count > whole * lanes ? 1 : 0))
+  }
+}
+
+/** A straight copy of `bytes` (a multiple of 4) bytes between two addresses. */
+export function copyWords(b: KernelBuilder, from: Expr, to: Expr, bytes: number): void {
+  const [p, q] = [b.let('from', from), b.let('to', to)]
+  b.loop(Math.floor(bytes / b.width), () => {
+    b.store('vec', q, 0, loadVec(p))
+    b.bump(p, b.width)
+    b.bump(q, b.width)
+  })
+  for (let at = 0; at < bytes % b.width; at += 4) b.store('i32', q, at, { k: 'load', type: 'i32', mem: 'i32', at: p, offset: at })
+}
+

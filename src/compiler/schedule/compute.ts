@@ -1,0 +1,358 @@
+/**
+ * What each operation asks of the scheduler: one row an operation: which values it reads, which kernels compute it.
+ * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
+ */
+import { sizeOf, stridesOf } from '../../base/index.js'
+import type { ImageRows, Node, OpName, RowKernel } from '../../graph/index.js'
+import { groupSize, unitBytes, type Value } from '../kernel.js'
+import { lowerConv } from '../lower/conv.js'
+import { elementwiseOps, type ElementwiseOp } from '../lower/elementwise.js'
+import { lowerGather } from '../lower/gather.js'
+import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
+import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
+import { lowerMap } from '../lower/map.js'
+import { lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
+import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
+import { lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
+import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerPadLanes, lowerTransposeBatch } from '../lower/rows.js'
+import { lowerNonZeros, lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups, nonZeroWords } from '../lower/sparse.js'
+import { inputOf, type FusedTail, type Scheduler } from './scheduler.js'
+
+/** The value of the node, or of the end of the elementwise tail that was fused to it. */
+export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, tail: FusedTail | null) => Value
+
+const roundUp = (count: number, step: number): number => Math.ceil(count / step) * step
+
+// ── convolution ──
+
+/** Geometry shared by the pieces of one conv's backward. `weight` is [O, C, kH, kW]. */
+function rowsOf(
+  s: Scheduler,
+  [C, H, W]: readonly [number, number, number],
+  [kH, kW]: readonly [number, number],
+  padding: readonly [number, number],
+): { image: ImageRows; kernel: RowKernel } {
+  const [tall, wide] = [H + 2 * padding[0], W + 2 * padding[1]]
+  const pictureFloats = roundUp(tall * wide * C + s.lanes - 1, s.lanes)
+  const rowFloats = roundUp(kW * C, s.lanes)
+  return {
+    image: { size: [H, W], padding, channels: C, pictureFloats },
+    kernel: { kernelSize: [kH, kW], channels: C, rowFloats, rowPixels: wide, pictureFloats },
+  }
+}
+
+/** A value made once for all who need the same. */
+function shared(s: Scheduler, key: string, make: () => Value): Value {
+  const known = s.shared.get(key)
+  if (known) return known
+  const value = make()
+  s.shared.set(key, value)
+  return value
+}
+
+function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
+  return shared(s, `imageRows ${x.id} ${image.padding.join()}`, () => {
+    const from = s.value(x)
+    const rows = s.scratch({ shape: [x.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
+    s.emit(lowerImageRows(s.lanes, image, from, rows))
+    return rows
+  })
+}
+
+/** The non-zeros of a conv output's gradient; behind a max-pool they are found without the dense gradient. */
+function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kernel: RowKernel): Value {
+  return shared(s, `nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.channels}`, () => {
+    const [N = 1, O = 1, OH = 1, OW = 1] = g.shape
+    const pooled = g.op === 'maxPool2dGrad' && !s.has(g)
+    const gradient = pooled ? s.input(g, 1) : s.value(g)
+    const index = pooled ? s.input(g, 0) : null
+    const words = nonZeroWords(O, sizeOf(gradient.shape.slice(2)))
+    const lists = s.scratch({ shape: [Math.ceil(N / groupSize), words], dtype: 'i32', layout: 'groups' })
+    const { channels, rowPixels, pictureFloats } = kernel
+    const attrs = { stride, outSize: [OH, OW] as const, channels, rowPixels, pictureFloats }
+    s.emit(lowerNonZeros(s.lanes, attrs, gradient, index, lists))
+    return lists
+  })
+}
+
+function padded(s: Scheduler, x: Node, padding: readonly [number, number]): Value {
+  if (padding[0] + padding[1] === 0) return s.value(x)
+  return shared(s, `padded ${x.id} ${padding.join()}`, () => {
+    const [N = 1, C = 1, H = 1, W = 1] = x.shape
+    const from = s.value(x)
+    const wide = s.scratch({ shape: [N, C, H + 2 * padding[0], W + 2 * padding[1]], dtype: 'f32', layout: 'lanes' })
+    s.emit(lowerPadLanes(s.lanes, from, padding, wide))
+    return wide
+  })
+}
+
+const conv2d: Compute<'conv2d'> = (s, node, tail) => {
+  const x = padded(s, inputOf(node, 0), node.attrs.padding)
+  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
+  const write = tail?.write ?? null
+  const out = s.allocate(tail?.end ?? node)
+  const shaped = { ...out, shape: node.shape }
+  const job = { x, weight, bias, out: shaped, stride: node.attrs.stride, tail: write, pool: null }
+  s.emit(lowerConv(s.lanes, job, s.plans.conv))
+  return out
+}
+
+/** conv2d (+ relu) + max-pool of 2 × 2 in one kernel, if nobody else wants what is between. */
+function fusedPool(s: Scheduler, pool: Node<'maxPool2d'>): { conv: Node<'conv2d'>; relu: boolean } | null {
+  const { kernelSize, stride, padding } = pool.attrs
+  const plain = [...kernelSize, ...stride].every((size) => size === 2) && padding.every((size) => size === 0)
+  const uses = s.wants(pool.companion) ? 2 : 1
+  const top = inputOf(pool, 0)
+  if (!plain || !s.isPrivate(top, uses)) return null
+  if (top.op === 'conv2d') return { conv: top as Node<'conv2d'>, relu: false }
+  const conv = top.op === 'relu' ? inputOf(top, 0) : null
+  return conv?.op === 'conv2d' && s.isPrivate(conv) ? { conv: conv as Node<'conv2d'>, relu: true } : null
+}
+
+const maxPool2d: Compute<'maxPool2d'> = (s, node) => {
+  const wanted = node.companion && (node.requiresGrad || s.wants(node.companion)) ? node.companion : null
+  const fused = fusedPool(s, node)
+  const x = fused ? padded(s, inputOf(fused.conv, 0), fused.conv.attrs.padding) : s.input(node, 0)
+  const [weight, bias] = fused ? [s.input(fused.conv, 1), fused.conv.inputs[2] ? s.input(fused.conv, 2) : null] : []
+  const out = s.allocate(node)
+  const index = wanted && s.allocate(wanted)
+  if (wanted && index) s.values.set(wanted, index)
+  if (!fused || !weight) s.emit(lowerMaxPool(s.lanes, node.attrs, x, out, index))
+  else {
+    const pool = { size: 2, index, relu: fused.relu }
+    const job = { x, weight, bias: bias ?? null, out, stride: fused.conv.attrs.stride, tail: null, pool }
+    s.emit(lowerConv(s.lanes, job, s.plans.conv))
+  }
+  return out
+}
+
+const maxPoolIndex: Compute<'maxPoolIndex'> = (s, node) => {
+  const pool = node.companion
+  if (pool && !s.has(pool) && s.wants(pool)) s.value(pool)
+  const known = s.values.get(node)
+  if (known) return known
+  const x = s.input(node, 0)
+  const index = s.allocate(node)
+  s.emit(lowerMaxPool(s.lanes, node.attrs, x, null, index))
+  return index
+}
+
+const conv2dGradWeight: Compute<'conv2dGradWeight'> = (s, node) => {
+  const [g, x] = [inputOf(node, 0), inputOf(node, 1)]
+  const [, C = 1, H = 1, W = 1] = x.shape
+  const { image, kernel } = rowsOf(s, [C, H, W], node.attrs.kernelSize, node.attrs.padding)
+  const rows = imageRows(s, x, image)
+  const lists = nonZeros(s, g, node.attrs.stride, kernel)
+  const O = g.shape[1] ?? 1
+  const groups = Math.ceil((g.shape[0] ?? 1) / groupSize)
+  const shape = [groups, O, kernel.kernelSize[0], kernel.rowFloats]
+  const parts = s.scratch({ shape, dtype: 'f32', layout: 'groups' })
+  s.emit(lowerRowsGradWeight(s.lanes, kernel, lists, rows, parts, s.plans.rowVectors.weight))
+  const out = s.allocate(node)
+  s.emit(lowerSumGroups(s.lanes, kernel, parts, out))
+  return out
+}
+
+const conv2dGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
+  const [g, weight] = [inputOf(node, 0), inputOf(node, 1)]
+  const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
+  const [H, W] = node.attrs.inputSize
+  const { image, kernel } = rowsOf(s, [C, H, W], [kH, kW], node.attrs.padding)
+  const from = s.value(weight)
+  const lists = nonZeros(s, g, node.attrs.stride, kernel)
+  const w = s.scratch({ shape: [O, kH, kernel.rowFloats], dtype: 'f32', layout: 'plain' })
+  s.emit(lowerKernelRows(s.lanes, kernel.rowFloats, from, w))
+  const rows = s.scratch({ shape: [g.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
+  s.emit(lowerRowsGradInput(s.lanes, kernel, lists, w, rows, s.plans.rowVectors.input))
+  const write = tail?.write ?? null
+  const out = s.allocate(tail?.end ?? node)
+  s.emit(lowerFromImageRows(s.lanes, image, rows, out, write))
+  return out
+}
+
+// ── linear ──
+
+const linear: Compute<'linear'> = (s, node, tail) => {
+  const [x, weight] = [s.input(node, 0), s.input(node, 1)]
+  const bias = node.inputs[2] ? s.input(node, 2) : null
+  const out = s.allocate(tail?.end ?? node)
+  s.emit(lowerLinear(s.lanes, [x, weight, bias, out], s.plans, tail?.write ?? null))
+  return out
+}
+
+const linearGradInput: Compute<'linearGradInput'> = (s, node, tail) => {
+  const [g, weight] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(tail?.end ?? node)
+  s.emit(lowerLinearGradInput(s.lanes, [g, weight, out], s.plans, tail?.write ?? null))
+  return out
+}
+
+function toRows(s: Scheduler, x: Node): Value {
+  return shared(s, `toRows ${x.id}`, () => {
+    const from = s.value(x)
+    const rows = s.scratch({ shape: x.shape, dtype: x.dtype, layout: 'rows' })
+    s.emit(lowerTransposeBatch(s.lanes, from, rows, false))
+    return rows
+  })
+}
+
+const linearGradWeight: Compute<'linearGradWeight'> = (s, node) => {
+  const [g, x] = [toRows(s, inputOf(node, 0)), toRows(s, inputOf(node, 1))]
+  const out = s.allocate(node)
+  s.emit(lowerLinearGradWeight(s.lanes, g, x, out, s.plans))
+  return out
+}
+
+const matmul: Compute<'matmul'> = (s, node) => {
+  const [x, y] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(node)
+  s.emit(lowerMatmul(s.lanes, x, y, out))
+  return out
+}
+
+// ── reductions and movement ──
+
+const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
+  const source = inputOf(node, 0)
+  if (source.layout === 'lanes' && reducedDims(node).includes(0)) {
+    const from = s.value(source)
+    const out = s.allocate(node)
+    s.emit(lowerSumBatch(s.lanes, node as Node<'sum'>, from, out))
+    return out
+  }
+  const inline = s.isPrivate(source) && elementwise.has(source.op)
+  if (inline) s.materialize(source)
+  else s.value(source)
+  const out = s.allocate(node)
+  s.emit(lowerReduce(s.lanes, node, out, (n) => s.values.get(n)))
+  return out
+}
+const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
+
+const reshape: Compute<'reshape'> = (s, node) => ({ ...s.input(node, 0), shape: node.shape })
+
+function move(s: Scheduler, node: Node, spec: Move): Value {
+  const from = s.input(node, 0)
+  const out = s.allocate(node)
+  s.emit(lowerMove(s.lanes, node.op, spec, from, out))
+  return out
+}
+
+const start = (shape: readonly number[], at: readonly number[]): number =>
+  stridesOf(shape).reduce((sum, stride, i) => sum + stride * (at[i] ?? 0), 0)
+
+const permute: Compute<'permute'> = (s, node) => {
+  const strides = stridesOf(inputOf(node, 0).shape)
+  const from = { strides: node.attrs.dims.map((dim) => strides[dim] ?? 0), start: 0 }
+  return move(s, node, { size: node.shape, from, to: { strides: stridesOf(node.shape), start: 0 }, zeroFirst: false })
+}
+
+const slice: Compute<'slice'> = (s, node) => {
+  const { shape } = inputOf(node, 0)
+  const from = { strides: stridesOf(shape), start: start(shape, node.attrs.starts) }
+  return move(s, node, { size: node.shape, from, to: { strides: stridesOf(node.shape), start: 0 }, zeroFirst: false })
+}
+
+const pad: Compute<'pad'> = (s, node) => {
+  const { shape } = inputOf(node, 0)
+  const to = { strides: stridesOf(node.shape), start: start(node.shape, node.attrs.before) }
+  return move(s, node, { size: shape, from: { strides: stridesOf(shape), start: 0 }, to, zeroFirst: true })
+}
+
+/** Each part is computed right where it belongs, if it has no place yet; else copied. */
+const concat: Compute<'concat'> = (s, node) => {
+  const out = s.allocate(node)
+  let offset = out.offset
+  for (const part of node.inputs) {
+    const direct = out.alloc !== null && s.directTo(part, out.alloc, offset)
+    const value = s.value(part)
+    if (!direct) s.emit(lowerCopy(s.lanes, value, s.newValue(part, out.alloc, offset)))
+    offset += unitBytes(part, s.lanes)
+  }
+  return out
+}
+
+const transposeBatch: Compute<'batch' | 'unbatch' | 'toRows'> = (s, node) => {
+  const from = s.input(node, 0)
+  const out = s.allocate(node)
+  s.emit(lowerTransposeBatch(s.lanes, from, out, node.op === 'batch'))
+  return out
+}
+
+const gatherRows: Compute<'gatherRows'> = (s, node, tail) => {
+  const [table, index] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(tail?.end ?? node)
+  s.emit(lowerGather(s.lanes, table, index, out, tail?.write ?? null))
+  return out
+}
+
+// ── windows, losses, random numbers ──
+
+const maxPool2dGrad: Compute<'maxPool2dGrad'> = (s, node) => {
+  const [index, g] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(node)
+  s.emit(lowerPoolGrad(s.lanes, node.attrs, index, g, out))
+  return out
+}
+
+const avgPool2d: Compute<'avgPool2d'> = (s, node) => {
+  const x = s.input(node, 0)
+  const out = s.allocate(node)
+  s.emit(lowerAvgPool(s.lanes, node.attrs, x, out))
+  return out
+}
+
+const avgPool2dGrad: Compute<'avgPool2dGrad'> = (s, node) => {
+  const g = s.input(node, 0)
+  const out = s.allocate(node)
+  s.emit(lowerPoolGrad(s.lanes, node.attrs, null, g, out))
+  return out
+}
+
+const crossEntropy: Compute<'crossEntropy'> = (s, node) => {
+  const [logits, labels] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(node)
+  s.emit(lowerCrossEntropy(s.lanes, logits, labels, out))
+  return out
+}
+
+const crossEntropyGrad: Compute<'crossEntropyGrad'> = (s, node) => {
+  const [logits, labels, g] = [s.input(node, 0), s.input(node, 1), s.input(node, 2)]
+  const out = s.allocate(node)
+  s.emit(lowerCrossEntropyGrad(s.lanes, logits, labels, g, out))
+  return out
+}
+
+const random: Compute<'random'> = (s, node) => {
+  const key = s.input(node, 0)
+  const out = s.allocate(node)
+  s.emit(lowerRandom(s.lanes, key, out))
+  return out
+}
+
+/** A constant that somebody wants in memory. */
+const constant: Compute<'const'> = (s, node) => {
+  const value = s.allocate(node)
+  s.emit(lowerMap(s.lanes, [{ node, value }], () => undefined))
+  return value
+}
+
+const written = (_: Scheduler, node: Node): never => {
+  throw new Error(`${node.op}: only the compiler uses it`)
+}
+const noValue = (_: Scheduler, node: Node): never => {
+  throw new Error(`${node.op} has no value of its own`)
+}
+
+type Rows = { readonly [K in Exclude<OpName, ElementwiseOp>]: Compute<K> }
+
+export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> } = {
+  leaf: noValue, assign: noValue, const: constant,
+  sum: reduce, amax: reduce, argmax: reduce,
+  reshape, permute, slice, pad, concat, batch: transposeBatch, unbatch: transposeBatch, toRows: transposeBatch, gatherRows,
+  matmul, linear, linearGradInput, linearGradWeight, conv2d, conv2dGradInput, conv2dGradWeight,
+  maxPool2d, maxPoolIndex, maxPool2dGrad, avgPool2d, avgPool2dGrad, crossEntropy, crossEntropyGrad, random,
+  imageRows: written, fromImageRows: written, kernelRows: written, nonZeros: written,
+  rowsGradWeight: written, rowsGradInput: written, sumGroups: written,
+}
+

@@ -1,0 +1,58 @@
+/**
+ * A plan: the program of a graph and where its values lie, in terms of positions in the graph's order, so that any graph
+ * of the same structure can use it. Not here: memory itself, or finding a plan (tensor/).
+ */
+import type { Node } from '../../graph/index.js'
+import { slackBytes, type Alloc, type Value } from '../kernel.js'
+import type { Program } from '../loop/ir.js'
+import { verify } from '../loop/verify.js'
+import { Scheduler } from './scheduler.js'
+
+/** A value that a node of the order has once the plan has run. */
+export interface PlanResult {
+  readonly index: number // in the order
+  readonly value: Value
+}
+
+export interface Plan {
+  readonly program: Program
+  readonly allocs: readonly Alloc[]
+  /** For each word of the address table behind word 0: the allocation and offset, or the leaf it is of. */
+  readonly words: readonly ({ readonly alloc: number; readonly offset: number } | { readonly leaf: number })[]
+  readonly results: readonly PlanResult[]
+}
+
+/** Plans the computation of `targets`; `order` has every node they need, inputs before users. */
+export function makePlan(order: readonly Node[], targets: readonly Node[], lanes: number): Plan {
+  const scheduler = new Scheduler(order, targets, lanes)
+  scheduler.run(targets)
+  for (const { kernel } of scheduler.kernels) verify(kernel)
+  const indexOf = new Map(order.map((node, i) => [node, i]))
+  const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]
+  const leaves = new Map<number, number>()
+  const results: PlanResult[] = []
+  for (const [node, value] of scheduler.values) {
+    const index = indexOf.get(node)
+    if (index === undefined) continue
+    if (node.storage) leaves.set(value.word, index)
+    else if (node.op !== 'assign') results.push({ index, value })
+  }
+  const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
+  const program: Program = {
+    kernels: scheduler.kernels.map((k) => k.kernel),
+    slots: scheduler.kernels.map((k) => k.values.map((value) => value.word)),
+    slotCount: scheduler.allWords.length + 1,
+  }
+  return { program, allocs, words, results }
+}
+
+function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {
+  if (value.alloc) return { alloc: allocs.indexOf(value.alloc), offset: value.offset }
+  const leaf = leaves.get(value.word)
+  if (leaf === undefined) throw new Error('a value without memory that is no leaf')
+  return { leaf }
+}
+
+/** Bytes of an allocation for batches of up to `capacity` pictures (a multiple of 8). */
+export const allocBytes = (alloc: Alloc, capacity: number): number =>
+  (alloc.per === 0 ? alloc.bytes : alloc.bytes * Math.ceil(capacity / alloc.per)) + slackBytes

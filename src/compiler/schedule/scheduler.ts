@@ -1,0 +1,266 @@
+/**
+ * From a graph to kernels in order: which values are in memory, which are fused away, what is cut into pieces.
+ * Demand-driven: asking for a node's value first asks for the values it needs. The table of what each operation asks for
+ * is in compute.ts. Not here: the kernels' bodies (lower/), the address table (plan.ts).
+ */
+import { sameShape, sizeOf } from '../../base/index.js'
+import type { Node, NodeType, OpName } from '../../graph/index.js'
+import { allocFor, restOf, typeOfNode, vectorType, type Alloc, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { elementwiseOps, emitNode, isElementwise } from '../lower/elementwise.js'
+import { loadSplat, loadVec, add } from '../loop/build.js'
+import type { Expr } from '../loop/ir.js'
+import type { Tail } from '../lower/conv.js'
+import { lowerMap, type MapResult } from '../lower/map.js'
+import { plansFor, type Plans } from '../tile/plans.js'
+import { computeTable, type Compute } from './compute.js'
+
+/** Where a node's result has to go, when it is part of a larger value. */
+interface Destination {
+  readonly alloc: Alloc
+  readonly offset: number
+}
+
+/** A fused elementwise tail of a heavy operation: the last node, and how to emit it from the operation's value. */
+export interface FusedTail {
+  readonly end: Node
+  readonly write: (b: KernelBuilder) => Tail
+}
+
+const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
+
+export class Scheduler {
+  readonly lanes: number
+  readonly plans: Plans
+  readonly kernels: ScheduledKernel[] = []
+  readonly values = new Map<Node, Value>()
+  /** Auxiliary values (row pictures, lists) by what they are made of. */
+  readonly shared = new Map<string, Value>()
+  readonly allWords: Value[] = []
+  readonly #uses = new Map<Node, number>()
+  readonly #targets: ReadonlySet<Node>
+  readonly #order: ReadonlySet<Node>
+  readonly #destinations = new Map<Node, Destination>()
+
+  constructor(order: readonly Node[], targets: readonly Node[], lanes: number) {
+    this.lanes = lanes
+    this.plans = plansFor(lanes)
+    this.#targets = new Set(targets)
+    this.#order = new Set(order)
+    for (const node of order)
+      if (!node.storage) for (const input of node.inputs) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1)
+  }
+
+  run(targets: readonly Node[]): void {
+    for (const target of targets) if (target.op !== 'assign') this.value(target)
+    this.#assignAll(targets.filter((target): target is Node<'assign'> => target.op === 'assign'))
+  }
+
+  /** The node's value in memory; its kernels are scheduled if they were not. */
+  value(node: Node): Value {
+    const known = this.values.get(node)
+    if (known) return known
+    if (node.storage) return this.#remember(node, this.newValue(typeOfNode(node), null))
+    return this.#remember(node, this.#compute(node))
+  }
+
+  input(node: Node, i: number): Value {
+    return this.value(inputOf(node, i))
+  }
+
+  has(node: Node): boolean {
+    return this.values.has(node) || node.storage !== null
+  }
+
+  wants(node: Node | null): node is Node {
+    return node !== null && !node.storage && this.#order.has(node)
+  }
+
+  #remember(node: Node, value: Value): Value {
+    this.values.set(node, value)
+    return value
+  }
+
+  #compute(node: Node): Value {
+    if (isElementwise(node)) return this.#elementwise(node)
+    return (computeTable[node.op] as Compute)(this, node, null)
+  }
+
+  /** The only use of a node that nobody else sees: it may be computed where it is used and never stored. */
+  isPrivate(node: Node, uses = 1): boolean {
+    return !this.has(node) && (this.#uses.get(node) ?? 0) <= uses && !this.#targets.has(node)
+  }
+
+  newValue(type: NodeType, alloc: Alloc | null, offset = 0): Value {
+    const value: Value = { ...type, alloc, offset, word: this.allWords.length + 1 }
+    this.allWords.push(value)
+    return value
+  }
+
+  /** Memory for the node's result: its own, or the part of a larger value that was set aside for it. */
+  allocate(node: Node): Value {
+    const place = this.#destinations.get(node)
+    if (place) return this.newValue(typeOfNode(node), place.alloc, place.offset)
+    return this.newValue(typeOfNode(node), allocFor(node, this.lanes))
+  }
+
+  /** Memory for a value that no node of the graph has. */
+  scratch(type: NodeType): Value {
+    return this.newValue(type, allocFor(type, this.lanes))
+  }
+
+  emit(kernel: ScheduledKernel): void {
+    this.kernels.push(kernel)
+  }
+
+  /** Sets aside a part of a larger value for a node not computed yet (through reshapes); false if it is too late. */
+  directTo(node: Node, alloc: Alloc, offset: number): boolean {
+    if (this.has(node) || node.layout !== 'plain' || node.op === 'const') return false
+    if (node.op === 'reshape') return inputOf(node, 0).layout === 'plain' && this.directTo(inputOf(node, 0), alloc, offset)
+    this.#destinations.set(node, { alloc, offset })
+    return true
+  }
+
+  // ── elementwise ──
+
+  #elementwise(node: Node): Value {
+    const root = this.#tailRoot(node)
+    if (root) {
+      const tail: FusedTail = { end: node, write: this.#tailFrom(root, node) }
+      return (computeTable[root.op] as Compute)(this, root, tail)
+    }
+    this.materialize(node)
+    const value = this.allocate(node)
+    this.emit(lowerMap(this.lanes, [{ node, value }], (n) => this.values.get(n)))
+    return value
+  }
+
+  /** Puts into memory what an expression reads and cannot compute on the way. */
+  materialize(node: Node): void {
+    for (const input of node.inputs) this.#operand(input, (n) => this.isPrivate(n))
+  }
+
+  #operand(node: Node, inline: (node: Node) => boolean): void {
+    if (node.op === 'const' || this.values.has(node)) return
+    if (isElementwise(node) && inline(node)) for (const input of node.inputs) this.#operand(input, inline)
+    else this.value(node)
+  }
+
+  /** The heavy operation that `node` is an elementwise tail of, if all else it reads fits. */
+  #tailRoot(node: Node): Node | null {
+    if (node.layout !== 'lanes') return null
+    for (const input of node.inputs) {
+      const root = this.#spine(input)
+      if (root && restOf(root) === restOf(node) && this.#tailFits(node, root)) return root
+    }
+    return null
+  }
+
+  #spine(node: Node): Node | null {
+    if (!this.isPrivate(node) || node.layout !== 'lanes') return null
+    if (tailRoots.has(node.op)) return node
+    if (node.op === 'reshape') return this.#spine(inputOf(node, 0))
+    if (!elementwise.has(node.op)) return null
+    for (const input of node.inputs) {
+      const root = this.#spine(input)
+      if (root) return root
+    }
+    return null
+  }
+
+  #tailFits(node: Node, root: Node): boolean {
+    if (node === root || node.op === 'const') return true
+    const full = node.layout === 'lanes' && restOf(node) === restOf(root)
+    if (node.op === 'reshape' && this.#spine(node) === root) return full
+    if (isElementwise(node) && (node === root || !this.has(node))) {
+      const inline = this.isPrivate(node) || this.#spineEnds(node, root)
+      if (inline) return full && node.inputs.every((input) => this.#tailFits(input, root))
+    }
+    if (!this.#dependsOn(node, root)) return full || (node.layout === 'plain' && sizeOf(node.shape) === 1)
+    return false
+  }
+
+  #spineEnds(node: Node, root: Node): boolean {
+    return node.inputs.some((input) => this.#spine(input) === root)
+  }
+
+  #dependsOn(node: Node, root: Node, seen = new Set<Node>()): boolean {
+    if (node === root) return true
+    if (this.has(node) || seen.has(node)) return false
+    seen.add(node)
+    return node.inputs.some((input) => this.#dependsOn(input, root, seen))
+  }
+
+  #tailFrom(root: Node, end: Node): FusedTail['write'] {
+    const reads: Node[] = []
+    const collect = (node: Node): void => {
+      if (node === root || node.op === 'const') return
+      if (node.op === 'reshape' && this.#spine(node) === root) return collect(inputOf(node, 0))
+      const inline = node === end || (isElementwise(node) && this.isPrivate(node))
+      if (inline) node.inputs.forEach(collect)
+      else reads.push(node)
+    }
+    collect(end)
+    const values = new Map(reads.map((node) => [node, this.value(node)]))
+    const through = (node: Node): Node => (node.op === 'reshape' && !values.has(node) ? through(inputOf(node, 0)) : node)
+    return (b) => (at, accumulator, offset) =>
+      emitNode(at, end, (node) => {
+        if (through(node) === root) return accumulator
+        const value = values.get(node)
+        return value && readAt(b, value, offset)
+      }, new Map())
+  }
+
+  // ── assignments: last, since what they overwrite has been read by then ──
+
+  #assignAll(assigns: readonly Node<'assign'>[]): void {
+    const groups: { shape: readonly number[]; nodes: Node<'assign'>[] }[] = []
+    for (const assign of assigns) {
+      const group = groups.find((g) => sameShape(g.shape, assign.shape))
+      if (group) group.nodes.push(assign)
+      else groups.push({ shape: assign.shape, nodes: [assign] })
+    }
+    for (const { nodes } of groups) this.#prepareAssigns(nodes, groups.length > 1)
+    for (const { nodes } of groups) {
+      const results: MapResult[] = nodes.map((node) => ({ node: inputOf(node, 1), value: this.input(node, 0) }))
+      this.emit(lowerMap(this.lanes, results, (n) => this.values.get(n)))
+      nodes.forEach((node) => this.values.set(node, this.input(node, 0)))
+    }
+  }
+
+  /** What the group's expressions read is put into memory; shared parts stay inside if only this group uses them. */
+  #prepareAssigns(nodes: readonly Node<'assign'>[], severalGroups: boolean): void {
+    const inside = severalGroups ? () => false : this.#closure(nodes)
+    const inline = (node: Node): boolean => inside(node) || (!severalGroups && this.isPrivate(node))
+    for (const node of nodes) this.#operand(inputOf(node, 1), inline)
+  }
+
+  #closure(nodes: readonly Node<'assign'>[]): (node: Node) => boolean {
+    const uses = new Map<Node, number>()
+    const visit = (node: Node): void => {
+      const first = !uses.has(node)
+      uses.set(node, (uses.get(node) ?? 0) + 1)
+      if (first && isElementwise(node) && !this.has(node)) node.inputs.forEach(visit)
+    }
+    for (const node of nodes) visit(inputOf(node, 1))
+    const shape = nodes[0]?.shape ?? []
+    return (node) =>
+      !this.#targets.has(node) && !this.has(node) && uses.get(node) === this.#uses.get(node) &&
+      (sameShape(node.shape, shape) || sizeOf(node.shape) === 1)
+  }
+}
+
+const tailRoots: ReadonlySet<OpName> = new Set(['conv2d', 'linear', 'linearGradInput', 'conv2dGradInput', 'gatherRows'])
+
+/** What a tail reads at byte `offset` of a result in lanes. */
+function readAt(b: KernelBuilder, value: Value, offset: Expr): Expr {
+  const at = b.buffer(value, 'read')
+  const type = vectorType(value.dtype)
+  return value.layout === 'lanes' ? loadVec(add(at, offset), 0, type) : loadSplat(at, 0, type)
+}
+
+export function inputOf(node: Node, i: number): Node {
+  const input = node.inputs[i]
+  if (!input) throw new Error(`${node.op} has no input ${i}`)
+  return input
+}
+
