@@ -1,0 +1,7 @@
+/** The room `nn`: modules, layers as functions (F), optimizers (optim). Files are behind save.node.ts. */
+export * as nn from './nn.js'
+export * as F from './functional.js'
+export * as optim from './optim/index.js'
+export type { Layer, Module } from './module.js'
+export type { LoadOptions, LoadResult, StateDict } from './stateDict.js'
+export { fromPth, toPth, type Loaded } from './pth.js'

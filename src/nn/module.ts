@@ -1,0 +1,188 @@
+/**
+ * Module: a net or a layer, called like a function, as PyTorch's. Its attributes are found by themselves, in the order in
+ * which they were set: parameters, buffers and other modules.
+ * Not here: the layers (layers/), state dicts (stateDict.ts).
+ */
+import { LenetError } from '../base/index.js'
+import type { Tensor } from '../tensor/index.js'
+import { LayerError } from './layerError.js'
+import { Buffer, Parameter } from './parameter.js'
+import { loadStateDict, stateDict, type LoadOptions, type LoadResult, type StateDict } from './stateDict.js'
+
+/** A module is called with what its `forward` takes. */
+export interface Module {
+  (...inputs: Parameters<this['forward']>): ReturnType<this['forward']>
+}
+
+/** A module that makes one tensor of one: what Sequential takes. */
+export type Layer = Module & ((x: Tensor) => Tensor)
+
+/** PyTorch's spelling of a name: runningMean → running_mean, conv1 → conv1. */
+const snakeCase = (name: string): string => name.replace(/([a-z])([A-Z])/g, (_, a: string, b: string) => `${a}_${b.toLowerCase()}`)
+
+function call(module: Module, inputs: never[]): unknown {
+  try {
+    return module.forward(...inputs)
+  } catch (error) {
+    throw located(error, module)
+  }
+}
+
+/** Adds where it happened to an error that users see; others pass as they are. */
+function located(error: unknown, module: Module): unknown {
+  if (!(error instanceof LenetError)) return error
+  if (!(error instanceof LayerError)) return new LayerError(error, module.summary(), module)
+  const name = [...module.namedChildren()].find(([, child]) => child === error.at)?.[0]
+  error.passes(module, name)
+  return error
+}
+
+/** Indents all lines but the first. */
+const indented = (text: string): string => text.replaceAll('\n', '\n  ')
+
+export abstract class Module {
+  /** Dropout and batch norm behave differently in training and evaluation; set by `train()` and `eval()`. */
+  declare training: boolean
+
+  /**
+   * Gives back a function of the class's prototype, so that instances can be called. Its own `name` and `length` would
+   * hide attributes of these names.
+   */
+  constructor() {
+    const self: Module = Object.setPrototypeOf((...inputs: never[]) => call(self, inputs), new.target.prototype)
+    Reflect.deleteProperty(self, 'name')
+    Reflect.deleteProperty(self, 'length')
+    Object.defineProperty(self, 'training', { value: true, writable: true })
+    return self
+  }
+
+  /** What the module computes. Call the module itself, not this: errors then name the layer. */
+  abstract forward(...inputs: never[]): unknown
+
+  /** The module's own parameters and buffers with their names in files. */
+  *ownTensors(): Generator<[string, Parameter | Buffer]> {
+    for (const [name, value] of Object.entries(this) as [string, unknown][])
+      if (value instanceof Parameter || value instanceof Buffer) yield [snakeCase(name), value]
+  }
+
+  *namedChildren(): Generator<[string, Module]> {
+    for (const [name, value] of Object.entries(this) as [string, unknown][])
+      if (value instanceof Module) yield [snakeCase(name), value]
+  }
+
+  *children(): Generator<Module> {
+    for (const [, child] of this.namedChildren()) yield child
+  }
+
+  /** This module ('') and all below it, each once, parents first. */
+  *namedModules(prefix = '', seen: Set<Module> = new Set()): Generator<[string, Module]> {
+    if (seen.has(this)) return
+    seen.add(this)
+    yield [prefix, this]
+    for (const [name, child] of this.namedChildren())
+      yield* child.namedModules(prefix === '' ? name : `${prefix}.${name}`, seen)
+  }
+
+  *modules(): Generator<Module> {
+    for (const [, module] of this.namedModules()) yield module
+  }
+
+  /** All tensors of one kind with their full names; a shared one once, under its first name. */
+  private *named<T extends Tensor>(kind: new (...args: never[]) => T): Generator<[string, T]> {
+    const seen = new Set<Tensor>()
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, tensor] of module.ownTensors()) {
+        if (!(tensor instanceof kind) || seen.has(tensor)) continue
+        seen.add(tensor)
+        yield [path === '' ? name : `${path}.${name}`, tensor]
+      }
+    }
+  }
+
+  namedParameters(): Generator<[string, Parameter]> {
+    return this.named(Parameter)
+  }
+
+  /** All parameters in the order of definition: what an optimizer takes. */
+  *parameters(): Generator<Parameter> {
+    for (const [, parameter] of this.namedParameters()) yield parameter
+  }
+
+  namedBuffers(): Generator<[string, Buffer]> {
+    return this.named(Buffer)
+  }
+
+  *buffers(): Generator<Buffer> {
+    for (const [, buffer] of this.namedBuffers()) yield buffer
+  }
+
+  /**
+   * Names → parameters and buffers, under PyTorch's names. The tensors are the module's own: they change with training;
+   * save them, or copy their values, to keep a state. Source: torch.nn.Module.state_dict.
+   */
+  stateDict(): StateDict {
+    return stateDict(this)
+  }
+
+  /**
+   * Copies values into parameters and buffers. Nothing is changed unless everything fits. `{ strict: false }` takes what
+   * fits and returns the names that are missing and unexpected.
+   * @throws LenetError naming missing and unexpected keys, or the key, expected and found shape
+   */
+  loadStateDict(state: unknown, options: LoadOptions = {}): LoadResult {
+    return loadStateDict(this, state, options)
+  }
+
+  /** Training mode for this module and all below. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode
+    return this
+  }
+
+  /** Evaluation mode: no dropout, batch norm by running statistics. */
+  eval(): this {
+    return this.train(false)
+  }
+
+  /** `false` freezes all parameters, `true` thaws them. */
+  requiresGrad_(flag = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(flag)
+    return this
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null
+  }
+
+  /** Calls `visit` on every module below, then on this one. */
+  apply(visit: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(visit)
+    visit(this)
+    return this
+  }
+
+  /** What stands in the brackets after the class's name when it is printed: `3, 6, kernel_size=(5, 5)`. */
+  extraRepr(): string {
+    return ''
+  }
+
+  /** The module in one line: its own text where it has no parts, else the class's name. */
+  summary(): string {
+    return this.namedChildren().next().done === true ? this.toString() : this.constructor.name
+  }
+
+  /** As PyTorch prints it. */
+  toString(): string {
+    const parts = [...this.namedChildren()].map(([name, child]) => `(${name}): ${indented(String(child))}`)
+    const own = this.extraRepr()
+    const { name } = this.constructor
+    if (parts.length === 0) return `${name}(${own})`
+    return `${name}(${own === '' ? '' : `\n  ${own}`}\n  ${parts.join('\n  ')}\n)`
+  }
+
+  /** What console.log shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}

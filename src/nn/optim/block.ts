@@ -1,0 +1,146 @@
+/**
+ * Parameters that are updated together: one flat block of memory, one kernel, whatever the number of layers.
+ * Not here: the formulas (adam.ts, sgd.ts), groups and options (optimizer.ts).
+ */
+import { LenetError } from '../../base/index.js'
+import { assign, constant, hostLeaf, le, abs, make, reshape, unbatch, where, type Node } from '../../graph/index.js'
+import { fromArray, packLeaves, read, renewLeaf, Tensor, zerosLeaf } from '../../tensor/index.js'
+
+/** The block that a parameter lies in now: another optimizer may have moved it. */
+const homes = new WeakMap<Tensor, Block>()
+
+/** float32 numbers smaller than the smallest normal one are 20 to 50 times slower on many CPUs. */
+const LARGEST_DENORMAL = constant(1.1754942e-38)
+const ZERO = constant(0)
+
+/** Denormals become 0; the rest, NaN included, stays. */
+export const flushed = (x: Node): Node => where(le(abs(x), LARGEST_DENORMAL), ZERO, x)
+
+/** A number that may be another at each step: an input of the plan. */
+export class Hyper {
+  readonly node: Node
+  readonly #value = new Float32Array(1)
+  constructor() {
+    this.node = hostLeaf(this.#value, [], 'f32')
+  }
+  /** Rounded to float32 once. */
+  set(value: number): Node {
+    this.#value[0] = value
+    return this.node
+  }
+}
+
+/** Values of the optimizer's state for one parameter. */
+export type ParameterState = ReadonlyMap<string, Float32Array>
+
+export class Block {
+  readonly parameters: readonly Tensor[]
+  /** Updates done. */
+  steps: number
+  #whole: Node | null = null
+  readonly #state = new Map<string, Node>()
+  readonly #hypers = new Map<string, Hyper>()
+
+  constructor(parameters: readonly Tensor[], steps = 0) {
+    this.parameters = parameters
+    this.steps = steps
+  }
+
+  /** The block's values [total] in memory, as a leaf. */
+  get whole(): Node {
+    if (this.#whole && this.parameters.every((parameter) => homes.get(parameter) === this)) return this.#whole
+    this.#whole = packLeaves(this.parameters.map(({ node }) => node))
+    for (const parameter of this.parameters) homes.set(parameter, this)
+    return this.#whole
+  }
+
+  /** The gradients end to end [total]. */
+  gradient(): Node {
+    const parts = this.parameters.map(({ grad }) => {
+      if (!grad) throw new Error('block: a parameter without gradient')
+      return reshape(unbatch(grad.node), [-1])
+    })
+    const [only] = parts
+    return only && parts.length === 1 ? only : make('concat', {}, parts)
+  }
+
+  /** State [total] of that name, zeros at first. */
+  state(name: string): Node {
+    const known = this.#state.get(name)
+    if (known) return known
+    const zeros = zerosLeaf([this.#size()])
+    this.#state.set(name, zeros)
+    return zeros
+  }
+
+  #size(): number {
+    return this.parameters.reduce((total, parameter) => total + parameter.numel(), 0)
+  }
+
+  hyper(name: string, value: number): Node {
+    let hyper = this.#hypers.get(name)
+    if (!hyper) this.#hypers.set(name, (hyper = new Hyper()))
+    return hyper.set(value)
+  }
+
+  /** Nodes that write the new values and states. */
+  writes(newWhole: Node, newState: Readonly<Record<string, Node>>): Node[] {
+    const states = Object.entries(newState).map(([name, value]) => assign(this.state(name), value))
+    return [assign(this.whole, newWhole), ...states]
+  }
+
+  /** After the writes were computed: what was made from the old values has ended. */
+  renew(): void {
+    if (this.#whole) this.#whole = renewLeaf(this.#whole, false)
+    for (const [name, node] of this.#state) this.#state.set(name, renewLeaf(node, false))
+    for (const parameter of this.parameters) parameter.renew()
+    this.steps++
+  }
+
+  /** The state of parameter `index`, in its shape: a copy. */
+  stateOf(index: number): Map<string, Tensor> {
+    const parameter = this.parameters[index]
+    if (!parameter) throw new Error('block: no such parameter')
+    const start = this.parameters.slice(0, index).reduce((total, { shape }) => total + sizes(shape), 0)
+    return new Map(
+      [...this.#state].map(([name, node]) => {
+        const part = Float32Array.from(read(node).subarray(start, start + parameter.numel()))
+        return [name, fromArray(part, parameter.shape, 'f32')]
+      }),
+    )
+  }
+
+  /** Sets the state of all parameters: a list [parameter] of values by name. */
+  setState(parts: readonly ParameterState[]): void {
+    const names = new Set(parts.flatMap((part) => [...part.keys()]))
+    for (const name of names) {
+      const values = new Float32Array(this.#size())
+      let at = 0
+      this.parameters.forEach((parameter, i) => {
+        const part = parts[i]?.get(name)
+        if (part && part.length !== parameter.numel())
+          throw new LenetError(`the optimizer's ${name} of parameter ${i} has ${part.length} values, not ${parameter.numel()}`)
+        if (part) values.set(part, at)
+        at += parameter.numel()
+      })
+      this.#state.set(name, packLeaves([hostLeaf(values, [values.length], 'f32')]))
+    }
+  }
+
+  /** Two blocks of the same state: the parameters that `chosen` accepts, and the others. */
+  split(chosen: (parameter: Tensor) => boolean): Block[] {
+    return [true, false].map((side) => {
+      const kept = this.parameters.flatMap((parameter, i) => (chosen(parameter) === side ? [i] : []))
+      const block = new Block(
+        kept.map((i) => this.parameters[i]).filter((parameter) => parameter !== undefined),
+        this.steps,
+      )
+      block.setState(kept.map((i) => new Map([...this.stateOf(i)].map(([name, x]) => [name, floats(x)]))))
+      return block
+    })
+  }
+}
+
+const sizes = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
+
+export const floats = (x: Tensor): Float32Array => Float32Array.from(x.toTypedArray())

@@ -1,0 +1,71 @@
+/** Stochastic gradient descent with momentum, PyTorch's formulas. Source: torch.optim.SGD; Sutskever et al. 2013. */
+import { UsageError } from '../../base/index.js'
+import { add, constant, mul, type Node } from '../../graph/index.js'
+import { expectOptions } from '../layers/check.js'
+import { flushed, type Block } from './block.js'
+import { expectNumber, numberIn, Optimizer, type ParamsInput } from './optimizer.js'
+
+export interface SGDOptions {
+  /** Learning rate; default 1e-3. May be changed between steps. */
+  lr: number
+  /** How much of the last direction stays; default 0. */
+  momentum: number
+  /** How much of the gradient is left out of the momentum; default 0. */
+  dampening: number
+  /** Times the parameter, added to the gradient; default 0. */
+  weightDecay: number
+  /** The gradient as if the momentum had been followed already; default false. */
+  nesterov: boolean
+}
+
+const defaults: SGDOptions = { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false }
+
+/** @param options lr 1e-3, momentum 0, dampening 0, weightDecay 0, nesterov false */
+export class SGD extends Optimizer<SGDOptions> {
+  protected readonly stateNames = { momentum: 'momentum_buffer' }
+
+  constructor(params: ParamsInput<SGDOptions>, options: Partial<SGDOptions> = {}) {
+    super(params, { ...defaults, ...options })
+  }
+
+  protected check(options: SGDOptions): void {
+    expectOptions('SGD', options, [...Object.keys(defaults), 'params'])
+    const { lr, momentum, dampening, weightDecay, nesterov } = options
+    expectNumber('SGD', 'lr', lr)
+    expectNumber('SGD', 'momentum', momentum)
+    expectNumber('SGD', 'weightDecay', weightDecay)
+    if (nesterov && (momentum <= 0 || dampening !== 0)) {
+      throw new UsageError(`SGD: nesterov needs a momentum above 0 and no dampening, got ${momentum} and ${dampening}`)
+    }
+  }
+
+  protected update(block: Block, options: SGDOptions): Node[] {
+    const { lr, momentum, dampening, weightDecay, nesterov } = options
+    const gradient = block.gradient()
+    const g = weightDecay === 0 ? gradient : add(gradient, mul(block.whole, constant(weightDecay)))
+    const rate = block.hyper('rate', -lr)
+    if (momentum === 0) return block.writes(add(block.whole, mul(g, rate)), {})
+    // The first step takes the whole gradient: 0 · momentum + g · 1 gives its bits.
+    const taken = mul(g, block.hyper('taken', block.steps === 0 ? 1 : 1 - dampening))
+    const velocity = flushed(add(mul(block.state('momentum'), constant(momentum)), taken))
+    const way = nesterov ? add(g, mul(velocity, constant(momentum))) : velocity
+    return block.writes(add(block.whole, mul(way, rate)), { momentum: velocity })
+  }
+
+  protected groupState({ lr, momentum, dampening, weightDecay, nesterov }: SGDOptions): Record<string, unknown> {
+    const fixed = { maximize: false, foreach: null, differentiable: false, fused: null }
+    return { lr, momentum, dampening, weight_decay: weightDecay, nesterov, ...fixed }
+  }
+
+  protected groupFrom(state: Readonly<Record<string, unknown>>): Partial<SGDOptions> {
+    const [lr, momentum, dampening] = [numberIn(state['lr']), numberIn(state['momentum']), numberIn(state['dampening'])]
+    const weightDecay = numberIn(state['weight_decay'])
+    return {
+      ...(lr !== undefined && { lr }),
+      ...(momentum !== undefined && { momentum }),
+      ...(dampening !== undefined && { dampening }),
+      ...(weightDecay !== undefined && { weightDecay }),
+      ...(typeof state['nesterov'] === 'boolean' && { nesterov: state['nesterov'] }),
+    }
+  }
+}

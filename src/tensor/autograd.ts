@@ -1,0 +1,188 @@
+/**
+ * Gradients as PyTorch gives them: backward() leaves sums in `.grad`, and what it began is computed by the optimizer's
+ * step, all at once. Also when a graph ends: with the step that changes its parameters.
+ * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
+ */
+import { LenetError, UsageError } from '../base/index.js'
+import { add, assign, gradients, hostLeaf, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
+import { read, realize } from './runtime.js'
+import type { Tensor } from './tensor.js'
+
+/**
+ * Counts optimizer steps and batches. What was made at or before `lastStep` was made from parameters that have changed
+ * since; what was made before `now` belongs to an earlier batch.
+ */
+export const clock = { now: 1, lastStep: 0 }
+
+/** Which tensor a leaf that wants a gradient belongs to. A leaf of an earlier step belongs to none. */
+const owners = new WeakMap<Node, Tensor>()
+
+/** Losses that were differentiated: once is all there is. */
+const used = new WeakSet<Node>()
+
+/** Losses and gradients that backward() began since the last step. */
+let roots: Node[] = []
+let gradOwners = new Set<Tensor>()
+
+/** Sums of single numbers that a loop carries along (a running loss): computed with the step. */
+let scalars: Node[] = []
+
+interface Effect {
+  readonly target: Tensor
+  readonly write: Node
+}
+
+/** Writes into buffers (running statistics) that go with the next computation, whatever it is. */
+let effects: Effect[] = []
+
+/** How many of each are kept for a user who never steps. */
+const MOST_KEPT = 64
+
+/** Makes `tensor` the owner of its leaf. */
+export function own(tensor: Tensor): void {
+  owners.set(tensor.node, tensor)
+}
+
+export const isOwned = (node: Node): boolean => owners.has(node)
+
+/** Leaves below `loss` that want a gradient. */
+function leavesOf(loss: Node): Node[] {
+  const seen = new Set<Node>([loss])
+  const leaves: Node[] = []
+  for (const node of seen) {
+    if (node.op === 'leaf') leaves.push(node)
+    else for (const input of node.inputs) if (input.requiresGrad) seen.add(input)
+  }
+  return leaves
+}
+
+function checkLoss(loss: Node): void {
+  if (!loss.requiresGrad) {
+    throw new LenetError(
+      'backward: the loss does not depend on anything that requires a gradient (it was made under noGrad(), detached, or all parameters are frozen)',
+    )
+  }
+  if (used.has(loss)) {
+    throw new LenetError(
+      'backward: this loss was differentiated already; compute it again, or add losses and call backward() once',
+    )
+  }
+}
+
+function ownerOf(leaf: Node): Tensor {
+  const owner = owners.get(leaf)
+  if (owner) return owner
+  throw new LenetError(
+    'backward: a part of this loss was computed before the last optimizer.step(), which changed its parameters; compute it anew after the step',
+  )
+}
+
+/** Adds onto what is there. A gradient that is computed already is copied: its memory belongs to the plan that made it. */
+function accumulate(tensor: Tensor, part: Node): Node {
+  gradOwners.add(tensor)
+  const before = tensor.grad?.node
+  if (!before) return part
+  const known = before.storage ? hostLeaf(read(before).slice(), before.shape, before.dtype) : before
+  return withoutGrad(() => add(known, part))
+}
+
+/** See `Tensor.backward`. `wrap` makes a tensor of a node. */
+export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) => Tensor): void {
+  checkLoss(loss)
+  const leaves = leavesOf(loss)
+  const tensors = leaves.map(ownerOf)
+  const parts = gradients(loss, leaves, seed)
+  used.add(loss)
+  tensors.forEach((tensor, i) => {
+    const part = parts[i]
+    if (part) tensor.grad = wrap(accumulate(tensor, part))
+  })
+  roots.push(loss)
+  if (roots.length > MOST_KEPT) roots = roots.slice(-MOST_KEPT / 2)
+}
+
+/**
+ * What the optimizer's step computes besides its update: the losses that were differentiated since the last step, all
+ * gradients, and single numbers carried along. Forgets them.
+ */
+export function takeBackwardRoots(): Node[] {
+  const targets = [...roots, ...scalars]
+  for (const tensor of gradOwners) if (tensor.grad) targets.push(tensor.grad.node)
+  roots = []
+  scalars = []
+  gradOwners = new Set()
+  return targets.filter((node) => !node.storage)
+}
+
+/** A single number that may be needed after the step. */
+export function carry(scalar: Node): void {
+  scalars.push(scalar)
+  if (scalars.length > MOST_KEPT) scalars = scalars.slice(-MOST_KEPT / 2)
+}
+
+/** `target` takes the value with the next computation: running statistics. */
+export function writeLater(target: Tensor, value: Node): void {
+  effects.push({ target, write: withoutGrad(() => assign(target.node, value)) })
+}
+
+/** Does now what `writeLater` put off; with `target`, only where that is to be written. */
+export function flushWrites(target?: Node): void {
+  if (effects.some((effect) => !target || effect.target.node === target)) compute([])
+}
+
+/** Computes the nodes now, with all writes that were put off. */
+export function compute(targets: Node[]): void {
+  const writes = effects
+  effects = []
+  for (const effect of writes) targets.push(effect.write)
+  realize(targets)
+  for (const { target } of writes) target.renew()
+  // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
+  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf') node.inputs = []
+}
+
+/**
+ * Computes one node. Gradients that wait for a step come first: another run of the same forward pass would overwrite
+ * the activations that they need.
+ */
+export function computeNode(node: Node): void {
+  if (node.storage) return flushWrites(node)
+  compute(gradOwners.size > 0 ? [node, ...takeBackwardRoots()] : [node])
+}
+
+/** Parameters have changed: graphs that were made from them have ended. */
+export function endStep(): void {
+  clock.lastStep = clock.now++
+}
+
+/** A new batch begins: single numbers of the one before are computed when they are used next. */
+export function endBatch(): void {
+  clock.now++
+  scalars = []
+}
+
+class GradGuard implements Disposable {
+  readonly #previous: boolean
+  constructor(flag: boolean) {
+    this.#previous = setGradEnabled(flag)
+  }
+  [Symbol.dispose](): void {
+    setGradEnabled(this.#previous)
+  }
+}
+
+/**
+ * No gradient is prepared for what is made meanwhile: for evaluation. `noGrad(() => …)` gives back what the function
+ * gives; `using _ = noGrad()` lasts to the end of the block. Source: torch.no_grad.
+ * @throws UsageError when the function is async: other code would run without gradients too
+ */
+export function noGrad(): Disposable
+export function noGrad<T>(body: () => T): T
+export function noGrad<T>(body?: () => T): Disposable | T {
+  if (!body) return new GradGuard(false)
+  const result = withoutGrad(body)
+  if (result instanceof Promise) {
+    throw new UsageError('noGrad: give it a function that is not async; in an async function write `using _ = noGrad()`')
+  }
+  return result
+}

@@ -1,0 +1,33 @@
+/** The room `tensor`: what people hold in their hands, and how it becomes values. */
+export {
+  clock,
+  compute,
+  endBatch,
+  endStep,
+  flushWrites,
+  noGrad,
+  own,
+  takeBackwardRoots,
+  writeLater,
+} from './autograd.js'
+export {
+  arange,
+  equal,
+  fromArray,
+  full,
+  ones,
+  rand,
+  randn,
+  randperm,
+  tensor,
+  zeros,
+  type FillOptions,
+  type RandomOptions,
+  type TensorData,
+  type TensorOptions,
+} from './create.js'
+export { cat, max, stack, where } from './functions.js'
+export { formatTensor } from './print.js'
+export { defaultGenerator, manualSeed, nextRandomKey } from './random.js'
+export { packLeaves, read, renewLeaf, residentLeaf, zerosLeaf } from './runtime.js'
+export { realizeAll, Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'

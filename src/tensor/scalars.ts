@@ -1,0 +1,81 @@
+/**
+ * Arithmetic on single numbers that a loop carries along: `runningLoss = runningLoss.add(loss)` over 500 batches costs
+ * nothing and holds no graph. Numbers whose inputs are known are computed here, in float32, with the devices' bits.
+ * Not here: any other arithmetic.
+ */
+import { gradEnabled, hostLeaf, type Node } from '../graph/index.js'
+import { carry, clock, computeNode, isOwned } from './autograd.js'
+import { read } from './runtime.js'
+import type { Operand, Tensor } from './tensor.js'
+
+type Fold = (a: number, b: number) => number
+
+const round = Math.fround
+/** float32 arithmetic: rounding a double's result once more gives the same bits for these four. */
+export const scalarFolds = {
+  add: (a: number, b: number) => round(a + b),
+  sub: (a: number, b: number) => round(a - b),
+  mul: (a: number, b: number) => round(a * b),
+  div: (a: number, b: number) => round(a / b),
+} as const
+const folds: { readonly [op: string]: Fold | undefined } = { ...scalarFolds, neg: (a) => -a }
+
+const DEEPEST_FOLD = 16
+
+const isScalar = (node: Node): boolean => node.shape.length === 0 && node.dtype === 'f32'
+
+/** The node's number, where it is known or follows from known ones; undefined where kernels are needed. */
+export function knownScalar(node: Node, depth = 0): number | undefined {
+  if (!isScalar(node) || depth > DEEPEST_FOLD) return undefined
+  if (node.storage) return read(node)[0]
+  const fold = folds[node.op]
+  const [first, second] = node.inputs
+  if (!fold || !first) return undefined
+  const a = knownScalar(first, depth + 1)
+  const b = second && a !== undefined ? knownScalar(second, depth + 1) : 0
+  return a === undefined || b === undefined ? undefined : fold(a, b)
+}
+
+const isParameter = (node: Node): boolean => node.op === 'leaf' && node.requiresGrad && isOwned(node)
+
+/** Made before the parameters changed last: no gradient can flow through it any more. */
+const isPast = (x: Tensor): boolean => x.born <= clock.lastStep && !isParameter(x.node)
+
+/**
+ * A number of an earlier step or batch becomes a plain value and lets go of its graph. It keeps saying that it required
+ * a gradient, so that a backward() through it is an error and not a wrong gradient.
+ */
+function settle(x: Tensor): void {
+  const { node } = x
+  if (node.op === 'leaf') return
+  const old = node.requiresGrad ? isPast(x) : x.born < clock.now
+  if (!old || !isScalar(node)) return
+  let value = knownScalar(node)
+  if (value === undefined) {
+    computeNode(node)
+    value = read(node)[0] ?? 0
+  }
+  x.node = hostLeaf(Float32Array.of(value), [], 'f32', node.requiresGrad)
+}
+
+/**
+ * The result of arithmetic on two single numbers that are known, as a leaf; undefined where a graph is needed.
+ * Settles what is of an earlier step.
+ */
+export function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined {
+  settle(a)
+  const isNumber = typeof b === 'number'
+  if (!isNumber) settle(b)
+  const wantsGrad = gradEnabled() && ((a.requiresGrad && !isPast(a)) || (!isNumber && b.requiresGrad && !isPast(b)))
+  if (wantsGrad || !a.node.storage || !(isNumber || b.node.storage)) return undefined
+  const x = knownScalar(a.node)
+  const y = isNumber ? round(b) : knownScalar(b.node)
+  if (x === undefined || y === undefined) return undefined
+  const marked = a.requiresGrad || (!isNumber && b.requiresGrad)
+  return hostLeaf(Float32Array.of(fold(x, y)), [], 'f32', marked)
+}
+
+/** Remembers a pending result so that the next step computes it. */
+export function carryScalar(node: Node): void {
+  if (!node.storage) carry(node)
+}

@@ -1,0 +1,396 @@
+/**
+ * Tensor: a thin handle on a node of the lazy graph, with PyTorch's methods. Nothing is computed until a value is read
+ * or an optimizer steps.
+ * Not here: what operations mean (graph), when and where they are computed (runtime.ts), making tensors (create.ts).
+ */
+import { LenetError, normalizeDim, sameShape, showShape, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
+import * as g from '../graph/index.js'
+import type { Dims, Node } from '../graph/index.js'
+import { backward, clock, compute, computeNode, own } from './autograd.js'
+import { formatTensor } from './print.js'
+import { read, renewLeaf, writeLeaf } from './runtime.js'
+import { carryScalar, foldScalars, knownScalar, scalarFolds } from './scalars.js'
+
+export type Operand = Tensor | number
+
+/** Numbers nested as deep as the tensor has dimensions. */
+export type Nested = number | Nested[]
+
+/** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
+export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
+
+/** A graph that grows without end (a sum over batches) is computed from time to time. */
+const DEEPEST = 256
+
+const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
+
+type Binary = (a: g.Operand, b: g.Operand) => Node
+
+/** Arithmetic; single numbers that are known take the short way (scalars.ts). */
+function arithmetic(op: Binary, fold: (a: number, b: number) => number, a: Tensor, b: Operand): Tensor {
+  const isScalar = a.node.shape.length === 0 && (typeof b === 'number' || b.node.shape.length === 0)
+  if (!isScalar) return new Tensor(op(a.node, nodeOf(b)))
+  const known = foldScalars(fold, a, b)
+  if (known) return new Tensor(known)
+  const result = new Tensor(op(a.node, nodeOf(b)))
+  carryScalar(result.node)
+  return result
+}
+
+export class Tensor {
+  /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
+  node: Node
+  /** The time of `clock` at which this tensor was made. For the library's own use. */
+  readonly born: number
+  /** The sum of the gradients of all `backward()` calls since `zeroGrad()`; null before the first. Only leaves have one. */
+  grad: Tensor | null = null
+
+  constructor(node: Node) {
+    this.node = node
+    this.born = clock.now
+    if (node.depth > DEEPEST) computeNode(node)
+  }
+
+  // ── what it is ──
+
+  /** Sizes of the dimensions: [] for a single number. */
+  get shape(): Shape {
+    return this.node.shape
+  }
+
+  /** 'f32'; 'i32' for labels and indices; 'u8' for pixels. Comparisons give f32 0 or 1. */
+  get dtype(): DType {
+    return this.node.dtype
+  }
+
+  /** All sizes, or the size of one dimension (negative: from the end). */
+  size(): Shape
+  size(dim: number): number
+  size(dim?: number): Shape | number {
+    if (dim === undefined) return this.node.shape
+    return this.node.shape[normalizeDim(dim, this.node.shape.length, 'size')] ?? 1
+  }
+
+  /** The number of dimensions. */
+  dim(): number {
+    return this.node.shape.length
+  }
+
+  /** The number of elements. */
+  numel(): number {
+    return sizeOf(this.node.shape)
+  }
+
+  // ── gradients ──
+
+  get requiresGrad(): boolean {
+    return this.node.requiresGrad
+  }
+
+  /** Only a leaf can be told to. `false` freezes a parameter: optimizers leave it alone. */
+  set requiresGrad(flag: boolean) {
+    this.requiresGrad_(flag)
+  }
+
+  requiresGrad_(flag = true): this {
+    if (this.node.op !== 'leaf') {
+      if (flag === this.requiresGrad) return this
+      throw new LenetError(
+        'requiresGrad can be set on leaves only (parameters, tensors made from values); call .detach() first',
+      )
+    }
+    if (flag && this.dtype !== 'f32') {
+      throw new LenetError(`requiresGrad: only f32 tensors can have gradients, this one is ${this.dtype}`)
+    }
+    if (flag !== this.requiresGrad) this.renew(flag)
+    return this
+  }
+
+  /** True for tensors that were not computed from others. */
+  get isLeaf(): boolean {
+    return this.node.op === 'leaf' || !this.node.requiresGrad
+  }
+
+  /**
+   * Adds the gradient of this value to `.grad` of every leaf that wants one. Nothing is computed yet: the optimizer's
+   * `step()` computes gradients, update and this value together; reading a gradient computes it too.
+   * @param gradient the gradient of this tensor itself, of its shape; default 1, for a tensor of one element
+   * @throws LenetError where nothing requires a gradient, on a second call, and when a part of the graph was computed
+   * before the last optimizer step
+   */
+  backward(gradient?: Tensor): void {
+    backward(this.node, gradient?.node, (node) => new Tensor(node))
+  }
+
+  /** The same values, through which no gradient flows. */
+  detach(): Tensor {
+    return new Tensor(g.detach(this.node))
+  }
+
+  /** As `detach()`. */
+  get data(): Tensor {
+    return this.detach()
+  }
+
+  // ── values ──
+
+  /** Computes the values now and keeps them, for reading them after later steps. Returns this tensor. */
+  realize(): this {
+    computeNode(this.node)
+    return this
+  }
+
+  /** The single element as a number. Throws LenetError where there are more. */
+  item(): number {
+    if (this.numel() !== 1) {
+      throw new LenetError(`item: expects a tensor of 1 element, got ${showShape(this.shape)}; use toArray()`)
+    }
+    const known = knownScalar(this.node)
+    if (known !== undefined) return known
+    computeNode(this.node)
+    return read(this.node)[0] ?? Number.NaN
+  }
+
+  /** The elements in row-major order: a copy. */
+  toTypedArray(): HostArray {
+    computeNode(this.node)
+    return read(this.node).slice()
+  }
+
+  /** The elements as nested arrays; a number for a single one (torch's tolist). */
+  toArray(): Nested {
+    let items: Nested[] = Array.from(this.toTypedArray())
+    for (const size of this.shape.slice(1).reverse()) {
+      items = Array.from({ length: size === 0 ? 0 : items.length / size }, (_, i) =>
+        items.slice(i * size, (i + 1) * size),
+      )
+    }
+    return this.shape.length === 0 ? (items[0] ?? Number.NaN) : items
+  }
+
+  /**
+   * Overwrites the elements in place; only for leaves. Graphs made from the old values end.
+   * @param source a tensor of the same shape, or as many numbers in row-major order
+   */
+  copy_(source: Tensor | ArrayLike<number>): this {
+    if (this.node.op !== 'leaf') throw new LenetError('copy_: only leaves can be overwritten, not computed tensors')
+    const values = source instanceof Tensor ? source.toTypedArray() : source
+    const found = source instanceof Tensor ? source.shape : [values.length]
+    if (source instanceof Tensor ? !sameShape(found, this.shape) : values.length !== this.numel())
+      throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
+    writeLeaf(this.node, typed(values, this.dtype))
+    this.renew()
+    return this
+  }
+
+  /** After a write into the leaf's memory: pending computations on the old values must not see the new ones. */
+  renew(requiresGrad = this.node.requiresGrad): void {
+    this.node = renewLeaf(this.node, requiresGrad)
+    if (requiresGrad) own(this)
+  }
+
+  // ── arithmetic, element by element, broadcasting ──
+
+  add(other: Operand): Tensor {
+    return arithmetic(g.add, scalarFolds.add, this, other)
+  }
+  sub(other: Operand): Tensor {
+    return arithmetic(g.sub, scalarFolds.sub, this, other)
+  }
+  mul(other: Operand): Tensor {
+    return arithmetic(g.mul, scalarFolds.mul, this, other)
+  }
+  div(other: Operand): Tensor {
+    return arithmetic(g.div, scalarFolds.div, this, other)
+  }
+  neg(): Tensor {
+    return new Tensor(g.neg(this.node))
+  }
+  /** To the power of a number. Exponents that are multiples of ½ cost multiplications and a square root. */
+  pow(exponent: number): Tensor {
+    return new Tensor(g.pow(this.node, exponent))
+  }
+  square(): Tensor {
+    return new Tensor(g.square(this.node))
+  }
+  exp(): Tensor {
+    return new Tensor(g.exp(this.node))
+  }
+  log(): Tensor {
+    return new Tensor(g.log(this.node))
+  }
+  sqrt(): Tensor {
+    return new Tensor(g.sqrt(this.node))
+  }
+  abs(): Tensor {
+    return new Tensor(g.abs(this.node))
+  }
+  maximum(other: Operand): Tensor {
+    return new Tensor(g.maximum(this.node, nodeOf(other)))
+  }
+  minimum(other: Operand): Tensor {
+    return new Tensor(g.minimum(this.node, nodeOf(other)))
+  }
+  /** Not below `min`, not above `max`. */
+  clamp(min = -Infinity, max = Infinity): Tensor {
+    const low = min === -Infinity ? this : this.maximum(min)
+    return max === Infinity ? low : low.minimum(max)
+  }
+  eq(other: Operand): Tensor {
+    return new Tensor(g.eq(this.node, nodeOf(other)))
+  }
+  ne(other: Operand): Tensor {
+    return new Tensor(g.ne(this.node, nodeOf(other)))
+  }
+  lt(other: Operand): Tensor {
+    return new Tensor(g.lt(this.node, nodeOf(other)))
+  }
+  le(other: Operand): Tensor {
+    return new Tensor(g.le(this.node, nodeOf(other)))
+  }
+  gt(other: Operand): Tensor {
+    return new Tensor(g.gt(this.node, nodeOf(other)))
+  }
+  ge(other: Operand): Tensor {
+    return new Tensor(g.ge(this.node, nodeOf(other)))
+  }
+  /** These elements where `condition` is not 0, else those of `other`. */
+  where(condition: Tensor, other: Operand): Tensor {
+    return new Tensor(g.where(condition.node, this.node, nodeOf(other)))
+  }
+  relu(): Tensor {
+    return new Tensor(g.relu(this.node))
+  }
+  tanh(): Tensor {
+    return new Tensor(g.tanh(this.node))
+  }
+  sigmoid(): Tensor {
+    return new Tensor(g.sigmoid(this.node))
+  }
+  softmax(dim: number): Tensor {
+    return new Tensor(g.softmax(this.node, dim))
+  }
+  logSoftmax(dim: number): Tensor {
+    return new Tensor(g.logSoftmax(this.node, dim))
+  }
+
+  /** Elements as another type; the tensor itself where it has it already. f32 → i32 and u8 truncate. */
+  to(dtype: DType): Tensor {
+    return dtype === this.dtype ? this : new Tensor(g.cast(this.node, dtype))
+  }
+  float(): Tensor {
+    return this.to('f32')
+  }
+
+  // ── reductions: over the dimensions given, or all ──
+
+  sum(dim?: Dims, keepdim = false): Tensor {
+    return new Tensor(g.sum(this.node, dim, keepdim))
+  }
+  mean(dim?: Dims, keepdim = false): Tensor {
+    return new Tensor(g.mean(this.node, dim, keepdim))
+  }
+  amax(dim?: Dims, keepdim = false): Tensor {
+    return new Tensor(g.amax(this.node, dim, keepdim))
+  }
+  /** The index (i32) of the largest element along `dim`, or in the flattened tensor; the first of equals. */
+  argmax(dim?: number, keepdim = false): Tensor {
+    return new Tensor(g.argmax(this.node, dim, keepdim))
+  }
+  /** The largest element; along `dim`: values and their indices. Source: torch.max. */
+  max(): Tensor
+  max(dim: number, keepdim?: boolean): MaxPair
+  max(dim?: number, keepdim = false): Tensor | MaxPair {
+    if (dim === undefined) return this.amax()
+    const { values, indices } = g.max(this.node, dim, keepdim)
+    const named = { values: new Tensor(values), indices: new Tensor(indices) }
+    return Object.assign([named.values, named.indices] as const, named)
+  }
+
+  // ── shapes ──
+
+  /** The same elements in row-major order in another shape; one size may be -1. `view(2, -1)` or `view([2, -1])`. */
+  view(...shape: readonly number[] | readonly [Shape]): Tensor {
+    const [first] = shape
+    return new Tensor(g.reshape(this.node, typeof first === 'object' ? first : (shape as readonly number[])))
+  }
+  reshape(...shape: readonly number[] | readonly [Shape]): Tensor {
+    return this.view(...shape)
+  }
+  flatten(startDim = 0, endDim = -1): Tensor {
+    return new Tensor(g.flatten(this.node, startDim, endDim))
+  }
+  /** Dimension i of the result is dimension dims[i]. */
+  permute(...dims: readonly number[]): Tensor {
+    return new Tensor(g.permute(this.node, dims))
+  }
+  transpose(dim0: number, dim1: number): Tensor {
+    return new Tensor(g.transpose(this.node, dim0, dim1))
+  }
+  /** Repeats dimensions of size 1 (and new ones in front); -1 keeps a size. */
+  expand(...shape: readonly number[]): Tensor {
+    return new Tensor(g.expand(this.node, shape))
+  }
+  /** A new dimension of size 1 at `dim`. */
+  unsqueeze(dim: number): Tensor {
+    const at = normalizeDim(dim, this.dim() + 1, 'unsqueeze')
+    return this.view([...this.shape.slice(0, at), 1, ...this.shape.slice(at)])
+  }
+  /** Without the dimension `dim` where its size is 1, or without all of size 1. */
+  squeeze(dim?: number): Tensor {
+    const at = dim === undefined ? undefined : normalizeDim(dim, this.dim(), 'squeeze')
+    return this.view(this.shape.filter((size, i) => size !== 1 || (at !== undefined && i !== at)))
+  }
+  /** `length` elements from `start` along `dim`. */
+  narrow(dim: number, start: number, length: number): Tensor {
+    return this.sliceDim(normalizeDim(dim, this.dim(), 'narrow'), start, start + length)
+  }
+  /** Elements `start` … `end` - 1 of dimension 0, as an array's slice: negative counts from the end. */
+  slice(start = 0, end?: number): Tensor {
+    const size = this.size(0)
+    const at = (i: number): number => Math.min(Math.max(i < 0 ? i + size : i, 0), size)
+    return this.sliceDim(0, at(start), Math.max(at(start), at(end ?? size)))
+  }
+  /** Element `index` of dimension 0, without that dimension. */
+  select(index: number): Tensor {
+    const at = index < 0 ? index + this.size(0) : index
+    return this.sliceDim(0, at, at + 1).squeeze(0)
+  }
+  private sliceDim(dim: number, start: number, end: number): Tensor {
+    const starts = this.shape.map((_, i) => (i === dim ? start : 0))
+    const ends = this.shape.map((size, i) => (i === dim ? end : size))
+    return new Tensor(g.slice(this.node, starts, ends))
+  }
+  matmul(other: Tensor): Tensor {
+    return new Tensor(g.matmul(this.node, other.node))
+  }
+
+  // ── text ──
+
+  /** As PyTorch prints it. Computes the values. */
+  toString(): string {
+    const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node)]
+    return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
+  }
+  /** What console.log shows in Node. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+function gradFunction(node: Node): string {
+  return `grad_fn=<${node.op.slice(0, 1).toUpperCase()}${node.op.slice(1)}Backward>`
+}
+
+/** Numbers as an array of the dtype; the array itself where it is one. */
+function typed(values: ArrayLike<number>, dtype: DType): HostArray {
+  if (dtype === 'f32') return values instanceof Float32Array ? values : Float32Array.from(values)
+  if (dtype === 'i32') return values instanceof Int32Array ? values : Int32Array.from(values)
+  return values instanceof Uint8Array ? values : Uint8Array.from(values)
+}
+
+/** Several tensors computed together: what they share is computed once. */
+export function realizeAll(tensors: Iterable<Tensor>): void {
+  const pending = [...tensors].map(({ node }) => node).filter((node) => !node.storage)
+  if (pending.length > 0) compute(pending)
+}
