@@ -36,7 +36,19 @@ function undone(x: Node, op: 'batch' | 'unbatch'): Node | undefined {
 export function batch(x: Node): Node {
   if (x.layout === 'lanes') return x
   if (x.shape.length === 0) throw new LenetError('batch: expects a tensor of 1 dimension or more, got a scalar')
-  return undone(x, 'unbatch') ?? make('batch', {}, [x])
+  return undone(x, 'unbatch') ?? batchLeaf(x) ?? make('batch', {}, [x])
+}
+
+/**
+ * Values on the host are given anew each time a plan runs: with the batch as their dim 0 from the start, batches of
+ * another size need no second plan. A list [N] lies in lanes as it is.
+ */
+function batchLeaf(x: Node): Node | undefined {
+  if (x.op !== 'leaf' || x.requiresGrad || x.storage?.kind !== 'host') return undefined
+  const layout = x.shape.length === 1 ? 'lanes' : 'rows'
+  const leaf = createNode('leaf', {}, [], { shape: x.shape, dtype: x.dtype, layout }, false)
+  leaf.storage = x.storage
+  return layout === 'lanes' ? leaf : make('batch', {}, [leaf])
 }
 
 /** The same values, row-major. The node itself where it is so already. */

@@ -70,8 +70,8 @@ function gathered(_attrs: unknown, inputs: Inputs): NodeType {
 
 function batched(_attrs: unknown, inputs: Inputs): NodeType {
   const { shape, dtype, layout } = inputOf('batch', inputs, 0)
-  if (layout !== 'plain' || shape.length === 0)
-    throw new Error(`batch: expects a plain input of 1 dimension or more, got ${layout} ${showShape(shape)}`)
+  if ((layout !== 'plain' && layout !== 'rows') || shape.length === 0)
+    throw new Error(`batch: expects a plain input (or rows) of 1 dimension or more, got ${layout} ${showShape(shape)}`)
   return { shape, dtype, layout: 'lanes' }
 }
 

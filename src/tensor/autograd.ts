@@ -182,7 +182,9 @@ export function noGrad<T>(body?: () => T): Disposable | T {
   if (!body) return new GradGuard(false)
   const result = withoutGrad(body)
   if (result instanceof Promise) {
-    throw new UsageError('noGrad: give it a function that is not async; in an async function write `using _ = noGrad()`')
+    throw new UsageError(
+      'noGrad: give it a function that is not async; in an async function write `using _ = noGrad()`',
+    )
   }
   return result
 }

@@ -95,7 +95,8 @@ export type FillOptions = Omit<TensorOptions, 'shape'>
 /** Every element is `value`. */
 export function full(shape: Shape, value: number, { dtype = 'f32', requiresGrad = false }: FillOptions = {}): Tensor {
   const size = sizeOf(shape)
-  if (!Number.isInteger(size) || shape.some((n) => n < 0)) throw new LenetError(`no tensor has the shape ${showShape(shape)}`)
+  if (!Number.isInteger(size) || shape.some((n) => n < 0))
+    throw new LenetError(`no tensor has the shape ${showShape(shape)}`)
   return fromArray(hostArray(dtype, size).fill(value), [...shape], dtype, requiresGrad)
 }
 

@@ -1,22 +1,44 @@
 /**
  * Where lazy nodes become values: the seam between the tensors that people hold and the compiler and device below.
- * Not here: what nodes mean (graph), how kernels are made (compiler).
+ * Not here: what nodes mean (graph), how kernels are made (compiler), how plans are kept (plans.ts).
  */
-import type { HostArray, Shape } from '../base/index.js'
-import { evaluate, hostLeaf, type HostStorage, type Node } from '../graph/index.js'
+import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
+import { createNode, type HostStorage, type Node } from '../graph/index.js'
+import { planFor, structureOf, type Structure } from './plans.js'
+import { addressOf, device, download, isHost, Region, Resident, Stale, upload, viewAt } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {
-  for (const target of targets) read(target)
+  const pending = targets.filter((target) => !target.storage)
+  if (pending.length === 0) return
+  const structure = structureOf(pending)
+  if (structure.batches.size > 1) return realizeMixed(pending, structure)
+  const [batch = 1] = structure.batches
+  planFor(structure, pending).run(structure.order, batch)
 }
+
+/** Batches of several sizes meet only in plain values: those are computed one by one first. */
+function realizeMixed(targets: readonly Node[], { order }: Structure): void {
+  const leaves = order.filter(
+    (node) => !node.storage && node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
+  )
+  for (const node of leaves) {
+    const target = targets.length === 1 && targets[0] === node
+    if (target) throw new LenetError(`${node.op}: batches of different sizes cannot be computed together; call .realize() on one first`)
+    realize([node])
+    if (node.storage && !isHost(node.storage)) node.storage = hostOf(node)
+  }
+  for (const target of targets) realize([target])
+}
+
+const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 
 /** The node's values, row-major in logical order, computed first if need be. */
 export function read(node: Node): HostArray {
-  const storage = node.storage as HostStorage | null
-  if (storage) return storage.data
-  const data = evaluate(node)
-  node.storage = { kind: 'host', data } as HostStorage
-  return data
+  realize([node])
+  const { storage } = node
+  if (!storage) throw new Error(`${node.op} was not computed`)
+  return isHost(storage) ? storage.data : download(node, addressOf(node))
 }
 
 /**
@@ -24,28 +46,47 @@ export function read(node: Node): HostArray {
  * The leaves stay what they are, now as views of that block: an `assign` to the whole changes them.
  */
 export function packLeaves(leaves: readonly Node[]): Node {
-  const data = new Float32Array(leaves.reduce((sum, leaf) => sum + read(leaf).length, 0))
+  const values = leaves.map(read)
+  const total = values.reduce((sum, data) => sum + data.length, 0)
+  const region = new Region(total * 4)
   let at = 0
-  for (const leaf of leaves) {
-    const values = read(leaf)
-    data.set(values, at)
-    leaf.storage = { kind: 'host', data: data.subarray(at, at + values.length) } as HostStorage
-    at += values.length
-  }
-  return hostLeaf(data, [data.length], 'f32')
+  leaves.forEach((leaf, i) => {
+    const data = values[i] as HostArray
+    viewAt('f32', region.address + at, data.length).set(data)
+    leaf.storage = new Resident(region, at)
+    at += data.length * 4
+  })
+  return leafOf([total], 'f32', new Resident(region), false)
+}
+
+function leafOf(shape: Shape, dtype: DType, storage: Resident | HostStorage, requiresGrad: boolean): Node {
+  const leaf = createNode('leaf', {}, [], { shape, dtype, layout: 'plain' }, requiresGrad)
+  leaf.storage = storage
+  return leaf
 }
 
 /** A zero leaf that lives in the device's memory: an optimizer's state. */
-export const zerosLeaf = (shape: Shape): Node => hostLeaf(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape, 'f32')
+export const zerosLeaf = (shape: Shape): Node => residentLeaf(shape, 'f32', new Float32Array(sizeOf(shape)))
 
-/** A leaf that lives in the device's memory for good; `fill` writes its bytes (a data set need not exist twice). */
-export function residentLeaf(shape: Shape, dtype: 'u8' | 'i32' | 'f32', data: HostArray): Node {
-  return hostLeaf(data, shape, dtype)
+/** A leaf that lives in the device's memory for good. */
+export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node {
+  return leafOf(shape, dtype, upload(data), false)
+}
+
+/** Bytes on the device to be filled in place (a data set need not exist twice), then used as a uint8 leaf. */
+export function residentBytes(length: number): { readonly bytes: Uint8Array; leaf(shape: Shape): Node } {
+  const region = new Region(length)
+  return {
+    bytes: device().memory.u8(region.address, length),
+    leaf: (shape) => leafOf(shape, 'u8', new Resident(region), false),
+  }
 }
 
 /** Overwrites a leaf's values in place. */
 export function writeLeaf(leaf: Node, values: HostArray): void {
-  read(leaf).set(values)
+  const { storage } = leaf
+  if (storage && isHost(storage)) storage.data.set(values)
+  else viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
 }
 
 /**
@@ -53,6 +94,8 @@ export function writeLeaf(leaf: Node, values: HostArray): void {
  * a pending computation that was built on it must not silently see the new values.
  */
 export function renewLeaf(leaf: Node, requiresGrad: boolean): Node {
-  const fresh = hostLeaf(read(leaf), leaf.shape, leaf.dtype, requiresGrad)
-  return fresh
+  const { storage } = leaf
+  if (!storage || !(isHost(storage) || storage instanceof Resident)) throw new Error('only leaves with values are renewed')
+  leaf.storage = new Stale()
+  return leafOf(leaf.shape, leaf.dtype, storage, requiresGrad)
 }

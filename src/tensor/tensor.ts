@@ -3,7 +3,16 @@
  * or an optimizer steps.
  * Not here: what operations mean (graph), when and where they are computed (runtime.ts), making tensors (create.ts).
  */
-import { LenetError, normalizeDim, sameShape, showShape, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
+import {
+  LenetError,
+  normalizeDim,
+  sameShape,
+  showShape,
+  sizeOf,
+  type DType,
+  type HostArray,
+  type Shape,
+} from '../base/index.js'
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
 import { backward, clock, compute, computeNode, own } from './autograd.js'

@@ -219,7 +219,7 @@ export class Scheduler {
       if (group) group.nodes.push(assign)
       else groups.push({ shape: assign.shape, nodes: [assign] })
     }
-    for (const { nodes } of groups) this.#prepareAssigns(nodes, groups.length > 1)
+    for (const { nodes } of groups) this.#prepareAssigns(nodes, groups.length === 1)
     for (const { nodes } of groups) {
       const results: MapResult[] = nodes.map((node) => ({ node: inputOf(node, 1), value: this.input(node, 0) }))
       this.emit(lowerMap(this.lanes, results, (n) => this.values.get(n)))
@@ -227,11 +227,22 @@ export class Scheduler {
     }
   }
 
-  /** What the group's expressions read is put into memory; shared parts stay inside if only this group uses them. */
-  #prepareAssigns(nodes: readonly Node<'assign'>[], severalGroups: boolean): void {
-    const inside = severalGroups ? () => false : this.#closure(nodes)
-    const inline = (node: Node): boolean => inside(node) || (!severalGroups && this.isPrivate(node))
+  /**
+   * What the group's expressions read is put into memory; the rest is computed by the group's own kernel. Not so if they
+   * read leaves that another group may overwrite first.
+   */
+  #prepareAssigns(nodes: readonly Node<'assign'>[], alone: boolean): void {
+    const own = new Set(nodes.map((node) => inputOf(node, 0)))
+    const inside = this.#closure(nodes)
+    const safe = alone || nodes.every((node) => this.#readsOnly(inputOf(node, 1), own, inside))
+    const inline = (node: Node): boolean => safe && (inside(node) || this.isPrivate(node))
     for (const node of nodes) this.#operand(inputOf(node, 1), inline)
+  }
+
+  #readsOnly(node: Node, own: ReadonlySet<Node>, inside: (node: Node) => boolean): boolean {
+    if (node.op === 'leaf') return own.has(node) || sizeOf(node.shape) === 1
+    if (!isElementwise(node) || !(inside(node) || this.isPrivate(node))) return true
+    return node.inputs.every((input) => this.#readsOnly(input, own, inside))
   }
 
   #closure(nodes: readonly Node<'assign'>[]): (node: Node) => boolean {

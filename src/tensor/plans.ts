@@ -1,0 +1,215 @@
+/**
+ * Plans found by the structure of what is to be computed, bound to memory, and run. The second step of a loop finds its
+ * plan by one walk over the graph. Not here: what a plan consists of (compiler/schedule).
+ */
+import { LenetError, sizeOf, type HostArray } from '../base/index.js'
+import { allocBytes, groupSize, makePlan, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
+import type { Executable } from '../device/index.js'
+import type { HostStorage, Node, NodeType } from '../graph/index.js'
+import { addressOf, device, isHost, PlanResultStorage, Region, Resident, upload, type PlanRun } from './storage.js'
+
+/** Results of up to so many elements are copied out before a plan runs again. */
+const SMALL = 64
+
+/** A graph as numbers: for each node (inputs first) what it is and which nodes it reads, then the targets. */
+export interface Structure {
+  readonly order: readonly Node[]
+  readonly key: readonly number[]
+  readonly hash: number
+  /** Sizes of batches met; one plan has one. */
+  readonly batches: ReadonlySet<number>
+}
+
+const codeOf = (node: Node): number => {
+  if (node.storage) return -(2 * node.signature + (isHost(node.storage) ? 1 : 0))
+  return 2 * node.signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
+}
+
+/** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
+export function structureOf(targets: readonly Node[]): Structure {
+  const order: Node[] = []
+  const key: number[] = []
+  const places = new Map<Node, number>()
+  const batches = new Set<number>()
+  const visit = (node: Node): number => {
+    const known = places.get(node)
+    if (known !== undefined) return known
+    if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
+      node.storage = upload((node.storage as HostStorage).data)
+    const inputs = node.storage ? [] : node.inputs.map(visit)
+    if (node.layout !== 'plain') batches.add(node.shape[0] ?? 1)
+    key.push(codeOf(node), ...inputs)
+    const place = order.push(node) - 1
+    places.set(node, place)
+    return place
+  }
+  for (const target of targets) key.push(-1, visit(target))
+  let hash = 0
+  for (const word of key) hash = (Math.imul(hash, 31) + word) | 0
+  return { order, key, hash, batches }
+}
+
+/** A host leaf of a plan: where its values are put for each run. */
+interface Staged {
+  readonly index: number
+  readonly word: number
+  readonly alloc: Alloc
+  readonly type: NodeType
+}
+
+/** A plan in memory. */
+export class BoundPlan implements PlanRun {
+  readonly key: readonly number[]
+  readonly plan: Plan
+  readonly executable: Executable
+  runs = 0
+  #capacity = 0
+  #arena: Region | null = null
+  /** Byte offset in the arena of each allocation; then of each staged leaf. */
+  #offsets: number[] = []
+  readonly #staged: Staged[] = []
+  readonly #direct: { readonly index: number; readonly word: number }[] = []
+  readonly #addresses: Int32Array
+  readonly #table: Region
+  /** Small results of the last run that somebody may still hold. */
+  #small: Node[] = []
+
+  constructor({ order, key }: Structure, targets: readonly Node[]) {
+    const { lanes } = device()
+    this.key = key
+    this.plan = makePlan(order, targets, lanes)
+    this.executable = device().compile(this.plan.program)
+    this.#addresses = new Int32Array(this.plan.words.length + 1)
+    this.#table = new Region(this.#addresses.byteLength)
+    this.plan.words.forEach((word, i) => {
+      const node = 'leaf' in word ? order[word.leaf] : undefined
+      if (!node || !('leaf' in word)) return
+      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word.leaf, i + 1, lanes))
+      else this.#direct.push({ index: word.leaf, word: i + 1 })
+    })
+  }
+
+  addressOf(value: Value): number {
+    return this.#addresses[value.word] ?? 0
+  }
+
+  /** Computes the graph: values in, one call, results out. */
+  run(order: readonly Node[], batch: number): void {
+    this.#freeze(order)
+    this.#reserve(batch)
+    this.#addresses[0] = batch
+    for (const { index, word } of this.#direct) this.#addresses[word] = addressOf(order[index] as Node)
+    for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
+    device().memory.i32(this.#table.address, this.#addresses.length).set(this.#addresses)
+    this.executable.run(this.#table.address)
+    this.runs++
+    this.#publish(order)
+  }
+
+  /** The address table, for profiles: as of the last run. */
+  get table(): number {
+    return this.#table.address
+  }
+
+  /** Before memory is written again: small results become host values, inputs that lie in this plan's memory move out. */
+  #freeze(order: readonly Node[]): void {
+    for (const node of this.#small) {
+      const { storage } = node
+      if (storage instanceof PlanResultStorage && storage.kept) node.storage = hostCopy(node, this.addressOf(storage.value))
+    }
+    this.#small = []
+    for (const { index } of this.#direct) {
+      const node = order[index] as Node
+      const { storage } = node
+      if (storage instanceof PlanResultStorage && storage.plan === this) node.storage = moveOut(node)
+    }
+  }
+
+  #publish(order: readonly Node[]): void {
+    for (const { index, value } of this.plan.results) {
+      const node = order[index] as Node
+      node.storage = new PlanResultStorage(this, value)
+      if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
+    }
+  }
+
+  /** Memory for batches of this size: as large as the largest so far. */
+  #reserve(batch: number): void {
+    if (this.#arena && batch <= this.#capacity) return
+    this.#capacity = Math.ceil(Math.max(batch, this.#capacity) / groupSize) * groupSize
+    const allocs = [...this.plan.allocs, ...this.#staged.map((s) => s.alloc)]
+    let bytes = 0
+    this.#offsets = allocs.map((alloc) => {
+      const at = bytes
+      bytes += Math.ceil(allocBytes(alloc, this.#capacity) / 64) * 64
+      return at
+    })
+    this.#arena = new Region(bytes)
+    const base = this.#arena.address
+    this.plan.words.forEach((word, i) => {
+      if ('alloc' in word) this.#addresses[i + 1] = base + (this.#offsets[word.alloc] ?? 0) + word.offset
+    })
+    this.#staged.forEach(({ word }, i) => {
+      this.#addresses[word] = base + (this.#offsets[this.plan.allocs.length + i] ?? 0)
+    })
+  }
+
+  #stage({ word, type }: Staged, node: Node): void {
+    const { data } = node.storage as HostStorage
+    const address = this.#addresses[word] ?? 0
+    const room = type.layout === 'lanes' ? Math.ceil(data.length / groupSize) * groupSize : data.length
+    const view = viewOf(data, address, room)
+    view.set(data)
+    if (room > data.length) view.fill(0, data.length)
+  }
+}
+
+function viewOf(data: HostArray, address: number, length: number): HostArray {
+  const { memory } = device()
+  if (data instanceof Float32Array) return memory.f32(address, length)
+  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
+}
+
+function stagedOf(node: Node, index: number, word: number, lanes: number): Staged {
+  const type: NodeType = { shape: node.shape, dtype: node.dtype, layout: node.layout }
+  if (type.layout === 'lanes' && type.shape.length > 1)
+    throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
+  const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
+  return { index, word, type, alloc: { bytes: unitBytes(type, lanes), per } }
+}
+
+function hostCopy(node: Node, address: number): HostStorage {
+  const view = viewOf(node.dtype === 'f32' ? new Float32Array(0) : new Int32Array(0), address, sizeOf(node.shape))
+  return { kind: 'host', data: view.slice() }
+}
+
+/** A copy of a plan's result in memory of its own, in the same layout. */
+function moveOut(node: Node): Resident {
+  const { lanes, memory } = device()
+  const batch = node.shape[0] ?? 1
+  const units = node.layout === 'plain' ? 1 : node.layout === 'lanes' ? Math.ceil(batch / lanes) : batch
+  const bytes = unitBytes(node, lanes) * units
+  const region = new Region(bytes + 256)
+  memory.u8(region.address, bytes).set(memory.u8(addressOf(node), bytes))
+  return new Resident(region)
+}
+
+const plans = new Map<number, BoundPlan[]>()
+
+const sameKey = (a: readonly number[], b: readonly number[]): boolean => {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** All plans made so far, for profiles. */
+export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
+
+export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
+  const known = plans.get(structure.hash)
+  const found = known?.find((plan) => sameKey(plan.key, structure.key))
+  if (found) return found
+  const made = new BoundPlan(structure, targets)
+  plans.set(structure.hash, [...(known ?? []), made])
+  return made
+}
