@@ -12,3 +12,6 @@ export {
   type ToTensor,
   type Transform,
 } from './transforms.js'
+export { DataLoader, type DataLoaderOptions } from './loader.js'
+export { ImageDataset, TensorDataset, type Batch, type Dataset, type ImageDatasetOptions } from './loaderDatasets.js'
+export { makeGrid, type GridOptions } from './loaderGrid.js'

@@ -2,9 +2,16 @@
  * F: layers as functions, without parameters of their own. Source: torch.nn.functional.
  * Not here: what they compute (graph), the layers that own parameters (layers/).
  */
-import { hostLeaf, type AvgPoolOptions, type ConvOptions, type PoolOptions, type Reduction, type Size2 } from '../graph/index.js'
-import * as g from '../graph/index.js'
-import { nextRandomKey, Tensor } from '../tensor/index.js'
+import {
+  type AvgPoolOptions,
+  type ConvOptions,
+  nextRandomKey,
+  ops,
+  type PoolOptions,
+  type Reduction,
+  type Size2,
+  Tensor,
+} from '../tensor/index.js'
 
 export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
 
@@ -14,12 +21,12 @@ export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
  * @throws LenetError for wrong shapes, and a window that does not fit
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvOptions): Tensor {
-  return new Tensor(g.conv2d(x.node, weight.node, bias?.node, options))
+  return new Tensor(ops.conv2d(x.node, weight.node, bias?.node, options))
 }
 
 /** x weightᵀ + bias: x […, I], weight [O, I], bias [O] → […, O]. */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
-  return new Tensor(g.linear(x.node, weight.node, bias?.node))
+  return new Tensor(ops.linear(x.node, weight.node, bias?.node))
 }
 
 /**
@@ -27,12 +34,12 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
  * @param options stride, default the kernel size; padding, default 0
  */
 export function maxPool2d(x: Tensor, kernelSize: Size2, options?: PoolOptions): Tensor {
-  return new Tensor(g.maxPool2d(x.node, kernelSize, options))
+  return new Tensor(ops.maxPool2d(x.node, kernelSize, options))
 }
 
 /** The mean of each window; `countIncludePad` (default true) counts padding as zeros. */
 export function avgPool2d(x: Tensor, kernelSize: Size2, options?: AvgPoolOptions): Tensor {
-  return new Tensor(g.avgPool2d(x.node, kernelSize, options))
+  return new Tensor(ops.avgPool2d(x.node, kernelSize, options))
 }
 
 export const relu = (x: Tensor): Tensor => x.relu()
@@ -48,7 +55,7 @@ export const flatten = (x: Tensor, startDim = 1, endDim = -1): Tensor => x.flatt
  */
 export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
   if (!training || p === 0) return x
-  return new Tensor(g.dropout(x.node, p, hostLeaf(nextRandomKey(), [2], 'i32')))
+  return new Tensor(ops.dropout(x.node, p, ops.hostLeaf(nextRandomKey(), [2], 'i32')))
 }
 
 /** Default reduction: 'mean', as PyTorch. */
@@ -61,5 +68,5 @@ export interface LossOptions {
  * `{ reduction: 'none' }`.
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
-  return new Tensor(g.crossEntropy(logits.node, labels.node, reduction))
+  return new Tensor(ops.crossEntropy(logits.node, labels.node, reduction))
 }

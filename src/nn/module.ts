@@ -18,7 +18,8 @@ export interface Module {
 export type Layer = Module & ((x: Tensor) => Tensor)
 
 /** PyTorch's spelling of a name: runningMean → running_mean, conv1 → conv1. */
-const snakeCase = (name: string): string => name.replace(/([a-z])([A-Z])/g, (_, a: string, b: string) => `${a}_${b.toLowerCase()}`)
+const snakeCase = (name: string): string =>
+  name.replace(/([a-z])([A-Z])/g, (_, a: string, b: string) => `${a}_${b.toLowerCase()}`)
 
 function call(module: Module, inputs: never[]): unknown {
   try {

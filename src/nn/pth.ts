@@ -55,7 +55,8 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** Tensors, numbers, texts, booleans, null, arrays, Maps and plain objects, nested. Throws LenetError for other values. */
 export function toPth(value: unknown, where = 'the value'): WritablePthValue {
   if (value instanceof Tensor) return writable(value)
-  if (value === null || ['boolean', 'number', 'bigint', 'string'].includes(typeof value)) return value as WritablePthValue
+  if (value === null || ['boolean', 'number', 'bigint', 'string'].includes(typeof value))
+    return value as WritablePthValue
   if (Array.isArray(value)) return value.map((item, i) => toPth(item, `${where}[${i}]`))
   if (value instanceof Map) {
     const entries = [...(value as Map<string | number, unknown>)]
@@ -64,7 +65,9 @@ export function toPth(value: unknown, where = 'the value'): WritablePthValue {
   if (isObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toPth(item, `${where}: ${key}`)]))
   }
-  throw new LenetError(`save: ${where} cannot be saved: it is ${describe(value)}; save tensors, numbers, texts, lists and dicts`)
+  throw new LenetError(
+    `save: ${where} cannot be saved: it is ${describe(value)}; save tensors, numbers, texts, lists and dicts`,
+  )
 }
 
 function describe(value: unknown): string {

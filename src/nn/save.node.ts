@@ -7,7 +7,9 @@ import { Tensor } from '../tensor/index.js'
 import { fromPth, toPth, type Loaded } from './pth.js'
 
 const isStateDict = (value: unknown): value is Map<string, Tensor> =>
-  value instanceof Map && value.size > 0 && [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
+  value instanceof Map &&
+  value.size > 0 &&
+  [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
 
 /** The bytes of a .pth. The same values give the same bytes. */
 export function pthBytes(value: unknown): Uint8Array {

@@ -44,7 +44,9 @@ function entriesOf(state: unknown): Map<string, Tensor> {
   const tensors = entries.filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
   if (tensors.length < entries.length) {
     const names = entries.map(([name]) => String(name)).slice(0, 6)
-    throw notAStateDict(`one with other values: ${names.join(', ')}; if it is a checkpoint, give the part that holds the tensors`)
+    throw notAStateDict(
+      `one with other values: ${names.join(', ')}; if it is a checkpoint, give the part that holds the tensors`,
+    )
   }
   return new Map(tensors)
 }

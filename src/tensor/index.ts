@@ -31,3 +31,7 @@ export { formatTensor } from './print.js'
 export { defaultGenerator, manualSeed, nextRandomKey } from './random.js'
 export { packLeaves, read, renewLeaf, residentLeaf, zerosLeaf } from './runtime.js'
 export { realizeAll, Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
+
+/** Operations on nodes of the graph, for layers, optimizers and data sets: they are composed of these. */
+export * as ops from '../graph/index.js'
+export type { AvgPoolOptions, ConvOptions, Node, PoolOptions, Reduction, Size2 } from '../graph/index.js'

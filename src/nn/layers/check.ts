@@ -11,5 +11,6 @@ export function expectWhole(layer: string, values: Readonly<Record<string, numbe
 /** Options of PyTorch that this layer does not have: said, not ignored. */
 export function expectOptions(layer: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options))
-    if (!known.includes(name)) throw new UsageError(`${layer}: there is no option ${name}; there are ${known.join(', ')}`)
+    if (!known.includes(name))
+      throw new UsageError(`${layer}: there is no option ${name}; there are ${known.join(', ')}`)
 }

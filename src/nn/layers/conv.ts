@@ -1,6 +1,5 @@
 /** Conv2d and Linear: the layers whose weights are initialised at random. Not here: what they compute (graph). */
-import { pair } from '../../graph/index.js'
-import type { Tensor } from '../../tensor/index.js'
+import { ops, type Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { fans, kaimingUniform_, uniform_ } from '../init.js'
 import { Module } from '../module.js'
@@ -36,7 +35,11 @@ export class Conv2d extends Module {
   constructor(inChannels: number, outChannels: number, kernelSize: F.Size2, options: Conv2dOptions = {}) {
     super()
     expectOptions('Conv2d', options, ['stride', 'padding', 'bias'])
-    const [kernel, stride, padding] = [pair(kernelSize), pair(options.stride ?? 1), pair(options.padding ?? 0)]
+    const [kernel, stride, padding] = [
+      ops.pair(kernelSize),
+      ops.pair(options.stride ?? 1),
+      ops.pair(options.padding ?? 0),
+    ]
     expectWhole('Conv2d', { inChannels, outChannels, 'kernel height': kernel[0], 'kernel width': kernel[1] })
     expectWhole('Conv2d', { 'vertical stride': stride[0], 'horizontal stride': stride[1] })
     expectWhole('Conv2d', { 'vertical padding': padding[0], 'horizontal padding': padding[1] }, 0)

@@ -1,7 +1,6 @@
 /** Batch normalisation, with running statistics as PyTorch keeps them. Not here: the arithmetic (graph). */
 import { LenetError, showShape } from '../../base/index.js'
-import { add, batchNormEval, batchNormTrain, constant, detach, mul } from '../../graph/index.js'
-import { flushWrites, Tensor, writeLater } from '../../tensor/index.js'
+import { flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { ones_ } from '../init.js'
 import { Module } from '../module.js'
 import { emptyParameter, filledBuffer, type Buffer, type Parameter } from '../parameter.js'
@@ -54,9 +53,9 @@ abstract class BatchNorm extends Module {
     // A second pass before the first one's statistics were written: they go first.
     flushWrites(this.runningMean.node)
     if (!this.training) {
-      return new Tensor(batchNormEval(x.node, this.runningMean.node, this.runningVar.node, affine))
+      return new Tensor(ops.batchNormEval(x.node, this.runningMean.node, this.runningVar.node, affine))
     }
-    const { output, mean, unbiasedVariance } = batchNormTrain(x.node, affine)
+    const { output, mean, unbiasedVariance } = ops.batchNormTrain(x.node, affine)
     this.#follow(this.runningMean, mean)
     this.#follow(this.runningVar, unbiasedVariance)
     this.numBatchesTracked.copy_([this.numBatchesTracked.item() + 1])
@@ -65,8 +64,8 @@ abstract class BatchNorm extends Module {
 
   /** running = (1 - momentum) · running + momentum · now */
   #follow(running: Buffer, now: Tensor['node']): void {
-    const kept = mul(running.node, constant(1 - this.#momentum))
-    writeLater(running, add(kept, mul(detach(now), constant(this.#momentum))))
+    const kept = ops.mul(running.node, ops.constant(1 - this.#momentum))
+    writeLater(running, ops.add(kept, ops.mul(ops.detach(now), ops.constant(this.#momentum))))
   }
 
   override extraRepr(): string {

@@ -2,10 +2,9 @@
  * Adam, AMSGrad and AdamW with PyTorch's formulas and order of operations (its single-tensor path).
  * Sources: Kingma & Ba 2015; Reddi et al. 2018; Loshchilov & Hutter 2019; torch.optim.Adam.
  */
-import { add, constant, div, maximum, mul, sqrt, sub, type Node } from '../../graph/index.js'
-import { fromArray, type Tensor } from '../../tensor/index.js'
+import { fromArray, type Node, ops, type Tensor } from '../../tensor/index.js'
 import { expectOptions } from '../layers/check.js'
-import { Block, flushed } from './block.js'
+import { flushed, type Block } from './block.js'
 import { expectNumber, numberIn, Optimizer, type ParamsInput } from './optimizer.js'
 
 export interface AdamOptions {
@@ -45,8 +44,10 @@ class Powers {
 
 /** a + weight · (b - a), computed from the nearer end. */
 function lerp(a: Node, b: Node, weight: number): Node {
-  const way = sub(b, a)
-  return weight < 0.5 ? add(a, mul(way, constant(weight))) : sub(b, mul(way, constant(1 - weight)))
+  const way = ops.sub(b, a)
+  return weight < 0.5
+    ? ops.add(a, ops.mul(way, ops.constant(weight)))
+    : ops.sub(b, ops.mul(way, ops.constant(1 - weight)))
 }
 
 abstract class AdamBase extends Optimizer<AdamOptions> {
@@ -71,15 +72,16 @@ abstract class AdamBase extends Optimizer<AdamOptions> {
     const [power1, power2] = this.#powersOf(block).at(block.steps + 1, betas)
     const gradient = block.gradient()
     const decayed = weightDecay !== 0 && this.decoupled
-    const before = decayed ? mul(block.whole, block.hyper('kept', 1 - lr * weightDecay)) : block.whole
-    const g = weightDecay !== 0 && !decayed ? add(gradient, mul(block.whole, constant(weightDecay))) : gradient
+    const before = decayed ? ops.mul(block.whole, block.hyper('kept', 1 - lr * weightDecay)) : block.whole
+    const g =
+      weightDecay !== 0 && !decayed ? ops.add(gradient, ops.mul(block.whole, ops.constant(weightDecay))) : gradient
     const mean = flushed(lerp(block.state('mean'), g, 1 - betas[0]))
-    const old = mul(block.state('square'), constant(betas[1]))
-    const square = flushed(add(old, mul(mul(g, constant(1 - betas[1])), g)))
-    const largest = amsgrad ? maximum(block.state('largest'), square) : undefined
-    const root = div(sqrt(largest ?? square), block.hyper('root2', Math.sqrt(1 - power2)))
-    const step = mul(mean, block.hyper('step', -lr / (1 - power1)))
-    const after = add(before, div(step, add(root, constant(eps))))
+    const old = ops.mul(block.state('square'), ops.constant(betas[1]))
+    const square = flushed(ops.add(old, ops.mul(ops.mul(g, ops.constant(1 - betas[1])), g)))
+    const largest = amsgrad ? ops.maximum(block.state('largest'), square) : undefined
+    const root = ops.div(ops.sqrt(largest ?? square), block.hyper('root2', Math.sqrt(1 - power2)))
+    const step = ops.mul(mean, block.hyper('step', -lr / (1 - power1)))
+    const after = ops.add(before, ops.div(step, ops.add(root, ops.constant(eps))))
     return block.writes(after, { mean, square, ...(largest && { largest }) })
   }
 

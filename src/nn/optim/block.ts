@@ -3,25 +3,24 @@
  * Not here: the formulas (adam.ts, sgd.ts), groups and options (optimizer.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { assign, constant, hostLeaf, le, abs, make, reshape, unbatch, where, type Node } from '../../graph/index.js'
-import { fromArray, packLeaves, read, renewLeaf, Tensor, zerosLeaf } from '../../tensor/index.js'
+import { fromArray, type Node, ops, packLeaves, read, renewLeaf, type Tensor, zerosLeaf } from '../../tensor/index.js'
 
 /** The block that a parameter lies in now: another optimizer may have moved it. */
 const homes = new WeakMap<Tensor, Block>()
 
 /** float32 numbers smaller than the smallest normal one are 20 to 50 times slower on many CPUs. */
-const LARGEST_DENORMAL = constant(1.1754942e-38)
-const ZERO = constant(0)
+const SMALLEST_NORMAL = ops.constant(2 ** -126)
+const ZERO = ops.constant(0)
 
 /** Denormals become 0; the rest, NaN included, stays. */
-export const flushed = (x: Node): Node => where(le(abs(x), LARGEST_DENORMAL), ZERO, x)
+export const flushed = (x: Node): Node => ops.where(ops.lt(ops.abs(x), SMALLEST_NORMAL), ZERO, x)
 
 /** A number that may be another at each step: an input of the plan. */
 export class Hyper {
   readonly node: Node
   readonly #value = new Float32Array(1)
   constructor() {
-    this.node = hostLeaf(this.#value, [], 'f32')
+    this.node = ops.hostLeaf(this.#value, [], 'f32')
   }
   /** Rounded to float32 once. */
   set(value: number): Node {
@@ -58,10 +57,10 @@ export class Block {
   gradient(): Node {
     const parts = this.parameters.map(({ grad }) => {
       if (!grad) throw new Error('block: a parameter without gradient')
-      return reshape(unbatch(grad.node), [-1])
+      return ops.reshape(ops.unbatch(grad.node), [-1])
     })
     const [only] = parts
-    return only && parts.length === 1 ? only : make('concat', {}, parts)
+    return only && parts.length === 1 ? only : ops.make('concat', {}, parts)
   }
 
   /** State [total] of that name, zeros at first. */
@@ -85,8 +84,8 @@ export class Block {
 
   /** Nodes that write the new values and states. */
   writes(newWhole: Node, newState: Readonly<Record<string, Node>>): Node[] {
-    const states = Object.entries(newState).map(([name, value]) => assign(this.state(name), value))
-    return [assign(this.whole, newWhole), ...states]
+    const states = Object.entries(newState).map(([name, value]) => ops.assign(this.state(name), value))
+    return [ops.assign(this.whole, newWhole), ...states]
   }
 
   /** After the writes were computed: what was made from the old values has ended. */
@@ -119,11 +118,13 @@ export class Block {
       this.parameters.forEach((parameter, i) => {
         const part = parts[i]?.get(name)
         if (part && part.length !== parameter.numel())
-          throw new LenetError(`the optimizer's ${name} of parameter ${i} has ${part.length} values, not ${parameter.numel()}`)
+          throw new LenetError(
+            `the optimizer's ${name} of parameter ${i} has ${part.length} values, not ${parameter.numel()}`,
+          )
         if (part) values.set(part, at)
         at += parameter.numel()
       })
-      this.#state.set(name, packLeaves([hostLeaf(values, [values.length], 'f32')]))
+      this.#state.set(name, packLeaves([ops.hostLeaf(values, [values.length], 'f32')]))
     }
   }
 

@@ -3,8 +3,7 @@
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
 import { LenetError, UsageError } from '../../base/index.js'
-import { withoutGrad, type Node } from '../../graph/index.js'
-import { compute, endStep, takeBackwardRoots, Tensor } from '../../tensor/index.js'
+import { compute, endStep, type Node, ops, takeBackwardRoots, Tensor } from '../../tensor/index.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
@@ -90,7 +89,7 @@ export abstract class Optimizer<O extends object> {
   step(): void {
     const updated: Block[] = []
     const writes: Node[] = []
-    withoutGrad(() => {
+    ops.withoutGrad(() => {
       for (const slot of this.#slots) {
         for (const block of ready(slot)) {
           updated.push(block)
@@ -160,7 +159,11 @@ export abstract class Optimizer<O extends object> {
   }
 
   /** One block for the parameters of each step count; those without state begin anew. */
-  #loadBlocks(params: readonly Tensor[], state: ReadonlyMap<number, ReadonlyMap<string, Tensor>>, first: number): Block[] {
+  #loadBlocks(
+    params: readonly Tensor[],
+    state: ReadonlyMap<number, ReadonlyMap<string, Tensor>>,
+    first: number,
+  ): Block[] {
     const bySteps = new Map<number, number[]>()
     params.forEach((_, i) => {
       const entry = state.get(first + i)
@@ -199,7 +202,9 @@ function ready<O>(slot: Slot<O>): Block[] {
 
 const asMap = (value: unknown): Map<unknown, unknown> | undefined => {
   if (value instanceof Map) return value
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map(Object.entries(value)) : undefined
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? new Map(Object.entries(value))
+    : undefined
 }
 
 interface ParsedState {

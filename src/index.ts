@@ -1,0 +1,57 @@
+/**
+ * lenet, the library: everything that `import … from 'lenet'` finds. It is for Node: browsers take the rooms that it is
+ * made of. Not here: the command line (cli).
+ */
+import { makeGrid } from './data/index.js'
+import { load, save } from './nn/save.node.js'
+import {
+  arange,
+  cat,
+  equal,
+  full,
+  manualSeed,
+  max,
+  noGrad,
+  ones,
+  rand,
+  randn,
+  randperm,
+  stack,
+  tensor,
+  where,
+  zeros,
+} from './tensor/index.js'
+
+export { Generator, LenetError, UsageError, type DType, type Shape } from './base/index.js'
+export * as data from './data/index.js'
+export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
+export { datasets } from './data/index.node.js'
+export { LeNet, LeNet1 } from './models/index.js'
+export { F, nn, optim } from './nn/index.js'
+export { setLogger, taskTime, TaskTime } from './taskTime.js'
+export { Tensor } from './tensor/index.js'
+export { load, manualSeed, max, noGrad, save, tensor, zeros }
+
+/** Functions under the names that PyTorch's users look for them. */
+export const torch = {
+  arange,
+  cat,
+  equal,
+  full,
+  load,
+  manualSeed,
+  max,
+  noGrad,
+  ones,
+  rand,
+  randn,
+  randperm,
+  save,
+  stack,
+  tensor,
+  where,
+  zeros,
+} as const
+
+/** torchvision.utils. */
+export const utils = { makeGrid } as const
