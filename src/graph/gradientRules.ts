@@ -223,12 +223,4 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   crossEntropyGrad: refused('crossEntropyGrad'),
   random: flat,
   assign: flat,
-  imageRows: refused('imageRows'),
-  fromImageRows: refused('fromImageRows'),
-  kernelRows: refused('kernelRows'),
-  toRows: refused('toRows'),
-  nonZeros: refused('nonZeros'),
-  rowsGradWeight: refused('rowsGradWeight'),
-  rowsGradInput: refused('rowsGradInput'),
-  sumGroups: refused('sumGroups'),
 }

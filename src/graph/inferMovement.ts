@@ -104,14 +104,6 @@ export const inferMovement = {
   gatherRows: gathered,
   random: explicit('random'),
   assign: assigned,
-  imageRows: explicit('imageRows'),
-  fromImageRows: explicit('fromImageRows'),
-  kernelRows: explicit('kernelRows'),
-  toRows: explicit('toRows'),
-  nonZeros: explicit('nonZeros'),
-  rowsGradWeight: explicit('rowsGradWeight'),
-  rowsGradInput: explicit('rowsGradInput'),
-  sumGroups: explicit('sumGroups'),
 } as const satisfies InferTable<
   | 'reshape'
   | 'permute'
@@ -124,12 +116,4 @@ export const inferMovement = {
   | 'gatherRows'
   | 'random'
   | 'assign'
-  | 'imageRows'
-  | 'fromImageRows'
-  | 'kernelRows'
-  | 'toRows'
-  | 'nonZeros'
-  | 'rowsGradWeight'
-  | 'rowsGradInput'
-  | 'sumGroups'
 >

@@ -42,6 +42,9 @@ export interface Node<K extends OpName = OpName> {
   storage: Storage | null
   /** For maxPool2d: its maxPoolIndex, computed by the same kernel when a gradient may need it. */
   companion: Node | null
+  /** The walk that met it last, and where in that walk's order it stands (tensor/plans.ts). */
+  walk: number
+  place: number
 }
 
 export interface NodeType {
@@ -51,17 +54,34 @@ export interface NodeType {
 }
 
 let lastId = 0
-const signatures = new Map<string, number>()
+
+/** Interned sequences of numbers and words: the way down the tree is the sequence. */
+class Interned {
+  #next: Map<number | string, Interned> | null = null
+  number = 0
+
+  then(word: number | string): Interned {
+    const next = (this.#next ??= new Map())
+    let found = next.get(word)
+    if (!found) next.set(word, (found = new Interned()))
+    return found
+  }
+}
+
+const root = new Interned()
+let signatures = 0
 
 /** One number for each different (op, attributes, type): what the plan cache compares. */
-function signatureOf(op: OpName, attrs: object, type: NodeType): number {
-  const shape = type.layout === 'plain' ? type.shape : type.shape.slice(1)
-  let key = `${op}/${type.dtype}/${type.layout}/${shape.join()}`
-  for (const name in attrs) key += `/${String((attrs as Record<string, unknown>)[name])}`
-  const known = signatures.get(key)
-  if (known !== undefined) return known
-  signatures.set(key, signatures.size + 1)
-  return signatures.size
+function signatureOf(op: OpName, attrs: object, { shape, dtype, layout }: NodeType): number {
+  let place = root.then(op).then(dtype).then(layout).then(shape.length)
+  for (let i = layout === 'plain' ? 0 : 1; i < shape.length; i++) place = place.then(shape[i] ?? 0)
+  for (const name in attrs) {
+    const value = (attrs as Record<string, number | string | readonly number[]>)[name] ?? 0
+    if (typeof value !== 'object') place = place.then(value)
+    else for (const item of value) place = place.then(item)
+  }
+  if (place.number === 0) place.number = ++signatures
+  return place.number
 }
 
 /** A node of a type that is known already; `make` in infer.ts checks and infers it. */
@@ -77,7 +97,7 @@ export function createNode<K extends OpName>(
   const { shape, dtype, layout } = type
   const signature = signatureOf(op, attrs, type)
   return {
-    id: ++lastId, op, attrs, inputs, shape, dtype, layout, requiresGrad, signature, depth, storage: null, companion: null,
+    id: ++lastId, op, attrs, inputs, shape, dtype, layout, requiresGrad, signature, depth, storage: null, companion: null, walk: 0, place: 0,
   }
 }
 

@@ -80,42 +80,6 @@ export interface OpAttrs {
   random: None // (key [2] i32) → uniform [0, 1) by logical position and key, in the node's own shape and layout
   // ── effects ──
   assign: None // (target leaf, value): writes value into target's storage
-  // ── written by the compiler only: an operation cut into the pieces that its kernels compute ──
-  // A "row picture" is [H+2p][W+2p][C] floats with room for a vector behind it: `pictureFloats` in all.
-  imageRows: ImageRows // lanes [N, C, H, W] → rows [N, pictureFloats]
-  fromImageRows: ImageRows // rows [N, pictureFloats] → lanes [N, C, H, W]
-  kernelRows: { readonly rowFloats: number } // weight [O, C, kH, kW] → plain [O, kH, rowFloats]: (kx, c), then zeros
-  toRows: None // lanes [N, F] → rows [N, F]
-  nonZeros: NonZeros // (g) or (maxPoolIndex, pooled g) → groups: see compiler/lower/sparse.ts
-  rowsGradWeight: RowKernel // (nonZeros, imageRows) → groups [⌈N/8⌉, O, kH, rowFloats]
-  rowsGradInput: RowKernel // (nonZeros, kernelRows) → rows [N, pictureFloats]
-  sumGroups: RowKernel // groups [⌈N/8⌉, O, kH, rowFloats] → plain [O, C, kH, kW]
-}
-
-/** How a picture [C, H, W] of a conv's input lies as row picture. */
-export interface ImageRows {
-  readonly size: readonly [number, number]
-  readonly padding: readonly [number, number]
-  readonly channels: number
-  readonly pictureFloats: number
-}
-
-/** Where the positions of a conv's output [O, OH, OW] begin in the row pictures of its input. */
-export interface NonZeros {
-  readonly stride: readonly [number, number]
-  readonly outSize: readonly [number, number]
-  readonly channels: number
-  readonly rowPixels: number // W + 2p
-  readonly pictureFloats: number
-}
-
-/** A conv kernel as rows: kH rows of kW·C floats, each padded to rowFloats. */
-export interface RowKernel {
-  readonly kernelSize: readonly [number, number]
-  readonly channels: number
-  readonly rowFloats: number
-  readonly rowPixels: number // of the picture that it slides over
-  readonly pictureFloats: number
 }
 
 export type OpName = keyof OpAttrs

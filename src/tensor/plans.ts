@@ -25,25 +25,27 @@ const codeOf = (node: Node): number => {
   return 2 * node.signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
 }
 
+let walks = 0
+
 /** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
 export function structureOf(targets: readonly Node[]): Structure {
+  const walk = ++walks
   const order: Node[] = []
   const key: number[] = []
-  const places = new Map<Node, number>()
   const batches = new Set<number>()
-  const visit = (node: Node): number => {
-    const known = places.get(node)
-    if (known !== undefined) return known
-    if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
-      node.storage = upload((node.storage as HostStorage).data)
-    const inputs = node.storage ? [] : node.inputs.map(visit)
+  const visit = (node: Node): void => {
+    node.walk = walk
+    if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage)) node.storage = upload(node.storage.data)
+    if (!node.storage) for (const input of node.inputs) if (input.walk !== walk) visit(input)
     if (node.layout !== 'plain') batches.add(node.shape[0] ?? 1)
-    key.push(codeOf(node), ...inputs)
-    const place = order.push(node) - 1
-    places.set(node, place)
-    return place
+    key.push(codeOf(node))
+    if (!node.storage) for (const input of node.inputs) key.push(input.place)
+    node.place = order.push(node) - 1
   }
-  for (const target of targets) key.push(-1, visit(target))
+  for (const target of targets) {
+    if (target.walk !== walk) visit(target)
+    key.push(-1, target.place)
+  }
   let hash = 0
   for (const word of key) hash = (Math.imul(hash, 31) + word) | 0
   return { order, key, hash, batches }
@@ -113,21 +115,22 @@ export class BoundPlan implements PlanRun {
 
   /** Before memory is written again: small results become host values, inputs that lie in this plan's memory move out. */
   #freeze(order: readonly Node[]): void {
-    for (const node of this.#small) {
-      const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.kept) node.storage = hostCopy(node, this.addressOf(storage.value))
-    }
-    this.#small = []
     for (const { index } of this.#direct) {
       const node = order[index] as Node
       const { storage } = node
       if (storage instanceof PlanResultStorage && storage.plan === this) node.storage = moveOut(node)
     }
+    for (const node of this.#small) {
+      const { storage } = node
+      if (storage instanceof PlanResultStorage && storage.kept) node.storage = hostCopy(node, this.addressOf(storage.value))
+    }
+    this.#small = []
   }
 
   #publish(order: readonly Node[]): void {
-    for (const { index, value } of this.plan.results) {
-      const node = order[index] as Node
+    for (const { index, value, companion } of this.plan.results) {
+      const found = order[index] as Node
+      const node = companion && found.companion ? found.companion : found
       node.storage = new PlanResultStorage(this, value)
       if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
     }

@@ -141,6 +141,13 @@ export class Tensor {
     return this.detach()
   }
 
+  /** The same values in memory of their own: they stay when later steps run. A gradient flows through. */
+  clone(): Tensor {
+    const { node } = this
+    if (!node.requiresGrad) return new Tensor(g.hostLeaf(this.toTypedArray(), node.shape, node.dtype))
+    return new Tensor(g.makeTyped('reshape', {}, [node], { shape: node.shape, dtype: node.dtype, layout: node.layout }))
+  }
+
   // ── values ──
 
   /** Computes the values now and keeps them, for reading them after later steps. Returns this tensor. */

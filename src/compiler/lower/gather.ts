@@ -4,9 +4,9 @@
  * Indices are held inside the table (the loader gives right ones; a wrong one must not read outside memory).
  */
 import { sizeOf } from '../../base/index.js'
-import { add, alu, int, loadByte, loadInt, mul } from '../loop/build.js'
+import { add, alu, int, loadByte, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { blocksOf, KernelBuilder, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
 
 export function lowerGather(
@@ -30,7 +30,7 @@ export function lowerGather(
     })
     const place = b.let('place', mul(block, rest * b.width))
     if (table.dtype === 'u8' && rest % 4 === 0 && lanes === 4) gatherBytes(b, rows, place, out, rest, finish)
-    else gatherWords(b, rows, place, out, rest, width, finish)
+    else gatherWords(b, rows, place, out, rest, table, finish)
   })
   return b.finish('gatherRows', blocksOf(lanes))
 }
@@ -50,7 +50,9 @@ function gatherBytes(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, re
 }
 
 /** One element of one picture at a time; then the tail over whole vectors. */
-function gatherWords(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, width: number, finish: Tail | null): void {
+function gatherWords(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, table: Value, finish: Tail | null): void {
+  const width = table.dtype === 'u8' ? 1 : 4
+  const type = vectorType(table.dtype)
   const to = b.let('to', add(b.buffer(out, 'both'), place))
   const offset = b.let('offset', int(0))
   b.loop(rest, () => {
@@ -59,8 +61,7 @@ function gatherWords(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, re
       b.store('i32', to, lane * 4, width === 1 ? loadByte(at) : loadInt(at))
     })
     if (finish) {
-      const type = out.dtype === 'f32' && width === 1 ? 'i32v' : out.dtype === 'f32' ? 'f32v' : 'i32v'
-      const value: Expr = { k: 'load', type, mem: 'vec', at: to, offset: 0 }
+      const value = loadVec(to, 0, type)
       b.store('vec', to, 0, finish(b, value, b.let('where', add(place, mul(floorTo(offset, width), b.width)))))
     }
     b.bump(to, b.width)

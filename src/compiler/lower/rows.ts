@@ -3,11 +3,11 @@
  * rows. Four by four transposes in registers. Not here: copies within the plain layout (move.ts).
  */
 import { sizeOf } from '../../base/index.js'
-import type { ImageRows } from '../../graph/index.js'
-import { add, alu, float, int, loadInt, loadVec, mul } from '../loop/build.js'
+import { add, alu, int, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
+import type { ImageRows, RowKernel } from './geometry.js'
 import { clear, moveStrided } from './sparse.js'
 
 /** Calls back for each run: one loop for those in step, the overlapping one after it. */
@@ -68,24 +68,25 @@ function byElement(b: KernelBuilder, name: string, features: number, from: Value
 /** lanes [N, C, H, W] → row pictures [H+2p][W+2p][C]. Each pixel writes whole vectors; the next pixel overwrites the excess. */
 export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const { channels, pictureFloats } = attrs
+  const { channels } = attrs
   const [H, W] = attrs.size
   const [pH, pW] = attrs.padding
-  const pictureBytes = pictureFloats * 4
+  const pictureBytes = attrs.pictureFloats * 4
+  const pixelBytes = attrs.pixelFloats * 4
   const [source, target] = [b.buffer(x, 'read'), b.buffer(out, 'write')]
   b.forUnits((block) => {
     const from = b.pointer('from', source, block, channels * H * W * b.width)
     const to = b.pointer('to', target, block, lanes * pictureBytes)
     if (pH + pW > 0) clear(b, to, lanes * pictureBytes)
-    b.bump(to, (pH * (W + 2 * pW) + pW) * channels * 4)
+    b.bump(to, (pH * (W + 2 * pW) + pW) * pixelBytes)
     b.loop(H, () => {
       b.loop(W, () => {
         pixelToRows(b, from, to, channels, H * W * b.width, pictureBytes)
         b.bump(from, b.width)
-        b.bump(to, channels * 4)
+        b.bump(to, pixelBytes)
       })
       if (pW > 0) blankAfter(b, to, lanes, pictureBytes)
-      b.bump(to, 2 * pW * channels * 4)
+      b.bump(to, 2 * pW * pixelBytes)
     })
   })
   return b.finish('imageRows', blocksOf(lanes))
@@ -118,11 +119,12 @@ export function lowerFromImageRows(
   const [H, W] = attrs.size
   const [pH, pW] = attrs.padding
   const pictureBytes = attrs.pictureFloats * 4
+  const pixelBytes = attrs.pixelFloats * 4
   const [source, target] = [b.buffer(rows, 'read'), b.buffer(out, 'write')]
   b.forUnits((block) => {
     const from = b.pointer('from', source, block, lanes * pictureBytes)
     const blockAt = b.let('blockAt', mul(block, channels * H * W * b.width))
-    b.bump(from, (pH * (W + 2 * pW) + pW) * channels * 4)
+    b.bump(from, (pH * (W + 2 * pW) + pW) * pixelBytes)
     const place = b.let('place', blockAt)
     b.loop(H, () => {
       b.loop(W, () => {
@@ -134,32 +136,33 @@ export function lowerFromImageRows(
             b.store('vec', add(target, place), offset, finish ? finish(b, value, b.let('where', add(place, offset))) : value)
           })
         }
-        b.bump(from, channels * 4)
+        b.bump(from, pixelBytes)
         b.bump(place, b.width)
       })
-      b.bump(from, 2 * pW * channels * 4)
+      b.bump(from, 2 * pW * pixelBytes)
     })
   })
   return b.finish('fromImageRows', blocksOf(lanes))
 }
 
-/** weight [O, C, kH, kW] → [O][kH][rowFloats] of (kx, c), zeros behind. */
-export function lowerKernelRows(lanes: number, rowFloats: number, weight: Value, out: Value): ScheduledKernel {
+/** weight [O, C, kH, kW] → [O][kH][rowFloats] of (kx, c), zeros elsewhere. */
+export function lowerKernelRows(lanes: number, attrs: RowKernel, weight: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
-  const rowBytes = rowFloats * 4
+  const { pixelFloats } = attrs
+  const rowBytes = attrs.rowFloats * 4
   const [source, target] = [b.buffer(weight, 'read'), b.buffer(out, 'write')]
   b.forUnits((o) => {
     const from = b.pointer('from', source, o, C * kH * kW * 4)
     const to = b.pointer('to', target, o, kH * rowBytes)
+    clear(b, to, kH * rowBytes)
     b.loop(kH, () => {
-      b.store('vec', to, rowBytes - b.width, float(0))
       b.loop(kW, () => {
         moveStrided(b, from, to, C, kH * kW * 4, 4)
         b.bump(from, 4)
-        b.bump(to, C * 4)
+        b.bump(to, pixelFloats * 4)
       })
-      b.bump(to, rowBytes - kW * C * 4)
+      b.bump(to, rowBytes - kW * pixelFloats * 4)
     })
   })
   return b.finish('kernelRows', O === 0 ? one : int(O))

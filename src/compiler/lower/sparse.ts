@@ -8,10 +8,10 @@
  * Order of sums: weight: pictures of a group in order, positions in order; groups in order. input: channels, positions.
  * Not here: how pictures become rows (rows.ts).
  */
-import type { NonZeros, RowKernel } from '../../graph/index.js'
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { groupSize, groupsOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import type { Positions, RowKernel } from './geometry.js'
 
 type Local = { k: 'var'; v: Var }
 const wordBytes = 4
@@ -51,7 +51,7 @@ export function divider(divisor: number, limit: number): { factor: number; shift
 /** index: where each pooled gradient goes in the conv's output (null: `gradient` is of the conv's output itself). */
 export function lowerNonZeros(
   lanes: number,
-  attrs: NonZeros,
+  attrs: Positions,
   gradient: Value,
   index: Value | null,
   out: Value,
@@ -86,14 +86,14 @@ export function lowerNonZeros(
 /** Appends one picture's channel: stores every position, moves on only behind a non-zero. */
 function listPicture(
   b: KernelBuilder,
-  attrs: NonZeros,
+  attrs: Positions,
   [height, width]: readonly [number, number],
   buffers: { gradient: Expr; index: Expr | null },
   at: Expr,
   base: Expr,
   entry: Local,
 ): void {
-  const pixel = attrs.channels * wordBytes
+  const pixel = attrs.pixelFloats * wordBytes
   const [sy, sx] = attrs.stride
   const [outH, outW] = attrs.outSize
   const gradient = b.let('g', add(buffers.gradient, at))
@@ -167,7 +167,7 @@ export function lowerRowsGradWeight(
         forEntries(b, first, count, rows, (place, value) =>
           pass.forEach(({ row, vector }, i) => {
             const sum = sums[i] as Local
-            b.set(sum.v, alu('fma', loadVec(place, (row * attrs.rowPixels * attrs.channels + vector * lanes) * 4), value, sum))
+            b.set(sum.v, alu('fma', loadVec(place, (row * attrs.rowPixels * attrs.pixelFloats + vector * lanes) * 4), value, sum))
           }),
         )
         pass.forEach(({ row, vector }, i) => b.store('vec', result, row * rowBytes + vector * b.width, sums[i] as Local))
@@ -251,7 +251,7 @@ function scatterPass(b: KernelBuilder, attrs: RowKernel, pass: readonly { row: n
   const weights = pass.map(({ row, vector }) => b.let('w', loadVec(s.w, row * s.rowBytes + vector * b.width)))
   forEntries(b, s.first, s.count, s.rows, (place, value) =>
     pass.forEach(({ row, vector }, i) => {
-      const offset = row * attrs.rowPixels * attrs.channels * wordBytes + vector * b.width
+      const offset = row * attrs.rowPixels * attrs.pixelFloats * wordBytes + vector * b.width
       b.store('vec', place, offset, alu('fma', weights[i] as Local, value, loadVec(place, offset)))
     }),
   )
@@ -292,10 +292,10 @@ export function lowerSumGroups(lanes: number, attrs: RowKernel, groups: Value, o
     b.loop(kH, () => {
       b.loop(kW, () => {
         moveStrided(b, row, to, attrs.channels, wordBytes, kH * kW * wordBytes)
-        b.bump(row, attrs.channels * wordBytes)
+        b.bump(row, attrs.pixelFloats * wordBytes)
         b.bump(to, wordBytes)
       })
-      b.bump(row, rowBytes - kW * attrs.channels * wordBytes)
+      b.bump(row, rowBytes - kW * attrs.pixelFloats * wordBytes)
     })
   })
   return b.finish('sumGroups', channels === 0 ? one : int(channels))

@@ -3,10 +3,11 @@
  * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
-import type { ImageRows, Node, OpName, RowKernel } from '../../graph/index.js'
+import type { Node, OpName } from '../../graph/index.js'
 import { groupSize, unitBytes, type Value } from '../kernel.js'
 import { lowerConv } from '../lower/conv.js'
 import { elementwiseOps, type ElementwiseOp } from '../lower/elementwise.js'
+import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
@@ -21,25 +22,7 @@ import { inputOf, type FusedTail, type Scheduler } from './scheduler.js'
 /** The value of the node, or of the end of the elementwise tail that was fused to it. */
 export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, tail: FusedTail | null) => Value
 
-const roundUp = (count: number, step: number): number => Math.ceil(count / step) * step
-
 // ── convolution ──
-
-/** Geometry shared by the pieces of one conv's backward. `weight` is [O, C, kH, kW]. */
-function rowsOf(
-  s: Scheduler,
-  [C, H, W]: readonly [number, number, number],
-  [kH, kW]: readonly [number, number],
-  padding: readonly [number, number],
-): { image: ImageRows; kernel: RowKernel } {
-  const [tall, wide] = [H + 2 * padding[0], W + 2 * padding[1]]
-  const pictureFloats = roundUp(tall * wide * C + s.lanes - 1, s.lanes)
-  const rowFloats = roundUp(kW * C, s.lanes)
-  return {
-    image: { size: [H, W], padding, channels: C, pictureFloats },
-    kernel: { kernelSize: [kH, kW], channels: C, rowFloats, rowPixels: wide, pictureFloats },
-  }
-}
 
 /** A value made once for all who need the same. */
 function shared(s: Scheduler, key: string, make: () => Value): Value {
@@ -61,15 +44,15 @@ function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
 
 /** The non-zeros of a conv output's gradient; behind a max-pool they are found without the dense gradient. */
 function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kernel: RowKernel): Value {
-  return shared(s, `nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.channels}`, () => {
+  return shared(s, `nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.pixelFloats}`, () => {
     const [N = 1, O = 1, OH = 1, OW = 1] = g.shape
     const pooled = g.op === 'maxPool2dGrad' && !s.has(g)
     const gradient = pooled ? s.input(g, 1) : s.value(g)
     const index = pooled ? s.input(g, 0) : null
     const words = nonZeroWords(O, sizeOf(gradient.shape.slice(2)))
     const lists = s.scratch({ shape: [Math.ceil(N / groupSize), words], dtype: 'i32', layout: 'groups' })
-    const { channels, rowPixels, pictureFloats } = kernel
-    const attrs = { stride, outSize: [OH, OW] as const, channels, rowPixels, pictureFloats }
+    const { pixelFloats, rowPixels, pictureFloats } = kernel
+    const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
     s.emit(lowerNonZeros(s.lanes, attrs, gradient, index, lists))
     return lists
   })
@@ -140,7 +123,7 @@ const maxPoolIndex: Compute<'maxPoolIndex'> = (s, node) => {
 const conv2dGradWeight: Compute<'conv2dGradWeight'> = (s, node) => {
   const [g, x] = [inputOf(node, 0), inputOf(node, 1)]
   const [, C = 1, H = 1, W = 1] = x.shape
-  const { image, kernel } = rowsOf(s, [C, H, W], node.attrs.kernelSize, node.attrs.padding)
+  const { image, kernel } = rowGeometry(s.lanes, [C, H, W], node.attrs.kernelSize, node.attrs.padding)
   const rows = imageRows(s, x, image)
   const lists = nonZeros(s, g, node.attrs.stride, kernel)
   const O = g.shape[1] ?? 1
@@ -157,11 +140,11 @@ const conv2dGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   const [g, weight] = [inputOf(node, 0), inputOf(node, 1)]
   const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
   const [H, W] = node.attrs.inputSize
-  const { image, kernel } = rowsOf(s, [C, H, W], [kH, kW], node.attrs.padding)
+  const { image, kernel } = rowGeometry(s.lanes, [C, H, W], [kH, kW], node.attrs.padding)
   const from = s.value(weight)
   const lists = nonZeros(s, g, node.attrs.stride, kernel)
   const w = s.scratch({ shape: [O, kH, kernel.rowFloats], dtype: 'f32', layout: 'plain' })
-  s.emit(lowerKernelRows(s.lanes, kernel.rowFloats, from, w))
+  s.emit(lowerKernelRows(s.lanes, kernel, from, w))
   const rows = s.scratch({ shape: [g.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
   s.emit(lowerRowsGradInput(s.lanes, kernel, lists, w, rows, s.plans.rowVectors.input))
   const write = tail?.write ?? null
@@ -272,7 +255,7 @@ const concat: Compute<'concat'> = (s, node) => {
   return out
 }
 
-const transposeBatch: Compute<'batch' | 'unbatch' | 'toRows'> = (s, node) => {
+const transposeBatch: Compute<'batch' | 'unbatch'> = (s, node) => {
   const from = s.input(node, 0)
   const out = s.allocate(node)
   s.emit(lowerTransposeBatch(s.lanes, from, out, node.op === 'batch'))
@@ -337,9 +320,6 @@ const constant: Compute<'const'> = (s, node) => {
   return value
 }
 
-const written = (_: Scheduler, node: Node): never => {
-  throw new Error(`${node.op}: only the compiler uses it`)
-}
 const noValue = (_: Scheduler, node: Node): never => {
   throw new Error(`${node.op} has no value of its own`)
 }
@@ -349,10 +329,8 @@ type Rows = { readonly [K in Exclude<OpName, ElementwiseOp>]: Compute<K> }
 export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> } = {
   leaf: noValue, assign: noValue, const: constant,
   sum: reduce, amax: reduce, argmax: reduce,
-  reshape, permute, slice, pad, concat, batch: transposeBatch, unbatch: transposeBatch, toRows: transposeBatch, gatherRows,
+  reshape, permute, slice, pad, concat, batch: transposeBatch, unbatch: transposeBatch, gatherRows,
   matmul, linear, linearGradInput, linearGradWeight, conv2d, conv2dGradInput, conv2dGradWeight,
   maxPool2d, maxPoolIndex, maxPool2dGrad, avgPool2d, avgPool2dGrad, crossEntropy, crossEntropyGrad, random,
-  imageRows: written, fromImageRows: written, kernelRows: written, nonZeros: written,
-  rowsGradWeight: written, rowsGradInput: written, sumGroups: written,
 }
 

@@ -12,6 +12,8 @@ import { Scheduler } from './scheduler.js'
 export interface PlanResult {
   readonly index: number // in the order
   readonly value: Value
+  /** It is that node's companion that has the value. */
+  readonly companion: boolean
 }
 
 export interface Plan {
@@ -32,10 +34,10 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], lanes
   const leaves = new Map<number, number>()
   const results: PlanResult[] = []
   for (const [node, value] of scheduler.values) {
-    const index = indexOf.get(node)
+    const index = indexOf.get(node) ?? indexOf.get(node.companion ?? node)
     if (index === undefined) continue
     if (node.storage) leaves.set(value.word, index)
-    else if (node.op !== 'assign') results.push({ index, value })
+    else if (node.op !== 'assign') results.push({ index, value, companion: !indexOf.has(node) })
   }
   const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
   const program: Program = {
