@@ -71,7 +71,7 @@ function checkLoss(loss: Node): void {
 
 function ownerOf(leaf: Node): Tensor {
   const owner = owners.get(leaf)
-  if (owner) return owner
+  if (owner?.node === leaf) return owner
   throw new LenetError(
     'backward: a part of this loss was computed before the last optimizer.step(), which changed its parameters; compute it anew after the step',
   )

@@ -1,0 +1,191 @@
+/** What tensors are and give: making, reading, arithmetic, shapes, errors. Kernels have tests of their own. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  arange,
+  cat,
+  full,
+  manualSeed,
+  max,
+  ones,
+  rand,
+  randperm,
+  stack,
+  tensor,
+  where,
+  zeros,
+} from '../../src/tensor/index.js'
+
+test('tensors are made from nested lists, numbers and typed arrays', () => {
+  const x = tensor([
+    [1, 2, 3],
+    [4, 5, 6],
+  ])
+  assert.deepEqual([...x.shape], [2, 3])
+  assert.equal(x.size(-1), 3)
+  assert.deepEqual([x.dim(), x.numel(), x.dtype], [2, 6, 'f32'])
+  assert.equal(tensor(3.5).item(), 3.5)
+  assert.equal(tensor(Int32Array.of(1, 2)).dtype, 'i32')
+  assert.deepEqual([...tensor(Uint8Array.of(1, 2, 3, 4), { shape: [2, 2] }).shape], [2, 2])
+  assert.deepEqual(tensor([true, false]).toArray(), [1, 0])
+  assert.deepEqual(tensor([]).toArray(), [])
+})
+
+test('the values are copied', () => {
+  const source = Float32Array.of(1, 2)
+  const x = tensor(source)
+  source[0] = 9
+  assert.deepEqual(x.toArray(), [1, 2])
+})
+
+test('lists of unequal length and wrong shapes are told', () => {
+  assert.throws(() => tensor([[1, 2], [3]]), /a list of 1 where 2 is expected \(dimension 1\)/)
+  assert.throws(() => tensor([[1, 2], 3]), /not nested equally deep/)
+  assert.throws(() => tensor([1, 2, 3], { shape: [2, 2] }), /3 values do not fill the shape \[2, 2\]/)
+  assert.throws(() => tensor([1, 2], { dtype: 'i32', requiresGrad: true }), /only f32 tensors can require a gradient/)
+})
+
+test('filled tensors and ranges', () => {
+  assert.deepEqual(zeros([2]).toArray(), [0, 0])
+  assert.deepEqual(ones([1, 2]).toArray(), [[1, 1]])
+  assert.deepEqual(full([2], 7, { dtype: 'i32' }).toArray(), [7, 7])
+  assert.deepEqual(arange(4).toArray(), [0, 1, 2, 3])
+  assert.deepEqual(arange(0, 1, 0.25).toArray(), [0, 0.25, 0.5, 0.75])
+  assert.deepEqual(arange(5, 2, -1).toArray(), [5, 4, 3])
+})
+
+test('the same seed gives the same numbers', () => {
+  manualSeed(3)
+  const [a, order] = [rand([4]).toArray(), randperm(5).toArray()]
+  manualSeed(3)
+  assert.deepEqual(rand([4]).toArray(), a)
+  assert.deepEqual(randperm(5).toArray(), order)
+})
+
+test('arithmetic broadcasts, with tensors and numbers', () => {
+  const x = tensor([
+    [1, 2],
+    [3, 4],
+  ])
+  const result = x
+    .add(tensor([10, 20]))
+    .mul(2)
+    .sub(1)
+    .div(tensor([[1], [2]]))
+  assert.deepEqual(result.toArray(), [
+    [21, 43],
+    [12.5, 23.5],
+  ])
+  assert.deepEqual(x.neg().abs().square().sqrt().pow(2).toArray(), [
+    [1, 4],
+    [9, 16],
+  ])
+  assert.deepEqual(tensor([-3, 0.5, 9]).clamp(-1, 1).toArray(), [-1, 0.5, 1])
+})
+
+test('comparisons give 0 and 1', () => {
+  const [x, y] = [tensor([1, 2, 3]), tensor([3, 2, 1])]
+  const results = [x.eq(y), x.ne(y), x.lt(y), x.le(y), x.gt(y), x.ge(2)]
+  assert.deepEqual(
+    results.map((r) => r.toArray()),
+    [
+      [0, 1, 0],
+      [1, 0, 1],
+      [1, 0, 0],
+      [1, 1, 0],
+      [0, 0, 1],
+      [0, 1, 1],
+    ],
+  )
+  assert.deepEqual(where(x.gt(1), x, -1).toArray(), [-1, 2, 3])
+})
+
+test('reductions; max gives values and indices by name and by place', () => {
+  const x = tensor([
+    [1, 5, 2],
+    [7, 3, 7],
+  ])
+  assert.equal(x.sum().item(), 25)
+  assert.deepEqual(x.mean(0).toArray(), [4, 4, 4.5])
+  assert.deepEqual(x.sum(0, true).toArray(), [[8, 8, 9]])
+  assert.deepEqual(x.argmax(1).toArray(), [1, 0])
+  const [values, indices] = max(x, 1)
+  assert.deepEqual(
+    [values.toArray(), indices.toArray()],
+    [
+      [5, 7],
+      [1, 0],
+    ],
+  )
+  assert.equal(x.max(1).indices.dtype, 'i32')
+  assert.equal(max(x).item(), 7)
+})
+
+test('shapes: view, flatten, permute, slices, squeezes, expand', () => {
+  const x = tensor(
+    Float32Array.from({ length: 24 }, (_, i) => i),
+    { shape: [2, 3, 4] },
+  )
+  assert.deepEqual([...x.view(2, -1).shape], [2, 12])
+  assert.deepEqual([...x.view([4, 6]).shape], [4, 6])
+  assert.deepEqual([...x.flatten(1).shape], [2, 12])
+  assert.deepEqual([...x.permute(2, 0, 1).shape], [4, 2, 3])
+  assert.deepEqual(x.transpose(0, 2).select(1).toArray(), [
+    [1, 13],
+    [5, 17],
+    [9, 21],
+  ])
+  assert.deepEqual(x.narrow(2, 1, 2).select(-1).toArray(), [
+    [13, 14],
+    [17, 18],
+    [21, 22],
+  ])
+  assert.deepEqual([...x.slice(1).shape], [1, 3, 4])
+  assert.deepEqual([...x.slice(-1, 9).squeeze(0).shape], [3, 4])
+  assert.deepEqual([...x.unsqueeze(-1).shape], [2, 3, 4, 1])
+  assert.deepEqual([...tensor([[[1], [2]]]).squeeze().shape], [2])
+  assert.deepEqual(
+    tensor([[1], [2]])
+      .expand(2, 2)
+      .toArray(),
+    [
+      [1, 1],
+      [2, 2],
+    ],
+  )
+  assert.deepEqual(cat([tensor([[1]]), tensor([[2], [3]])]).toArray(), [[1], [2], [3]])
+  assert.deepEqual(stack([tensor([1, 2]), tensor([3, 4])], 1).toArray(), [
+    [1, 3],
+    [2, 4],
+  ])
+  assert.throws(() => x.view(5, 5), /\[2, 3, 4\] has 24 values, which do not fill \[5, 5\]/)
+  assert.throws(() => x.size(3), /dimension 3 is out of range/)
+})
+
+test('matmul', () => {
+  const product = tensor([
+    [1, 2],
+    [3, 4],
+  ]).matmul(tensor([[1], [10]]))
+  assert.deepEqual(product.toArray(), [[21], [43]])
+})
+
+test('item() of several values, and overwriting what was computed, are told', () => {
+  assert.throws(() => tensor([1, 2]).item(), /expects a tensor of 1 element, got \[2\]/)
+  assert.equal(tensor([[7]]).item(), 7)
+  assert.throws(() => tensor([1]).add(1).copy_([2]), /only leaves can be overwritten/)
+  assert.throws(() => tensor([1, 2]).copy_([2]), /expects shape \[2\], got \[1\]/)
+  assert.deepEqual(
+    tensor([1, 2])
+      .copy_(tensor([3, 4]))
+      .toArray(),
+    [3, 4],
+  )
+})
+
+test('printing: gradients are mentioned', () => {
+  const x = tensor([1, 2], { requiresGrad: true })
+  assert.equal(String(x), 'tensor([1., 2.], requires_grad=True)')
+  assert.equal(String(x.mul(2)), 'tensor([2., 4.], grad_fn=<MulBackward>)')
+  assert.equal(String(x.data), 'tensor([1., 2.])')
+})
