@@ -1,6 +1,6 @@
 /** The tensors that modules own. Not here: finding them in a module (module.ts). */
-import { fromArray, own, Tensor } from '../tensor/index.js'
-import { sizeOf, type DType, type Shape } from '../base/index.js'
+import { fromArray, own, residentLeaf, Tensor } from '../tensor/index.js'
+import { hostArray, sizeOf, type DType, type Shape } from '../base/index.js'
 
 /** A leaf that is trained: a module finds it among its attributes. Source: torch.nn.Parameter. */
 export class Parameter extends Tensor {
@@ -28,9 +28,7 @@ export function emptyParameter(shape: Shape): Parameter {
   return new Parameter(fromArray(new Float32Array(sizeOf(shape)), shape, 'f32'))
 }
 
+/** In the device's memory from the start: writes that go with a step need a place that stays. */
 export function filledBuffer(shape: Shape, value: number, dtype: DType = 'f32'): Buffer {
-  const size = sizeOf(shape)
-  return new Buffer(
-    fromArray(dtype === 'i32' ? new Int32Array(size).fill(value) : new Float32Array(size).fill(value), shape, dtype),
-  )
+  return new Buffer(new Tensor(residentLeaf(shape, dtype, hostArray(dtype, sizeOf(shape)).fill(value))))
 }
