@@ -22,7 +22,8 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 /** NumPy's rule: aligned at the right, sizes equal or 1. Throws a LenetError that shows both shapes. */
-export function broadcastShapes(a: Shape, b: Shape, what: string): number[] {
+export function broadcastShapes(a: Shape, b: Shape, what: string): Shape {
+  if (b.length === 0 || sameShape(a, b)) return a
   const rank = Math.max(a.length, b.length)
   return Array.from({ length: rank }, (_, i) => {
     const x = a[i - rank + a.length] ?? 1

@@ -34,7 +34,10 @@ function broadcast(op: OpName, inputs: Inputs, dtype: DType): NodeType {
 }
 
 const arithmetic = (op: OpName, count: number) => (_attrs: unknown, inputs: Inputs) => {
-  for (let i = 0; i < count; i++) expectDType(op, `operand ${i + 1}`, inputOf(op, inputs, i), 'f32')
+  for (let i = 0; i < count; i++) {
+    const x = inputOf(op, inputs, i)
+    if (x.dtype !== 'f32') expectDType(op, `operand ${i + 1}`, x, 'f32')
+  }
   return broadcast(op, inputs, 'f32')
 }
 

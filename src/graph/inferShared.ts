@@ -33,9 +33,18 @@ export function expectDType(op: OpName, what: string, x: Node, dtype: DType): vo
   if (x.dtype !== dtype) throw new LenetError(`${op}: ${what} must be ${dtype}, got ${x.dtype}`)
 }
 
+const ranks = new Map<string, number>()
+
+/** How many dimensions "[N, C, H, W]" names. Asked at every step of a loop, so remembered. */
+function rankOf(dims: string): number {
+  let rank = ranks.get(dims)
+  if (rank === undefined) ranks.set(dims, (rank = dims.split(',').length))
+  return rank
+}
+
 /** An f32 input of known rank and layout. */
 export function expectInput(op: OpName, what: string, x: Node, dims: string, layout: Layout): void {
-  expectRank(op, what, x, dims.split(',').length, dims)
+  expectRank(op, what, x, rankOf(dims), dims)
   expectDType(op, what, x, 'f32')
   expectLayout(op, x, layout)
 }
