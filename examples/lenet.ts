@@ -2,13 +2,12 @@
  * The article's program: LeNet on CIFAR-10 in PyTorch's idiom, from the pictures to the accuracy. After `npm ci`:
  * node dist/examples/lenet.js [epochs]
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { data, datasets, F, Generator, nn, noGrad, optim, taskTime, torch, transforms, utils } from '../src/index.js'
-import type { Dataset, Tensor } from '../src/index.js'
-import { encodePng } from '../src/data/index.node.js'
+import { data, datasets, F, Generator, nn, noGrad, optim, taskTime, torch, transforms, utils } from 'lenet'
+import type { Dataset, Tensor } from 'lenet'
 
 export class LeNet extends nn.Module {
   conv1: nn.Conv2d
@@ -87,21 +86,6 @@ function train(
   }
 }
 
-async function imshow(img: Tensor, path: string): Promise<void> {
-  img = img.div(2).add(0.5) // unnormalize
-  const [, height = 0, width = 0] = img.shape
-  const pixels = img.permute(1, 2, 0).toTypedArray() // [H, W, 3]
-  writeFileSync(
-    path,
-    await encodePng(
-      Uint8Array.from(pixels, (v) => Math.round(v * 255)),
-      width,
-      height,
-    ),
-  )
-  console.log(path)
-}
-
 export async function extractData() {
   const task = taskTime('get the data', true)
   const normalize = transforms.normalize({ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] })
@@ -119,7 +103,8 @@ export async function extractData() {
   for (const [images, labels] of samples) {
     console.log(images.size())
     console.log(Array.from(labels.slice(0, 8).toTypedArray(), (label) => classes[label]?.padStart(5)).join(' '))
-    await imshow(utils.makeGrid(images.slice(0, 8)), 'samples.png')
+    const grid = utils.makeGrid(images.slice(0, 8))
+    await utils.saveImage(grid.div(2).add(0.5), 'samples.png') // unnormalized
     break
   }
   return { trainloader, testloader }

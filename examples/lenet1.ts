@@ -2,8 +2,8 @@
  * The article's wider net: three convolutions and fewer weights behind them. The rest is lenet.ts's program.
  * After `npm ci`: node dist/examples/lenet1.js [epochs]
  */
-import { F, nn, taskTime, torch } from '../src/index.js'
-import type { Tensor } from '../src/index.js'
+import { F, nn, taskTime, torch } from 'lenet'
+import type { Tensor } from 'lenet'
 import { extractData, trainAndEvaluate } from './lenet.js'
 
 class LeNet1 extends nn.Module {

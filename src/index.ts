@@ -3,6 +3,7 @@
  * made of. Not here: the command line (cli).
  */
 import { makeGrid } from './data/index.js'
+import { saveImage } from './data/index.node.js'
 import { load, save } from './nn/save.node.js'
 import {
   arange,
@@ -54,4 +55,4 @@ export const torch = {
 } as const
 
 /** torchvision.utils. */
-export const utils = { makeGrid } as const
+export const utils = { makeGrid, saveImage } as const

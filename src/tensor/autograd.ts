@@ -38,8 +38,9 @@ let effects: Effect[] = []
 /** How many of each are kept for a user who never steps. */
 const MOST_KEPT = 64
 
-/** Makes `tensor` the owner of its leaf. */
-export function own(tensor: Tensor): void {
+/** Makes `tensor` the owner of its leaf, and of `before` no more. */
+export function own(tensor: Tensor, before?: Node): void {
+  if (before) owners.delete(before)
   owners.set(tensor.node, tensor)
 }
 

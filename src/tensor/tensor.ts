@@ -201,8 +201,9 @@ export class Tensor {
 
   /** After a write into the leaf's memory: pending computations on the old values must not see the new ones. */
   renew(requiresGrad = this.node.requiresGrad): void {
-    this.node = renewLeaf(this.node, requiresGrad)
-    if (requiresGrad) own(this)
+    const before = this.node
+    this.node = renewLeaf(before, requiresGrad)
+    if (requiresGrad) own(this, before)
   }
 
   // ── arithmetic, element by element, broadcasting ──

@@ -4,7 +4,7 @@
  */
 import { fromArray, type Node, ops, type Tensor } from '../../tensor/index.js'
 import { expectOptions } from '../layers/check.js'
-import { flushed, type Block } from './block.js'
+import { constantOf, flushed, type Block } from './block.js'
 import { expectNumber, numberIn, Optimizer, type ParamsInput } from './optimizer.js'
 
 export interface AdamOptions {
@@ -45,9 +45,7 @@ class Powers {
 /** a + weight · (b - a), computed from the nearer end. */
 function lerp(a: Node, b: Node, weight: number): Node {
   const way = ops.sub(b, a)
-  return weight < 0.5
-    ? ops.add(a, ops.mul(way, ops.constant(weight)))
-    : ops.sub(b, ops.mul(way, ops.constant(1 - weight)))
+  return weight < 0.5 ? ops.add(a, ops.mul(way, constantOf(weight))) : ops.sub(b, ops.mul(way, constantOf(1 - weight)))
 }
 
 abstract class AdamBase extends Optimizer<AdamOptions> {
@@ -72,16 +70,16 @@ abstract class AdamBase extends Optimizer<AdamOptions> {
     const [power1, power2] = this.#powersOf(block).at(block.steps + 1, betas)
     const gradient = block.gradient()
     const decayed = weightDecay !== 0 && this.decoupled
-    const before = decayed ? ops.mul(block.whole, block.hyper('kept', 1 - lr * weightDecay)) : block.whole
-    const g =
-      weightDecay !== 0 && !decayed ? ops.add(gradient, ops.mul(block.whole, ops.constant(weightDecay))) : gradient
+    const { whole } = block
+    const before = decayed ? ops.mul(whole, block.hyper('kept', 1 - lr * weightDecay)) : whole
+    const g = weightDecay !== 0 && !decayed ? ops.add(gradient, ops.mul(whole, constantOf(weightDecay))) : gradient
     const mean = flushed(lerp(block.state('mean'), g, 1 - betas[0]))
-    const old = ops.mul(block.state('square'), ops.constant(betas[1]))
-    const square = flushed(ops.add(old, ops.mul(ops.mul(g, ops.constant(1 - betas[1])), g)))
+    const old = ops.mul(block.state('square'), constantOf(betas[1]))
+    const square = flushed(ops.add(old, ops.mul(ops.mul(g, constantOf(1 - betas[1])), g)))
     const largest = amsgrad ? ops.maximum(block.state('largest'), square) : undefined
     const root = ops.div(ops.sqrt(largest ?? square), block.hyper('root2', Math.sqrt(1 - power2)))
     const step = ops.mul(mean, block.hyper('step', -lr / (1 - power1)))
-    const after = ops.add(before, ops.div(step, ops.add(root, ops.constant(eps))))
+    const after = ops.add(before, ops.div(step, ops.add(root, constantOf(eps))))
     return block.writes(after, { mean, square, ...(largest && { largest }) })
   }
 

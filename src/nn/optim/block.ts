@@ -29,6 +29,17 @@ export class Hyper {
   }
 }
 
+const constants = new Map<number, Node>()
+
+/** A number that hardly ever changes: part of the plan. */
+export function constantOf(value: number): Node {
+  const known = constants.get(value)
+  if (known) return known
+  const made = ops.constant(value)
+  if (constants.size < 1000) constants.set(value, made)
+  return made
+}
+
 /** Values of the optimizer's state for one parameter. */
 export type ParameterState = ReadonlyMap<string, Float32Array>
 
@@ -84,8 +95,12 @@ export class Block {
 
   /** Nodes that write the new values and states. */
   writes(newWhole: Node, newState: Readonly<Record<string, Node>>): Node[] {
-    const states = Object.entries(newState).map(([name, value]) => ops.assign(this.state(name), value))
-    return [ops.assign(this.whole, newWhole), ...states]
+    const writes = [ops.assign(this.whole, newWhole)]
+    for (const name in newState) {
+      const value = newState[name]
+      if (value) writes.push(ops.assign(this.state(name), value))
+    }
+    return writes
   }
 
   /** After the writes were computed: what was made from the old values has ended. */

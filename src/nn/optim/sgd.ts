@@ -2,7 +2,7 @@
 import { ops, type Node } from '../../tensor/index.js'
 import { UsageError } from '../../base/index.js'
 import { expectOptions } from '../layers/check.js'
-import { flushed, type Block } from './block.js'
+import { constantOf, flushed, type Block } from './block.js'
 import { expectNumber, numberIn, Optimizer, type ParamsInput } from './optimizer.js'
 
 export interface SGDOptions {
@@ -41,15 +41,16 @@ export class SGD extends Optimizer<SGDOptions> {
 
   protected update(block: Block, options: SGDOptions): Node[] {
     const { lr, momentum, dampening, weightDecay, nesterov } = options
+    const { whole } = block
     const gradient = block.gradient()
-    const g = weightDecay === 0 ? gradient : ops.add(gradient, ops.mul(block.whole, ops.constant(weightDecay)))
+    const g = weightDecay === 0 ? gradient : ops.add(gradient, ops.mul(whole, constantOf(weightDecay)))
     const rate = block.hyper('rate', -lr)
-    if (momentum === 0) return block.writes(ops.add(block.whole, ops.mul(g, rate)), {})
+    if (momentum === 0) return block.writes(ops.add(whole, ops.mul(g, rate)), {})
     // The first step takes the whole gradient: 0 · momentum + g · 1 gives its bits.
     const taken = ops.mul(g, block.hyper('taken', block.steps === 0 ? 1 : 1 - dampening))
-    const velocity = flushed(ops.add(ops.mul(block.state('momentum'), ops.constant(momentum)), taken))
-    const way = nesterov ? ops.add(g, ops.mul(velocity, ops.constant(momentum))) : velocity
-    return block.writes(ops.add(block.whole, ops.mul(way, rate)), { momentum: velocity })
+    const velocity = flushed(ops.add(ops.mul(block.state('momentum'), constantOf(momentum)), taken))
+    const way = nesterov ? ops.add(g, ops.mul(velocity, constantOf(momentum))) : velocity
+    return block.writes(ops.add(whole, ops.mul(way, rate)), { momentum: velocity })
   }
 
   protected groupState({ lr, momentum, dampening, weightDecay, nesterov }: SGDOptions): Record<string, unknown> {
