@@ -2,7 +2,8 @@
  * conv2d forward, batch in lanes: a register tile of output channels × rows × columns, with bias, relu (or any
  * elementwise tail) and non-overlapping max-pool done in registers.
  * x [N, C, H, W] lanes (already padded), weight [O, C, kH, kW] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
- * Sum order: bias, then channels, kernel rows, kernel columns. Not here: gradients (sparse.ts).
+ * Sum order: bias, then kernel rows, kernel columns, channels; with more than 16 channels: channels first.
+ * See docs/decisions/0002-order-of-sums.md. Not here: gradients (sparse.ts).
  */
 import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
@@ -11,6 +12,9 @@ import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../ke
 import type { ConvTile } from '../tile/plans.js'
 
 type Local = { k: 'var'; v: Var }
+
+/** Up to so many channels the sum runs over them innermost, as oneDNN's: it stays nearest to PyTorch's own rounding. */
+const fewChannels = 16
 
 /** What becomes of an accumulator before it is stored: the fused elementwise tail at byte `offset` of the result. */
 export type Tail = (b: KernelBuilder, value: Expr, offset: Expr) => Expr
@@ -137,6 +141,13 @@ class ConvKernel {
     const first = add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))
     const x = b.let('x', add(this.#x, first))
     const w = b.let('w', add(b.buffer(this.#job.weight, 'read'), mul(o, g.C * g.kH * g.kW * 4)))
+    if (g.C <= fewChannels) this.#tapsThenChannels(sums, x, w, t)
+    else this.#channelsThenTaps(sums, x, w, t)
+  }
+
+  #channelsThenTaps(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
+    const { g } = this
+    const b = this.#b
     b.loop(g.C, () => {
       b.loop(g.kH, () => {
         b.loop(g.kW, () => {
@@ -147,6 +158,24 @@ class ConvKernel {
         b.bump(x, (g.W - g.kW) * b.width)
       })
       b.bump(x, (g.plane - g.kH * g.W) * b.width)
+    })
+  }
+
+  #tapsThenChannels(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
+    const { g } = this
+    const b = this.#b
+    const taps = g.kH * g.kW
+    b.loop(g.kH, () => {
+      b.loop(g.kW, () => {
+        b.loop(g.C, () => {
+          this.#tap(sums, x, w, t)
+          b.bump(x, g.plane * b.width)
+          b.bump(w, taps * 4)
+        })
+        b.bump(x, (1 - g.C * g.plane) * b.width)
+        b.bump(w, (1 - g.C * taps) * 4)
+      })
+      b.bump(x, (g.W - g.kW) * b.width)
     })
   }
 
