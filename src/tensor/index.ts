@@ -1,15 +1,5 @@
 /** The room `tensor`: what people hold in their hands, and how it becomes values. */
-export {
-  clock,
-  compute,
-  endBatch,
-  endStep,
-  flushWrites,
-  noGrad,
-  own,
-  takeBackwardRoots,
-  writeLater,
-} from './autograd.js'
+export { compute, endBatch, endStep, flushWrites, noGrad, own, takeBackwardRoots, writeLater } from './autograd.js'
 export {
   arange,
   equal,
@@ -21,16 +11,15 @@ export {
   randperm,
   tensor,
   zeros,
-  type FillOptions,
-  type RandomOptions,
   type TensorData,
   type TensorOptions,
 } from './create.js'
 export { cat, max, stack, where } from './functions.js'
-export { formatTensor } from './print.js'
 export { defaultGenerator, manualSeed, nextRandomKey } from './random.js'
-export { packLeaves, read, renewLeaf, residentLeaf, zerosLeaf } from './runtime.js'
-export { realizeAll, Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
+export { allPlans } from './plans.js'
+export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
+export { device, setDevice } from './storage.js'
+export { Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
 
 /** Operations on nodes of the graph, for layers, optimizers and data sets: they are composed of these. */
 export * as ops from '../graph/index.js'

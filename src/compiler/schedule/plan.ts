@@ -5,7 +5,6 @@
 import type { Node } from '../../graph/index.js'
 import { slackBytes, type Alloc, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
-import { verify } from '../loop/verify.js'
 import { Scheduler } from './scheduler.js'
 
 /** A value that a node of the order has once the plan has run. */
@@ -28,7 +27,6 @@ export interface Plan {
 export function makePlan(order: readonly Node[], targets: readonly Node[], lanes: number): Plan {
   const scheduler = new Scheduler(order, targets, lanes)
   scheduler.run(targets)
-  for (const { kernel } of scheduler.kernels) verify(kernel)
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]
   const leaves = new Map<number, number>()
