@@ -28,9 +28,17 @@ export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
 export { datasets } from './data/index.node.js'
 export { LeNet, LeNet1 } from './models/index.js'
-export { F, nn, optim } from './nn/index.js'
+export { F, nn, optim, type Layer, type Loaded, type LoadOptions, type LoadResult, type StateDict } from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
-export { Tensor } from './tensor/index.js'
+export {
+  setDevice,
+  Tensor,
+  type MaxPair,
+  type Nested,
+  type Operand,
+  type TensorData,
+  type TensorOptions,
+} from './tensor/index.js'
 export { load, manualSeed, max, noGrad, save, tensor, zeros }
 
 /** Functions under the names that PyTorch's users look for them. */

@@ -2,6 +2,6 @@
 export * as nn from './nn.js'
 export * as F from './functional.js'
 export * as optim from './optim/index.js'
-export type { Layer, Module } from './module.js'
+export type { Layer } from './module.js'
 export type { LoadOptions, LoadResult, StateDict } from './stateDict.js'
-export { fromPth, toPth, type Loaded } from './pth.js'
+export type { Loaded } from './pth.js'

@@ -2,9 +2,17 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileError, writeFileAtomicSync } from '../base/fs.node.js'
-import { readPth, writePth, writePthObject, type WritableTensor } from '../formats/index.js'
+import {
+  readPth,
+  selectStateDict,
+  writePth,
+  writePthObject,
+  type PthFile,
+  type WritableTensor,
+} from '../formats/index.js'
 import { Tensor } from '../tensor/index.js'
-import { fromPth, toPth, type Loaded } from './pth.js'
+import { fromPth, tensorFromPth, toPth, type Loaded } from './pth.js'
+import type { StateDict } from './stateDict.js'
 
 const isStateDict = (value: unknown): value is Map<string, Tensor> =>
   value instanceof Map &&
@@ -12,7 +20,7 @@ const isStateDict = (value: unknown): value is Map<string, Tensor> =>
   [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
 
 /** The bytes of a .pth. The same values give the same bytes. */
-export function pthBytes(value: unknown): Uint8Array {
+function pthBytes(value: unknown): Uint8Array {
   if (!isStateDict(value)) return writePthObject(toPth(value))
   return writePth([...value].map(([key, x]) => [key, toPth(x) as WritableTensor] as const))
 }
@@ -26,17 +34,31 @@ export function save(value: unknown, path: string): void {
   writeFileAtomicSync(path, pthBytes(value))
 }
 
-/**
- * Reads a .pth of PyTorch or ours; nothing of the file is run. Source: torch.load(weights_only=True).
- * @returns what was saved: for a state dict a Map of names and tensors
- * @throws LenetError when it is missing, damaged or holds anything but tensors and plain values
- */
-export function load(path: string): Loaded {
+function readFile(path: string): PthFile {
   let bytes: Uint8Array
   try {
     bytes = readFileSync(path)
   } catch (error) {
     throw fileError(error, path, 'read')
   }
-  return fromPth(readPth(bytes, path).whole, basename(path))
+  return readPth(bytes, path)
+}
+
+/**
+ * Reads a .pth of PyTorch or ours; nothing of the file is run. Source: torch.load(weights_only=True).
+ * @returns what was saved: for a state dict a Map of names and tensors
+ * @throws LenetError when it is missing, damaged or holds anything but tensors and plain values
+ */
+export function load(path: string): Loaded {
+  return fromPth(readFile(path).whole, basename(path))
+}
+
+/**
+ * The state dict in a .pth, also where it is a part of a checkpoint or its names carry a wrapper's prefix.
+ * @param expectedNames the net's own names, to choose by: `net.stateDict().keys()`
+ * @throws LenetError as `load`, and when the file holds no state dict
+ */
+export function loadWeights(path: string, expectedNames?: Iterable<string>): StateDict {
+  const found = selectStateDict(readFile(path), expectedNames)
+  return new Map([...found].map(([name, x]) => [name, tensorFromPth(x, `${basename(path)}: ${name}`)]))
 }

@@ -134,3 +134,8 @@ export function formatTensor(data: HostArray, shape: Shape, dtype: DType, suffix
   const text = prefix + body(data, shape, dtype, prefix.length)
   return withSuffixes(text, [...sized, ...typed, ...suffixes], prefix.length)
 }
+
+/** What PyTorch says of a computed tensor, with our operation's name. */
+export function gradFunction(op: string): string {
+  return `grad_fn=<${op.slice(0, 1).toUpperCase()}${op.slice(1)}Backward>`
+}

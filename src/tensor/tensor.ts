@@ -15,8 +15,8 @@ import {
 } from '../base/index.js'
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
-import { backward, clock, compute, computeNode, own } from './autograd.js'
-import { formatTensor } from './print.js'
+import { backward, clock, computeNode, own } from './autograd.js'
+import { formatTensor, gradFunction } from './print.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
 import { carryScalar, foldScalars, knownScalar, scalarFolds } from './scalars.js'
 
@@ -386,7 +386,7 @@ export class Tensor {
 
   /** As PyTorch prints it. Computes the values. */
   toString(): string {
-    const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node)]
+    const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node.op)]
     return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
   }
   /** What console.log shows in Node. */
@@ -395,19 +395,9 @@ export class Tensor {
   }
 }
 
-function gradFunction(node: Node): string {
-  return `grad_fn=<${node.op.slice(0, 1).toUpperCase()}${node.op.slice(1)}Backward>`
-}
-
 /** Numbers as an array of the dtype; the array itself where it is one. */
 function typed(values: ArrayLike<number>, dtype: DType): HostArray {
   if (dtype === 'f32') return values instanceof Float32Array ? values : Float32Array.from(values)
   if (dtype === 'i32') return values instanceof Int32Array ? values : Int32Array.from(values)
   return values instanceof Uint8Array ? values : Uint8Array.from(values)
-}
-
-/** Several tensors computed together: what they share is computed once. */
-export function realizeAll(tensors: Iterable<Tensor>): void {
-  const pending = [...tensors].map(({ node }) => node).filter((node) => !node.storage)
-  if (pending.length > 0) compute(pending)
 }

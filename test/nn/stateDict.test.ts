@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { LeNet } from '../../src/models/index.js'
 import { nn, optim, type Loaded } from '../../src/nn/index.js'
-import { load, save } from '../../src/nn/save.node.js'
+import { load, loadWeights, save } from '../../src/nn/save.node.js'
 import { equal, manualSeed, rand, Tensor, tensor, zeros } from '../../src/tensor/index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'lenet-state-'))
@@ -115,6 +115,16 @@ test('checkpoints: nested values come back, whole numbers as i32', () => {
   const labels = get('labels')
   assert.ok(labels instanceof Tensor && labels.dtype === 'i32')
   assert.deepEqual(labels.toArray(), [1, 2])
+})
+
+test("the state dict of a checkpoint is found, and a wrapper's prefix taken off", () => {
+  const net = new nn.Linear(2, 1)
+  const path = join(folder, 'wrapped.pth')
+  const wrapped = new Map([...net.stateDict()].map(([name, x]) => [`module.${name}`, x]))
+  save({ epoch: 1, model: wrapped }, path)
+  const other = new nn.Linear(2, 1)
+  other.loadStateDict(loadWeights(path, other.stateDict().keys()))
+  assert.deepEqual(other.weight.toArray(), net.weight.toArray())
 })
 
 test('missing and damaged files, and what cannot be saved, are told', () => {
