@@ -79,7 +79,8 @@ for (const run of frozenRuns) {
     const spread = Math.max(...losses.map((loss, i) => relative(loss, run.losses[i] ?? Number.NaN)))
     assert.ok(spread < 1e-6, `losses differ by ${spread}`)
     const after = [...net.namedParameters()].map(([name, parameter]) => [name, norm(parameter)] as const)
-    assert.ok(farthest(after, run.normsAfter) < 1e-5, `weights differ by ${farthest(after, run.normsAfter)}`)
+    // Adam steps by lr even where a gradient is nothing but rounding, so single weights may part a little.
+    assert.ok(farthest(after, run.normsAfter) < 2e-4, `weights differ by ${farthest(after, run.normsAfter)}`)
   })
 }
 
