@@ -90,8 +90,14 @@ function measure(net: NetName, kind: StepKind, peak: number): Measurement {
   const stepMs = median(ms)
   const gflops = denseFlops() / stepMs / 1e6
   return {
-    event: 'bench', net, who: `lenet-${device().name}-${kind}`, threads: 1, medianStepMs: round(stepMs),
-    jsMs: round(median(js)), jsPercent: round((100 * median(js)) / stepMs, 1), gflops: round(gflops, 1),
+    event: 'bench',
+    net,
+    who: `lenet-${device().name}-${kind}`,
+    threads: 1,
+    medianStepMs: round(stepMs),
+    jsMs: round(median(js)),
+    jsPercent: round((100 * median(js)) / stepMs, 1),
+    gflops: round(gflops, 1),
     percentOfFmaPeak: round((100 * gflops) / peak, 1),
   }
 }
@@ -132,7 +138,10 @@ function main(): void {
 function child(net: NetName, kind: StepKind): Measurement {
   const self = process.argv[1] ?? ''
   const args = options.json ? [self, '--json'] : [self]
-  const out = execFileSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, BENCH_ONE: `${net} ${kind}` } })
+  const out = execFileSync(process.execPath, args, {
+    encoding: 'utf8',
+    env: { ...process.env, BENCH_ONE: `${net} ${kind}` },
+  })
   const [first = '{}', ...rest] = out.split('\n')
   if (rest.length > 1) console.log(`${net}, kernel by kernel:\n${rest.join('\n')}`)
   return JSON.parse(first) as Measurement

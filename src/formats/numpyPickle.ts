@@ -5,7 +5,7 @@
  */
 import { LenetError } from '../base/errors.js'
 import { latin1Bytes } from './byteReader.js'
-import { describePickle, PickleCallable, PickleOpaque, type PickleValue } from './pickleTypes.js'
+import { describePickle, PickleCallable, PickleOpaque, type PickleValue, type SpendBytes } from './pickleTypes.js'
 
 /** A dtype, by NumPy's array-protocol text: `|u1`, `<f4`, `>i8`. */
 export class NumpyDtype extends PickleOpaque {
@@ -147,8 +147,9 @@ function makeScalar([dtype, raw]: readonly PickleValue[]): PickleValue {
 }
 
 /** `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes in protocols 0–2. */
-function encode([text, encoding]: readonly PickleValue[]): Uint8Array {
+function encode([text, encoding]: readonly PickleValue[], spend: SpendBytes): Uint8Array {
   if (encoding !== 'latin1' && encoding !== 'latin-1') bad("the encoding 'latin1'", encoding)
+  if (typeof text === 'string') spend(text.length)
   return bytesOf(text)
 }
 

@@ -43,6 +43,7 @@ class Machine {
   stack: PickleValue[] = []
   readonly marks: PickleValue[][] = []
   itemsLeft: number
+  bytesLeft: number
 
   constructor(bytes: Uint8Array, resolve: PickleResolve, options: UnpickleOptions) {
     this.in = new ByteReader(bytes, options.where ?? 'pickle')
@@ -52,6 +53,7 @@ class Machine {
     this.maxDepth = options.maxDepth ?? 100
     this.maxMemo = options.maxMemo ?? 1_000_000
     this.itemsLeft = options.maxItems ?? 2_000_000
+    this.bytesLeft = 2 ** 24 + 4 * bytes.length
   }
 
   push(value: PickleValue): void {
@@ -62,6 +64,12 @@ class Machine {
   pushNew(value: PickleValue): void {
     this.spend(7)
     this.stack.push(value)
+  }
+
+  /** One value may be given to callables many times, so what they copy of it is counted. */
+  readonly spendBytes = (bytes: number): void => {
+    this.bytesLeft -= bytes
+    if (this.bytesLeft < 0) this.in.fail('refused: the pickle is small and unfolds to far more than it holds')
   }
 
   spend(cost: number): void {
@@ -168,7 +176,7 @@ class Machine {
     try {
       return run()
     } catch (error) {
-      if (error instanceof LenetError) this.in.fail(error.message)
+      if (error instanceof LenetError && !error.message.startsWith(this.in.where)) this.in.fail(error.message)
       throw error
     }
   }
@@ -181,7 +189,7 @@ class Machine {
     }
     if (!Array.isArray(args)) this.in.fail(`damaged pickle: ${describePickle(args)} where arguments are expected`)
     const call = callable.call
-    const made = this.guarded(() => call(args))
+    const made = this.guarded(() => call(args, this.spendBytes))
     if (typeof made === 'object' && made !== null) this.madeBy.set(made, callable)
     this.pushNew(made)
   }
@@ -192,7 +200,7 @@ class Machine {
     const callable = typeof made === 'object' && made !== null ? this.madeBy.get(made) : undefined
     if (callable?.build === undefined) this.in.fail(`refused: it sets the state of ${describePickle(made)}`)
     const build = callable.build
-    this.guarded(() => build(made, state))
+    this.guarded(() => build(made, state, this.spendBytes))
     this.push(made)
   }
 

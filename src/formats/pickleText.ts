@@ -4,7 +4,7 @@
  */
 
 /** An integer as number where it is exact, else as bigint. */
-export function integerOf(value: bigint): number | bigint {
+function integerOf(value: bigint): number | bigint {
   return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value
 }
 
@@ -27,7 +27,7 @@ export function intLine(line: string): number | bigint | boolean | undefined {
 export function floatLine(line: string): number | undefined {
   const special: Record<string, number> = { nan: NaN, inf: Infinity, '-inf': -Infinity }
   if (Object.hasOwn(special, line)) return special[line]
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(line) ? Number(line) : undefined
+  return /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(line) ? Number(line) : undefined
 }
 
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b', f: '\f', v: '\v' }

@@ -9,6 +9,9 @@ export abstract class PickleOpaque {
   abstract readonly what: string
 }
 
+/** Called with the bytes that a callable is about to make: throws where a small pickle would make too much of them. */
+export type SpendBytes = (bytes: number) => void
+
 /**
  * A global that the allow-list knows. It is our own function under a Python name: nothing of the file is ever run.
  * `call` serves REDUCE and NEWOBJ; `build` serves BUILD: it sets the state of what `call` made, in place.
@@ -16,8 +19,8 @@ export abstract class PickleOpaque {
  */
 export class PickleCallable extends PickleOpaque {
   readonly what: string
-  readonly call: ((args: readonly PickleValue[]) => PickleValue) | undefined
-  readonly build: ((made: PickleValue, state: PickleValue) => void) | undefined
+  readonly call: ((args: readonly PickleValue[], spend: SpendBytes) => PickleValue) | undefined
+  readonly build: ((made: PickleValue, state: PickleValue, spend: SpendBytes) => void) | undefined
 
   constructor(what: string, call?: PickleCallable['call'], build?: PickleCallable['build']) {
     super()

@@ -6,7 +6,14 @@
  */
 import { LenetError } from '../base/errors.js'
 import { numpyGlobals } from './numpyPickle.js'
-import { describePickle, PickleCallable, PickleDict, PickleOpaque, type PickleValue } from './pickleTypes.js'
+import {
+  describePickle,
+  PickleCallable,
+  PickleDict,
+  PickleOpaque,
+  type PickleValue,
+  type SpendBytes,
+} from './pickleTypes.js'
 import { pthDtypeNames, pthDtypes, type PthDtype } from './pthTypes.js'
 
 /** A storage class or a dtype, as a global. An untyped storage has no dtype and counts bytes. */
@@ -106,11 +113,11 @@ function rebuildParameter([tensor]: readonly PickleValue[]): TorchTensor {
 const plainTensorTypes = new Set(['torch.Tensor', 'torch.nn.parameter.Parameter'])
 
 /** A tensor with Python attributes, which are left out. Arguments: (function, type, its arguments, attributes). */
-function rebuildFromType([rebuild, type, args]: readonly PickleValue[]): PickleValue {
+function rebuildFromType([rebuild, type, args]: readonly PickleValue[], spend: SpendBytes): PickleValue {
   if (!(rebuild instanceof PickleCallable) || !rebuilds.has(rebuild.what)) bad('a rebuild function', rebuild)
   if (!(type instanceof PickleCallable) || !plainTensorTypes.has(type.what)) bad('the type torch.Tensor', type)
   if (!Array.isArray(args) || rebuild.call === undefined) bad('arguments', args)
-  return rebuild.call(args)
+  return rebuild.call(args, spend)
 }
 
 function isPair(value: PickleValue): value is [PickleValue, PickleValue] {

@@ -35,7 +35,8 @@ export function structureOf(targets: readonly Node[]): Structure {
   const batches = new Set<number>()
   const visit = (node: Node): void => {
     node.walk = walk
-    if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage)) node.storage = upload(node.storage.data)
+    if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
+      node.storage = upload(node.storage.data)
     if (!node.storage) for (const input of node.inputs) if (input.walk !== walk) visit(input)
     if (node.layout !== 'plain') batches.add(node.shape[0] ?? 1)
     key.push(codeOf(node))
@@ -122,7 +123,8 @@ export class BoundPlan implements PlanRun {
     }
     for (const node of this.#small) {
       const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.kept) node.storage = hostCopy(node, this.addressOf(storage.value))
+      if (storage instanceof PlanResultStorage && storage.kept)
+        node.storage = hostCopy(node, this.addressOf(storage.value))
     }
     this.#small = []
   }

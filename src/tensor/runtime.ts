@@ -20,11 +20,15 @@ export function realize(targets: readonly Node[]): void {
 /** Batches of several sizes meet only in plain values: those are computed one by one first. */
 function realizeMixed(targets: readonly Node[], { order }: Structure): void {
   const leaves = order.filter(
-    (node) => !node.storage && node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
+    (node) =>
+      !node.storage && node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
   )
   for (const node of leaves) {
     const target = targets.length === 1 && targets[0] === node
-    if (target) throw new LenetError(`${node.op}: batches of different sizes cannot be computed together; call .realize() on one first`)
+    if (target)
+      throw new LenetError(
+        `${node.op}: batches of different sizes cannot be computed together; call .realize() on one first`,
+      )
     realize([node])
     if (node.storage && !isHost(node.storage)) node.storage = hostOf(node)
   }
@@ -95,7 +99,8 @@ export function writeLeaf(leaf: Node, values: HostArray): void {
  */
 export function renewLeaf(leaf: Node, requiresGrad: boolean): Node {
   const { storage } = leaf
-  if (!storage || !(isHost(storage) || storage instanceof Resident)) throw new Error('only leaves with values are renewed')
+  if (!storage || !(isHost(storage) || storage instanceof Resident))
+    throw new Error('only leaves with values are renewed')
   leaf.storage = new Stale()
   return leafOf(leaf.shape, leaf.dtype, storage, requiresGrad)
 }

@@ -18,7 +18,9 @@ export const device = (): Device => (current ??= createDevice('wasm'))
  */
 export function setDevice(name: DeviceName): void {
   if (current && current.name !== name)
-    throw new LenetError(`setDevice('${name}'): '${current.name}' is in use already; choose the device before anything is computed`)
+    throw new LenetError(
+      `setDevice('${name}'): '${current.name}' is in use already; choose the device before anything is computed`,
+    )
   current ??= createDevice(name)
 }
 
@@ -32,7 +34,9 @@ export class Region {
   }
 }
 
-const freed = new FinalizationRegistry<{ memory: DeviceMemory; address: number }>(({ memory, address }) => memory.free(address))
+const freed = new FinalizationRegistry<{ memory: DeviceMemory; address: number }>(({ memory, address }) =>
+  memory.free(address),
+)
 
 /** A leaf's values, in the layout of its node. */
 export class Resident implements Storage {
@@ -97,13 +101,21 @@ export function addressOf(node: Node): number {
 /** Puts values into a new region. */
 export function upload(data: HostArray): Resident {
   const region = new Region(data.byteLength)
-  viewAt(data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8', region.address, data.length).set(data)
+  viewAt(
+    data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8',
+    region.address,
+    data.length,
+  ).set(data)
   return new Resident(region)
 }
 
 export function viewAt(dtype: DType, address: number, length: number): HostArray {
   const { memory } = device()
-  return dtype === 'f32' ? memory.f32(address, length) : dtype === 'i32' ? memory.i32(address, length) : memory.u8(address, length)
+  return dtype === 'f32'
+    ? memory.f32(address, length)
+    : dtype === 'i32'
+      ? memory.i32(address, length)
+      : memory.u8(address, length)
 }
 
 /** The values at an address, row-major; a copy. Bytes in lanes are words there. */

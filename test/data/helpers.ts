@@ -12,7 +12,8 @@ import { packTar } from 'modern-tar'
 import { writeFileAtomic } from '../../src/base/fs.node.js'
 import { LenetError } from '../../src/base/index.js'
 import { batchNames, type BatchName, type CifarSpec } from '../../src/data/cifarFormat.js'
-import type { CifarWorld, FetchHooks } from '../../src/data/cifarSources.node.js'
+import type { CifarWorld } from '../../src/data/cifar10.node.js'
+import type { FetchHooks } from '../../src/data/dataSet.node.js'
 import { encodePng } from '../../src/data/pictures.node.js'
 
 export const perBatch = 25

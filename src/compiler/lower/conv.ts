@@ -52,12 +52,29 @@ function geometryOf(job: ConvJob): Geometry {
   const size = job.pool?.size ?? 1
   const convW = Math.floor((W - kW) / job.stride[1]) + 1
   return {
-    C, W, plane: H * W, O, kH, kW, OH: PH * size, OW: PW * size, convW, outRow: PW, outPlane: PH * PW, perRow: size,
+    C,
+    W,
+    plane: H * W,
+    O,
+    kH,
+    kW,
+    OH: PH * size,
+    OW: PW * size,
+    convW,
+    outRow: PW,
+    outPlane: PH * PW,
+    perRow: size,
   }
 }
 
 /** Cuts 0 … count into steps of `tile` and a rest; calls back with a start (i32) and the tile's size. */
-function tiles(b: KernelBuilder, name: string, count: number, tile: number, body: (start: Expr, size: number) => void): void {
+function tiles(
+  b: KernelBuilder,
+  name: string,
+  count: number,
+  tile: number,
+  body: (start: Expr, size: number) => void,
+): void {
   const whole = Math.floor(count / tile) * tile
   if (whole === tile) body(int(0), tile)
   else if (whole > 0) b.for(name, 0, whole, tile, (i) => body(i, tile))
@@ -199,12 +216,21 @@ class ConvKernel {
     const { g } = this
     const b = this.#b
     const shift = Math.log2(g.perRow)
-    const down = (e: Expr): Expr => (g.perRow === 1 ? e : e.k === 'int' ? int(e.value >> shift) : alu('ishru', e, int(shift)))
+    const down = (e: Expr): Expr =>
+      g.perRow === 1 ? e : e.k === 'int' ? int(e.value >> shift) : alu('ishru', e, int(shift))
     const y = mul(down(row), g.outRow * b.width)
     return b.let('place', add(add(mul(o, g.outPlane * b.width), y), mul(down(column), b.width)))
   }
 
-  #finish(place: Expr, a: number, r: number, c: number, at: (r: number, c: number) => Local, row: Expr, column: Expr): void {
+  #finish(
+    place: Expr,
+    a: number,
+    r: number,
+    c: number,
+    at: (r: number, c: number) => Local,
+    row: Expr,
+    column: Expr,
+  ): void {
     const { g } = this
     const b = this.#b
     const size = g.perRow

@@ -9,8 +9,25 @@ import type { Expr, Var } from '../loop/ir.js'
 import type { Node, OpName } from '../../graph/index.js'
 
 export const elementwiseOps = [
-  'neg', 'exp', 'log', 'sqrt', 'abs', 'relu', 'tanh', 'sigmoid', 'cast', 'add', 'sub', 'mul', 'div', 'maximum', 'eq', 'lt',
-  'le', 'where', 'expand',
+  'neg',
+  'exp',
+  'log',
+  'sqrt',
+  'abs',
+  'relu',
+  'tanh',
+  'sigmoid',
+  'cast',
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'maximum',
+  'eq',
+  'lt',
+  'le',
+  'where',
+  'expand',
 ] as const satisfies readonly OpName[]
 export type ElementwiseOp = (typeof elementwiseOps)[number]
 
@@ -34,8 +51,11 @@ const splatInt = (value: number): Expr => splat(int(value))
 export function emitExp(b: Namer, x: Expr): Expr {
   const clamped = b.let('x', alu('pmax', alu('pmin', x, float(88.8)), float(-87.4)))
   const k = b.let('k', alu('fnearest', alu('fmul', clamped, float(1.44269504088896341))))
-  const r = b.let('r', fma(k, float(2.12194440e-4), fma(k, float(-0.693359375), clamped)))
-  const p = horner(r, [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1])
+  const r = b.let('r', fma(k, float(2.1219444e-4), fma(k, float(-0.693359375), clamped)))
+  const p = horner(
+    r,
+    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+  )
   const mantissa = alu('fadd', fma(p, alu('fmul', r, r), r), float(1))
   // 2^k in two factors, so that k = 128 does not leave the exponent's range before the product does
   const whole = b.let('i', alu('ftoi', k))
@@ -55,11 +75,14 @@ export function emitLog(b: Namer, x: Expr): Expr {
   const e = b.let('e', alu('fadd', alu('itof', exponent), select(small, float(-1), float(0))))
   const r = b.let('r', alu('fsub', alu('fadd', m0, select(small, m0, float(0))), float(1)))
   const z = b.let('z', alu('fmul', r, r))
-  const p = horner(r, [
-    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
-    2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
-  ])
-  const y = fma(e, float(-2.12194440e-4), alu('fmul', alu('fmul', p, r), z))
+  const p = horner(
+    r,
+    [
+      7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+      2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+    ],
+  )
+  const y = fma(e, float(-2.1219444e-4), alu('fmul', alu('fmul', p, r), z))
   const value = fma(e, float(0.693359375), alu('fadd', r, fma(z, float(-0.5), y)))
   const zero = select(alu('flt', x, float(1.17549435e-38)), float(-Infinity), value)
   const negative = select(alu('flt', x, float(0)), float(NaN), zero)
@@ -101,8 +124,14 @@ const arg = (args: readonly Expr[], i: number): Expr => {
   if (!e) throw new Error(`elementwise operation lacks argument ${i}`)
   return e
 }
-const unary = (f: (b: Namer, x: Expr) => Expr): Row => (b, args) => f(b, arg(args, 0))
-const binary = (f: (x: Expr, y: Expr) => Expr): Row => (_, args) => f(arg(args, 0), arg(args, 1))
+const unary =
+  (f: (b: Namer, x: Expr) => Expr): Row =>
+  (b, args) =>
+    f(b, arg(args, 0))
+const binary =
+  (f: (x: Expr, y: Expr) => Expr): Row =>
+  (_, args) =>
+    f(arg(args, 0), arg(args, 1))
 
 function emitCast(_: Namer, args: readonly Expr[], node: Node): Expr {
   const from = node.inputs[0]?.dtype

@@ -50,7 +50,15 @@ function gatherBytes(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, re
 }
 
 /** One element of one picture at a time; then the tail over whole vectors. */
-function gatherWords(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, table: Value, finish: Tail | null): void {
+function gatherWords(
+  b: KernelBuilder,
+  rows: Expr[],
+  place: Expr,
+  out: Value,
+  rest: number,
+  table: Value,
+  finish: Tail | null,
+): void {
   const width = table.dtype === 'u8' ? 1 : 4
   const type = vectorType(table.dtype)
   const to = b.let('to', add(b.buffer(out, 'both'), place))

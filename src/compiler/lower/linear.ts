@@ -128,7 +128,9 @@ export function lowerLinearGradWeight(lanes: number, g: Value, x: Value, out: Va
     const gAt = b.let('g', add(buffers.g, mul(o, 4)))
     const xAt = b.let('x', add(buffers.x, mul(i, 4)))
     b.loop({ k: 'n' }, () => {
-      const xs = Array.from({ length: wide }, (_, k) => b.let('v', type === 'vec' ? loadVec(xAt, k * b.width) : loadSplat(xAt)))
+      const xs = Array.from({ length: wide }, (_, k) =>
+        b.let('v', type === 'vec' ? loadVec(xAt, k * b.width) : loadSplat(xAt)),
+      )
       for (let a = 0; a < rows; a++) {
         const s = b.let('s', loadSplat(gAt, a * 4))
         xs.forEach((v, k) => {
@@ -156,7 +158,11 @@ export function lowerLinearGradWeight(lanes: number, g: Value, x: Value, out: Va
   b.forUnits((unit) => {
     const o = b.let('o', mul(unit, features))
     if (O % features === 0) return row(o, features)
-    b.if(alu('ilt', int(O), add(o, features)), () => row(o, O % features), () => row(o, features))
+    b.if(
+      alu('ilt', int(O), add(o, features)),
+      () => row(o, O % features),
+      () => row(o, features),
+    )
   })
   return b.finish('linearGradWeight', int(tiles), (n) => 2 * n * O * I)
 }

@@ -53,7 +53,13 @@ export function lowerCrossEntropy(lanes: number, logits: Value, labels: Value, o
   return b.finish('crossEntropy', blocksOf(lanes))
 }
 
-export function lowerCrossEntropyGrad(lanes: number, logits: Value, labels: Value, g: Value, out: Value): ScheduledKernel {
+export function lowerCrossEntropyGrad(
+  lanes: number,
+  logits: Value,
+  labels: Value,
+  g: Value,
+  out: Value,
+): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const classes = restOf(logits)
   b.forUnits((block) => {
@@ -69,4 +75,3 @@ export function lowerCrossEntropyGrad(lanes: number, logits: Value, labels: Valu
   })
   return b.finish('crossEntropyGrad', blocksOf(lanes))
 }
-

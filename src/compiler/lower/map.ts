@@ -35,7 +35,10 @@ export function operandsOf(roots: readonly Node[], valueOf: ValueOf): Map<Node, 
 export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: ValueOf): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const space: NodeType = { ...mapSpace(results), dtype: 'f32' }
-  const reads = operandsOf(results.map((r) => r.node), valueOf)
+  const reads = operandsOf(
+    results.map((r) => r.node),
+    valueOf,
+  )
   const name = results.map((r) => r.node.op).join('+')
   const map = new MapKernel(b, space, results, reads)
   return b.finish(`map ${name}`, space.layout === 'lanes' ? map.lanes() : map.plain())
@@ -118,7 +121,13 @@ class MapKernel {
   }
 
   /** `count` steps of `step` elements. */
-  #run(count: Expr, axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void, step: number): void {
+  #run(
+    count: Expr,
+    axis: Axis,
+    all: readonly Operand[],
+    write: (wide: (o: Operand) => boolean) => void,
+    step: number,
+  ): void {
     const moves = new Set(all.filter((_, i) => axis.strides[i] !== 0))
     this.#b.loop(count, () => {
       write((o) => step > 1 && moves.has(o))
@@ -148,6 +157,6 @@ export function copyWords(b: KernelBuilder, from: Expr, to: Expr, bytes: number)
     b.bump(p, b.width)
     b.bump(q, b.width)
   })
-  for (let at = 0; at < bytes % b.width; at += 4) b.store('i32', q, at, { k: 'load', type: 'i32', mem: 'i32', at: p, offset: at })
+  for (let at = 0; at < bytes % b.width; at += 4)
+    b.store('i32', q, at, { k: 'load', type: 'i32', mem: 'i32', at: p, offset: at })
 }
-

@@ -19,7 +19,8 @@ export interface Move {
 }
 
 export function lowerMove(lanes: number, name: string, move: Move, source: Value, out: Value): ScheduledKernel {
-  if (source.dtype === 'u8') throw new LenetError(`${name}: uint8 values cannot be moved about; cast them to float32 first`)
+  if (source.dtype === 'u8')
+    throw new LenetError(`${name}: uint8 values cannot be moved about; cast them to float32 first`)
   const b = new KernelBuilder(lanes)
   const bytes = (side: Move['from']): number[] => side.strides.map((stride) => stride * 4)
   const from = operand(b, source, 'read', bytes(move.from), int(0))
@@ -28,7 +29,9 @@ export function lowerMove(lanes: number, name: string, move: Move, source: Value
   b.bump(from.pointer, move.from.start * 4)
   b.bump(to.pointer, move.to.start * 4)
   const both = [from, to]
-  nest(b, axesOf(move.size, [...move.size.keys()], both), both, () => b.store('i32', to.pointer, 0, loadInt(from.pointer)))
+  nest(b, axesOf(move.size, [...move.size.keys()], both), both, () =>
+    b.store('i32', to.pointer, 0, loadInt(from.pointer)),
+  )
   return b.finish(name, one)
 }
 

@@ -23,7 +23,12 @@ function planes(big: Value, small: Value): Planes {
 const max0 = (e: Expr): Expr => alu('iand', e, alu('ixor', alu('ishr', e, int(31)), int(-1)))
 
 /** Calls back for each window: byte offset of its result within the block, and the rows and columns it covers. */
-function forWindows(b: KernelBuilder, p: Planes, w: Window, body: (window: { place: Expr; plane: Expr; y: Expr[]; x: Expr[] }) => void): void {
+function forWindows(
+  b: KernelBuilder,
+  p: Planes,
+  w: Window,
+  body: (window: { place: Expr; plane: Expr; y: Expr[]; x: Expr[] }) => void,
+): void {
   const [H, W] = p.size
   const range = (at: Expr, axis: 0 | 1, size: number): Expr[] => {
     const start = b.let('start', sub(mul(at, w.stride[axis]), w.padding[axis]))
@@ -43,14 +48,26 @@ function forWindows(b: KernelBuilder, p: Planes, w: Window, body: (window: { pla
 }
 
 /** Calls back for each position of a window with its index y · W + x. */
-function forPositions(b: KernelBuilder, width: number, y: readonly Expr[], x: readonly Expr[], body: (q: Expr) => void): void {
+function forPositions(
+  b: KernelBuilder,
+  width: number,
+  y: readonly Expr[],
+  x: readonly Expr[],
+  body: (q: Expr) => void,
+): void {
   const [y0, y1] = y as [Expr, Expr]
   const [x0, x1] = x as [Expr, Expr]
   b.for('y', y0, y1, 1, (row) => b.for('x', x0, x1, 1, (column) => body(b.let('q', add(mul(row, width), column)))))
 }
 
 /** Values, and positions where `index` is wanted. */
-export function lowerMaxPool(lanes: number, w: Window, x: Value, out: Value | null, index: Value | null): ScheduledKernel {
+export function lowerMaxPool(
+  lanes: number,
+  w: Window,
+  x: Value,
+  out: Value | null,
+  index: Value | null,
+): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const small = out ?? index
   if (!small) throw new Error('maxPool2d without a result')

@@ -8,7 +8,16 @@ import { normalizeDim, stridesOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
 import { add, alu, floorDiv, float, int, loadSplat, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { groupSize, KernelBuilder, one, restOf, typeOfNode, unitsOf, type ScheduledKernel, type Value } from '../kernel.js'
+import {
+  groupSize,
+  KernelBuilder,
+  one,
+  restOf,
+  typeOfNode,
+  unitsOf,
+  type ScheduledKernel,
+  type Value,
+} from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import { operandsOf } from './map.js'
 import { axesOf, dimsOf, loadAt, nest, operand, rewind, stridesIn, type Axis, type Operand } from './space.js'
@@ -44,9 +53,14 @@ export function lowerReduce(
     const target = operand(b, out, 'write', outStrides(dims, kept, out, lanes), unit)
     const all = [...inputs.map(([, o]) => o), target]
     const keptAxes = axesOf(dims, kept, all)
-    const foldAxes = axesOf(dims, order.filter((dim) => reduced.has(dim)), all)
+    const foldAxes = axesOf(
+      dims,
+      order.filter((dim) => reduced.has(dim)),
+      all,
+    )
     const at = new Map(inputs)
-    const value = (): Expr => emitNode(b, source, (n) => at.has(n) ? loadAt(at.get(n) as Operand) : undefined, new Map())
+    const value = (): Expr =>
+      emitNode(b, source, (n) => (at.has(n) ? loadAt(at.get(n) as Operand) : undefined), new Map())
     nest(b, keptAxes, all, () => {
       const result = folds[node.op](b, foldAxes, all, value)
       rewind(b, foldAxes, all)
@@ -70,7 +84,13 @@ function outStrides(dims: readonly number[], kept: readonly number[], out: Value
 type Fold = (b: KernelBuilder, axes: readonly Axis[], all: readonly Operand[], value: () => Expr) => Expr
 
 /** Runs `step` over all folded positions; the innermost run in turns of `ways`, `step` told which turn it is. */
-function foldNest(b: KernelBuilder, axes: readonly Axis[], all: readonly Operand[], ways: number, step: (way: number) => void): void {
+function foldNest(
+  b: KernelBuilder,
+  axes: readonly Axis[],
+  all: readonly Operand[],
+  ways: number,
+  step: (way: number) => void,
+): void {
   const inner = axes.at(-1) ?? { count: 1, strides: all.map(() => 0) }
   const turn = (way: number): void => {
     step(way)
@@ -149,4 +169,3 @@ export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, o
   })
   return b.finish(`${node.op} over pictures`, int(rest))
 }
-

@@ -47,7 +47,14 @@ export function lowerTransposeBatch(lanes: number, from: Value, to: Value, toLan
 }
 
 /** The same, one element at a time: short pictures, bytes. */
-function byElement(b: KernelBuilder, name: string, features: number, from: Value, to: Value, toLanes: boolean): ScheduledKernel {
+function byElement(
+  b: KernelBuilder,
+  name: string,
+  features: number,
+  from: Value,
+  to: Value,
+  toLanes: boolean,
+): ScheduledKernel {
   const { lanes } = b
   const bytes = from.dtype === 'u8' && from.layout === 'plain'
   const [source, target] = [b.buffer(from, 'read'), b.buffer(to, 'write')]
@@ -92,7 +99,14 @@ export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: V
   return b.finish('imageRows', blocksOf(lanes))
 }
 
-function pixelToRows(b: KernelBuilder, from: Expr, to: Expr, channels: number, planeBytes: number, pictureBytes: number): void {
+function pixelToRows(
+  b: KernelBuilder,
+  from: Expr,
+  to: Expr,
+  channels: number,
+  planeBytes: number,
+  pictureBytes: number,
+): void {
   for (let c = 0; c < channels; c += b.lanes) {
     const read = Array.from({ length: b.lanes }, (_, k) => loadVec(from, Math.min(c + k, channels - 1) * planeBytes))
     b.transpose(read).forEach((value, lane) => b.store('vec', to, lane * pictureBytes + c * 4, value))
@@ -133,7 +147,12 @@ export function lowerFromImageRows(
           b.transpose(read).forEach((value, k) => {
             if (c + k >= channels) return
             const offset = (c + k) * H * W * b.width
-            b.store('vec', add(target, place), offset, finish ? finish(b, value, b.let('where', add(place, offset))) : value)
+            b.store(
+              'vec',
+              add(target, place),
+              offset,
+              finish ? finish(b, value, b.let('where', add(place, offset))) : value,
+            )
           })
         }
         b.bump(from, pixelBytes)
@@ -169,7 +188,12 @@ export function lowerKernelRows(lanes: number, attrs: RowKernel, weight: Value, 
 }
 
 /** lanes [N, C, H, W] → lanes [N, C, H+2pH, W+2pW], zeros around. */
-export function lowerPadLanes(lanes: number, x: Value, padding: readonly [number, number], out: Value): ScheduledKernel {
+export function lowerPadLanes(
+  lanes: number,
+  x: Value,
+  padding: readonly [number, number],
+  out: Value,
+): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const [, C = 1, H = 1, W = 1] = x.shape
   const [pH, pW] = padding
@@ -195,4 +219,3 @@ export function lowerPadLanes(lanes: number, x: Value, padding: readonly [number
   })
   return b.finish('padLanes', blocksOf(lanes))
 }
-

@@ -42,7 +42,13 @@ export function stridesIn(space: NodeType, type: NodeType, lanes: number): numbe
 }
 
 /** A pointer to a value at the first position of unit `unit` (a block of pictures; 0 for a plain space). */
-export function operand(b: KernelBuilder, value: Value, access: Access, strides: readonly number[], unit: Expr): Operand {
+export function operand(
+  b: KernelBuilder,
+  value: Value,
+  access: Access,
+  strides: readonly number[],
+  unit: Expr,
+): Operand {
   const vector = value.layout === 'lanes'
   const start = vector ? mul(unit, unitBytes(value, b.lanes)) : int(0)
   const pointer = b.let('p', add(b.buffer(value, access), start))

@@ -28,7 +28,9 @@ interface Lists {
 }
 
 const listsOf = (channels: number, positions: number): Lists => ({
-  channels, positions, groupBytes: nonZeroWords(channels, positions) * wordBytes,
+  channels,
+  positions,
+  groupBytes: nonZeroWords(channels, positions) * wordBytes,
 })
 
 /** Pictures of the batch in group `group`: 8, or fewer in the last. */
@@ -60,7 +62,11 @@ export function lowerNonZeros(
   const [, channels = 1, height = 1, width = 1] = gradient.shape
   const lists = listsOf(channels, height * width)
   const blockBytes = restOf(gradient) * b.width
-  const buffers = { gradient: b.buffer(gradient, 'read'), index: index && b.buffer(index, 'read'), out: b.buffer(out, 'write') }
+  const buffers = {
+    gradient: b.buffer(gradient, 'read'),
+    index: index && b.buffer(index, 'read'),
+    out: b.buffer(out, 'write'),
+  }
   b.forUnits((group) => {
     const pictures = picturesIn(b, group)
     const start = b.pointer('start', buffers.out, group, lists.groupBytes)
@@ -130,7 +136,8 @@ function listPicture(
 function passesOf(attrs: RowKernel, lanes: number, most: number): { row: number; vector: number }[][] {
   const perRow = attrs.rowFloats / lanes
   const all = Array.from({ length: attrs.kernelSize[0] * perRow }, (_, i) => ({
-    row: Math.floor(i / perRow), vector: i % perRow,
+    row: Math.floor(i / perRow),
+    vector: i % perRow,
   }))
   const passes = Math.ceil(all.length / most)
   const size = Math.ceil(all.length / passes)
@@ -167,10 +174,15 @@ export function lowerRowsGradWeight(
         forEntries(b, first, count, rows, (place, value) =>
           pass.forEach(({ row, vector }, i) => {
             const sum = sums[i] as Local
-            b.set(sum.v, alu('fma', loadVec(place, (row * attrs.rowPixels * attrs.pixelFloats + vector * lanes) * 4), value, sum))
+            b.set(
+              sum.v,
+              alu('fma', loadVec(place, (row * attrs.rowPixels * attrs.pixelFloats + vector * lanes) * 4), value, sum),
+            )
           }),
         )
-        pass.forEach(({ row, vector }, i) => b.store('vec', result, row * rowBytes + vector * b.width, sums[i] as Local))
+        pass.forEach(({ row, vector }, i) =>
+          b.store('vec', result, row * rowBytes + vector * b.width, sums[i] as Local),
+        )
       }
       b.bump(result, kernelBytes)
     })
@@ -187,7 +199,13 @@ const denseFlops = (attrs: RowKernel, channels: number, positions: number) => (n
   2 * n * channels * positions * attrs.channels * attrs.kernelSize[0] * attrs.kernelSize[1]
 
 /** Runs over `count` list entries: where in the row pictures, and the value in all lanes. */
-function forEntries(b: KernelBuilder, first: Expr, count: Expr, rows: Expr, body: (place: Expr, value: Expr) => void): void {
+function forEntries(
+  b: KernelBuilder,
+  first: Expr,
+  count: Expr,
+  rows: Expr,
+  body: (place: Expr, value: Expr) => void,
+): void {
   const entry = b.let('entry', first)
   b.loop(count, () => {
     const place = b.let('place', add(rows, loadInt(entry)))
@@ -229,7 +247,8 @@ export function lowerRowsGradInput(
         b.if(alu('ieq', isFirst, int(0)), () => b.set(from.v, loadInt(sub(ends, wordBytes))))
         const count = b.let('count', alu('ishru', sub(loadInt(ends), from), int(3)))
         const first = b.let('first', add(channel, from))
-        for (const pass of passesOf(attrs, lanes, most)) scatterPass(b, attrs, pass, { w, first, count, rows, rowBytes })
+        for (const pass of passesOf(attrs, lanes, most))
+          scatterPass(b, attrs, pass, { w, first, count, rows, rowBytes })
         b.bump(w, attrs.kernelSize[0] * rowBytes)
         b.bump(ends, endsBytes)
         b.bump(channel, groupSize * positions * entryBytes)
@@ -247,7 +266,12 @@ interface Scatter {
   readonly rowBytes: number
 }
 
-function scatterPass(b: KernelBuilder, attrs: RowKernel, pass: readonly { row: number; vector: number }[], s: Scatter): void {
+function scatterPass(
+  b: KernelBuilder,
+  attrs: RowKernel,
+  pass: readonly { row: number; vector: number }[],
+  s: Scatter,
+): void {
   const weights = pass.map(({ row, vector }) => b.let('w', loadVec(s.w, row * s.rowBytes + vector * b.width)))
   forEntries(b, s.first, s.count, s.rows, (place, value) =>
     pass.forEach(({ row, vector }, i) => {
@@ -302,7 +326,14 @@ export function lowerSumGroups(lanes: number, attrs: RowKernel, groups: Value, o
 }
 
 /** Copies `count` words; each side moves on by its stride. */
-export function moveStrided(b: KernelBuilder, from: Expr, to: Expr, count: number, fromStride: number, toStride: number): void {
+export function moveStrided(
+  b: KernelBuilder,
+  from: Expr,
+  to: Expr,
+  count: number,
+  fromStride: number,
+  toStride: number,
+): void {
   const [p, q] = [b.let('p', from), b.let('q', to)]
   b.loop(count, () => {
     b.store('i32', q, 0, loadInt(p))

@@ -15,8 +15,20 @@ import { lowerMap } from '../lower/map.js'
 import { lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
-import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerPadLanes, lowerTransposeBatch } from '../lower/rows.js'
-import { lowerNonZeros, lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups, nonZeroWords } from '../lower/sparse.js'
+import {
+  lowerFromImageRows,
+  lowerImageRows,
+  lowerKernelRows,
+  lowerPadLanes,
+  lowerTransposeBatch,
+} from '../lower/rows.js'
+import {
+  lowerNonZeros,
+  lowerRowsGradInput,
+  lowerRowsGradWeight,
+  lowerSumGroups,
+  nonZeroWords,
+} from '../lower/sparse.js'
 import { inputOf, type FusedTail, type Scheduler } from './scheduler.js'
 
 /** The value of the node, or of the end of the elementwise tail that was fused to it. */
@@ -327,10 +339,33 @@ const noValue = (_: Scheduler, node: Node): never => {
 type Rows = { readonly [K in Exclude<OpName, ElementwiseOp>]: Compute<K> }
 
 export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> } = {
-  leaf: noValue, assign: noValue, const: constant,
-  sum: reduce, amax: reduce, argmax: reduce,
-  reshape, permute, slice, pad, concat, batch: transposeBatch, unbatch: transposeBatch, gatherRows,
-  matmul, linear, linearGradInput, linearGradWeight, conv2d, conv2dGradInput, conv2dGradWeight,
-  maxPool2d, maxPoolIndex, maxPool2dGrad, avgPool2d, avgPool2dGrad, crossEntropy, crossEntropyGrad, random,
+  leaf: noValue,
+  assign: noValue,
+  const: constant,
+  sum: reduce,
+  amax: reduce,
+  argmax: reduce,
+  reshape,
+  permute,
+  slice,
+  pad,
+  concat,
+  batch: transposeBatch,
+  unbatch: transposeBatch,
+  gatherRows,
+  matmul,
+  linear,
+  linearGradInput,
+  linearGradWeight,
+  conv2d,
+  conv2dGradInput,
+  conv2dGradWeight,
+  maxPool2d,
+  maxPoolIndex,
+  maxPool2dGrad,
+  avgPool2d,
+  avgPool2dGrad,
+  crossEntropy,
+  crossEntropyGrad,
+  random,
 }
-

@@ -5,7 +5,16 @@
  */
 import { sameShape, sizeOf } from '../../base/index.js'
 import type { Node, NodeType, OpName } from '../../graph/index.js'
-import { allocFor, restOf, typeOfNode, vectorType, type Alloc, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import {
+  allocFor,
+  restOf,
+  typeOfNode,
+  vectorType,
+  type Alloc,
+  type KernelBuilder,
+  type ScheduledKernel,
+  type Value,
+} from '../kernel.js'
 import { elementwiseOps, emitNode, isElementwise } from '../lower/elementwise.js'
 import { loadSplat, loadVec, add } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
@@ -117,7 +126,8 @@ export class Scheduler {
   /** Sets aside a part of a larger value for a node not computed yet (through reshapes); false if it is too late. */
   directTo(node: Node, alloc: Alloc, offset: number): boolean {
     if (this.has(node) || node.layout !== 'plain' || node.op === 'const') return false
-    if (node.op === 'reshape') return inputOf(node, 0).layout === 'plain' && this.directTo(inputOf(node, 0), alloc, offset)
+    if (node.op === 'reshape')
+      return inputOf(node, 0).layout === 'plain' && this.directTo(inputOf(node, 0), alloc, offset)
     this.#destinations.set(node, { alloc, offset })
     return true
   }
@@ -203,13 +213,19 @@ export class Scheduler {
     }
     collect(end)
     const values = new Map(reads.map((node) => [node, this.value(node)]))
-    const through = (node: Node): Node => (node.op === 'reshape' && !values.has(node) ? through(inputOf(node, 0)) : node)
+    const through = (node: Node): Node =>
+      node.op === 'reshape' && !values.has(node) ? through(inputOf(node, 0)) : node
     return (b) => (at, accumulator, offset) =>
-      emitNode(at, end, (node) => {
-        if (through(node) === root) return accumulator
-        const value = values.get(node)
-        return value && readAt(b, value, offset)
-      }, new Map())
+      emitNode(
+        at,
+        end,
+        (node) => {
+          if (through(node) === root) return accumulator
+          const value = values.get(node)
+          return value && readAt(b, value, offset)
+        },
+        new Map(),
+      )
   }
 
   // ── assignments: last, since what they overwrite has been read by then ──
@@ -257,7 +273,9 @@ export class Scheduler {
     for (const node of nodes) visit(inputOf(node, 1))
     const shape = nodes[0]?.shape ?? []
     return (node) =>
-      !this.#targets.has(node) && !this.has(node) && uses.get(node) === this.#uses.get(node) &&
+      !this.#targets.has(node) &&
+      !this.has(node) &&
+      uses.get(node) === this.#uses.get(node) &&
       (sameShape(node.shape, shape) || sizeOf(node.shape) === 1)
   }
 }
@@ -276,4 +294,3 @@ export function inputOf(node: Node, i: number): Node {
   if (!input) throw new Error(`${node.op} has no input ${i}`)
   return input
 }
-

