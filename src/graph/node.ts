@@ -97,7 +97,20 @@ export function createNode<K extends OpName>(
   const { shape, dtype, layout } = type
   const signature = signatureOf(op, attrs, type)
   return {
-    id: ++lastId, op, attrs, inputs, shape, dtype, layout, requiresGrad, signature, depth, storage: null, companion: null, walk: 0, place: 0,
+    id: ++lastId,
+    op,
+    attrs,
+    inputs,
+    shape,
+    dtype,
+    layout,
+    requiresGrad,
+    signature,
+    depth,
+    storage: null,
+    companion: null,
+    walk: 0,
+    place: 0,
   }
 }
 

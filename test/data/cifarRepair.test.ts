@@ -156,7 +156,7 @@ test('a download that always arrives damaged is never used', async (t) => {
   const archive = await tarGz(files, 'cifar-10-batches-bin')
   const remote = await serve(t, (_, response) => response.end(archive))
   const world = emptyWorld(folder, set, remote)
-  await assert.rejects(fetchCifar10In(world, quiet()), /test_batch\.bin\) is not CIFAR-10's test_batch: .*SHA-256/)
+  await assert.rejects(fetchCifar10In(world, quiet()), /test_batch\.bin\) is not CIFAR-10's test_batch.bin: .*SHA-256/)
   assert.ok(!readdirSync(world.cacheFolder).includes('test_batch.bin'))
 })
 

@@ -19,7 +19,10 @@ export function random(shape: Shape, seed: number, low = -1, high = 1): Node {
 export function distinct(shape: Shape, seed: number): Node {
   const count = sizeOf(shape)
   const order = new Generator(seed).randperm(count)
-  return f32(shape, Array.from(order, (i) => (i - Math.floor(count / 2)) * 0.1 + 0.05))
+  return f32(
+    shape,
+    Array.from(order, (i) => (i - Math.floor(count / 2)) * 0.1 + 0.05),
+  )
 }
 
 const near = (a: number, b: number, tolerance: number): boolean =>
@@ -47,7 +50,11 @@ function numericGradient(loss: Node, leaf: Node, step: number): Float64Array {
 
 /** Compares the gradients of Σ output·weights, weights repeatable, with central differences at every leaf. */
 export function checkGradients(output: Node, leaves: readonly Node[], what: string, step = 1e-5): void {
-  const weights = hostLeaf(new Generator(99).uniform(new Float32Array(sizeOf(output.shape)), 0.5, 1.5), output.shape, 'f32')
+  const weights = hostLeaf(
+    new Generator(99).uniform(new Float32Array(sizeOf(output.shape)), 0.5, 1.5),
+    output.shape,
+    'f32',
+  )
   const loss = sum(mul(output, weights))
   const found = gradients(loss, leaves)
   leaves.forEach((leaf, i) => {

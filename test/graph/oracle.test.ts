@@ -14,8 +14,12 @@ interface Outcome {
 }
 type Run = (inputs: readonly Node[], attrs: OpCase['attrs']) => Outcome
 
-const one = (f: (x: Node, attrs: OpCase['attrs']) => Node): Run => ([x], attrs) => ({ output: f(x!, attrs) })
-const two = (f: (a: Node, b: Node) => Node): Run => ([a, b]) => ({ output: f(a!, b!) })
+const one =
+  (f: (x: Node, attrs: OpCase['attrs']) => Node): Run =>
+  ([x], attrs) => ({ output: f(x!, attrs) })
+const two =
+  (f: (a: Node, b: Node) => Node): Run =>
+  ([a, b]) => ({ output: f(a!, b!) })
 const dimOf = (attrs: OpCase['attrs']): number => attrs.dim as number
 
 /** As PyTorch's F.batch_norm, running statistics included (new = old · (1 − momentum) + batch · momentum). */

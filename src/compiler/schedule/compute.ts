@@ -29,10 +29,7 @@ import {
   lowerSumGroups,
   nonZeroWords,
 } from '../lower/sparse.js'
-import { inputOf, type FusedTail, type Scheduler } from './scheduler.js'
-
-/** The value of the node, or of the end of the elementwise tail that was fused to it. */
-export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, tail: FusedTail | null) => Value
+import { inputOf, type Compute, type Scheduler } from './scheduler.js'
 
 // ── convolution ──
 

@@ -5,6 +5,7 @@
 import type { Node } from '../../graph/index.js'
 import { slackBytes, type Alloc, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
+import { computeTable } from './compute.js'
 import { Scheduler } from './scheduler.js'
 
 /** A value that a node of the order has once the plan has run. */
@@ -25,7 +26,7 @@ export interface Plan {
 
 /** Plans the computation of `targets`; `order` has every node they need, inputs before users. */
 export function makePlan(order: readonly Node[], targets: readonly Node[], lanes: number): Plan {
-  const scheduler = new Scheduler(order, targets, lanes)
+  const scheduler = new Scheduler(order, targets, lanes, computeTable)
   scheduler.run(targets)
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]

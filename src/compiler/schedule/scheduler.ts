@@ -21,7 +21,6 @@ import type { Expr } from '../loop/ir.js'
 import type { Tail } from '../lower/conv.js'
 import { lowerMap, type MapResult } from '../lower/map.js'
 import { plansFor, type Plans } from '../tile/plans.js'
-import { computeTable, type Compute } from './compute.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -34,6 +33,12 @@ export interface FusedTail {
   readonly end: Node
   readonly write: (b: KernelBuilder) => Tail
 }
+
+/** How one operation's value is computed: its own, or that of the end of the elementwise tail fused to it. */
+export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, tail: FusedTail | null) => Value
+
+/** The rows of compute.ts; elementwise operations need none. */
+export type ComputeTable = { readonly [K in OpName]?: Compute<K> }
 
 const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
 
@@ -49,8 +54,10 @@ export class Scheduler {
   readonly #targets: ReadonlySet<Node>
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
+  readonly #table: ComputeTable
 
-  constructor(order: readonly Node[], targets: readonly Node[], lanes: number) {
+  constructor(order: readonly Node[], targets: readonly Node[], lanes: number, table: ComputeTable) {
+    this.#table = table
     this.lanes = lanes
     this.plans = plansFor(lanes)
     this.#targets = new Set(targets)
@@ -93,7 +100,13 @@ export class Scheduler {
 
   #compute(node: Node): Value {
     if (isElementwise(node)) return this.#elementwise(node)
-    return (computeTable[node.op] as Compute)(this, node, null)
+    return this.#row(node)(this, node, null)
+  }
+
+  #row(node: Node): Compute {
+    const row = this.#table[node.op]
+    if (!row) throw new Error(`the scheduler has no row for ${node.op}`)
+    return row as Compute
   }
 
   /** The only use of a node that nobody else sees: it may be computed where it is used and never stored. */
@@ -138,7 +151,7 @@ export class Scheduler {
     const root = this.#tailRoot(node)
     if (root) {
       const tail: FusedTail = { end: node, write: this.#tailFrom(root, node) }
-      return (computeTable[root.op] as Compute)(this, root, tail)
+      return this.#row(root)(this, root, tail)
     }
     this.materialize(node)
     const value = this.allocate(node)
