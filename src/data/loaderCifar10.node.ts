@@ -1,5 +1,6 @@
 /** Data sets by name, fetched when they are not there, ready for a DataLoader. Not here: fetching (cifar10.node.ts). */
 import { loadCifar10 } from './cifar10.node.js'
+import { residentBytes } from '../tensor/index.js'
 import { ImageDataset } from './loaderDatasets.js'
 import type { DataProgress } from './imageSet.js'
 import type { Transform } from './transforms.js'
@@ -25,7 +26,7 @@ export const datasets = {
    * Source: torchvision.datasets.CIFAR10.
    */
   async cifar10({ train = true, transform, root, limit, onProgress }: DatasetOptions = {}): Promise<ImageDataset> {
-    const images = await loadCifar10({ train, dir: root, limit, onProgress })
+    const images = await loadCifar10({ train, dir: root, limit, onProgress, into: residentBytes })
     return new ImageDataset(images, { transform })
   },
 } as const

@@ -2,7 +2,7 @@
  * A cursor over bytes that never reads past their end: every length is checked against what is really there.
  * Not here: what the bytes mean.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

@@ -3,7 +3,7 @@
  * Not here: object arrays, structured dtypes, subclasses: refused.
  * Source: numpy's array.__reduce__, dtype.__reduce__ and their __setstate__ as they write them.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { describePickle, PickleCallable, PickleOpaque, type PickleValue, type SpendBytes } from './pickleTypes.js'
 
@@ -92,23 +92,6 @@ function fill(
   array.shape = shape
   array.data = fortran ? rowMajor(data, shape, dtype.itemSize) : data
   return array
-}
-
-/** Fortran order (first index fastest) to C order (last index fastest). */
-function rowMajor(data: Uint8Array, shape: readonly number[], itemSize: number): Uint8Array {
-  const out = new Uint8Array(data.length)
-  const index = shape.map(() => 0)
-  for (let to = 0; to < data.length; to += itemSize) {
-    let from = 0
-    for (let axis = shape.length - 1; axis >= 0; axis--) from = from * (shape[axis] ?? 1) + (index[axis] ?? 0)
-    out.set(data.subarray(from * itemSize, (from + 1) * itemSize), to)
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const next = (index[axis] ?? 0) + 1
-      index[axis] = next === shape[axis] ? 0 : next
-      if (next !== shape[axis]) break
-    }
-  }
-  return out
 }
 
 /** State: (version, shape, dtype, Fortran order, bytes). */

@@ -5,7 +5,7 @@
  * Not here: the allow-lists (numpyPickle.ts, torchPickle.ts) and pickle writing (pickleWriter.ts).
  * Source: Python's Lib/pickle.py and Lib/pickletools.py, which define the opcodes.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { ByteReader, latin1Text } from './byteReader.js'
 import { floatLine, intLine, longOf, stringLine, unicodeLine } from './pickleText.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'

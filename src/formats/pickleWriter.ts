@@ -3,7 +3,7 @@
  * Not here: the zip file around them (pthWriter.ts).
  * Source: Python's Lib/pickletools.py for opcodes; torch/_utils.py for the tensors' form.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { pthDtypes, type PthDtype, type WritablePthValue, type WritableTensor } from './pthTypes.js'
 
 const encoder = new TextEncoder()

@@ -3,7 +3,7 @@
  * Not here: TorchScript programs, whole pickled modules, sparse, quantised and complex tensors: refused by name.
  * Source: torch/serialization.py (_save, _legacy_save, _load, _legacy_load).
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { ByteReader, latin1Text } from './byteReader.js'
 import { NumpyArray } from './numpyPickle.js'
 import { unpickle } from './pickle.js'

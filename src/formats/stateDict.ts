@@ -2,7 +2,7 @@
  * Finds the state dict in a checkpoint and takes off the prefixes that wrappers put before every name.
  * Not here: reading the file (pth.ts); fitting the tensors into a net (src/nn).
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { isPthTensor, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
 
 type Dict = ReadonlyMap<string | number, PthValue>

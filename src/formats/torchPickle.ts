@@ -4,7 +4,7 @@
  * Not here: sparse, quantised, complex and nested tensors, whole pickled modules: refused by name.
  * Source: torch/_utils.py (_rebuild_*), torch/serialization.py (persistent_id), torch/_weights_only_unpickler.py.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { numpyGlobals } from './numpyPickle.js'
 import {
   describePickle,

@@ -2,7 +2,7 @@
  * Tensor references into plain arrays: checks a view against its storage's bytes, then takes the items in C order.
  * Not here: where the bytes come from (pth.ts).
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { pthDtypes, type PthArray, type PthDtype } from './pthTypes.js'
 
 /** A strided view of bytes. Offset and strides count items of `dtype`. */

@@ -4,7 +4,7 @@
  * Not here: compression, zip64 (so a file stays below 4 GiB); which members a .pth needs (pthWriter.ts).
  * Source: PyTorch's caffe2/serialize/inline_container.cc (getPadding); PKWARE's APPNOTE.TXT.
  */
-import { LenetError } from '../base/errors.js'
+import { LenetError } from '../base/index.js'
 import { crc32 } from './crc32.js'
 
 const alignment = 64

@@ -15,7 +15,7 @@ export {
   type TensorOptions,
 } from './create.js'
 export { cat, max, stack, where } from './functions.js'
-export { defaultGenerator, manualSeed, nextRandomKey } from './random.js'
+export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomState, type RandomState } from './random.js'
 export { allPlans } from './plans.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
 export { device, setDevice } from './storage.js'

@@ -2,7 +2,7 @@
  * The one generator that initial weights and the order of batches are drawn from, and the keys of dropout.
  * Not here: the generator itself (base/rng.ts), nor who draws when.
  */
-import { Generator } from '../base/index.js'
+import { Generator, type GeneratorState } from '../base/index.js'
 
 /** As PyTorch's: not the same in two runs unless `manualSeed` is called. */
 function chanceSeed(): number {
@@ -30,4 +30,18 @@ export function manualSeed(seed: number | bigint): Generator {
  */
 export function nextRandomKey(): Int32Array<ArrayBuffer> {
   return Int32Array.of(defaultGenerator.seed32 | 0, keysDrawn++)
+}
+
+/** Where all random numbers stand: the default generator and dropout's keys. */
+export interface RandomState {
+  readonly generator: GeneratorState
+  readonly keysDrawn: number
+}
+
+export const randomState = (): RandomState => ({ generator: defaultGenerator.getState(), keysDrawn })
+
+/** Goes on from a `randomState()`: what is drawn next is what was drawn next then. */
+export function setRandomState(state: RandomState): void {
+  defaultGenerator.setState(state.generator)
+  keysDrawn = state.keysDrawn
 }

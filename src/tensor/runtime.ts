@@ -72,18 +72,23 @@ function leafOf(shape: Shape, dtype: DType, storage: Resident | HostStorage, req
 /** A zero leaf that lives in the device's memory: an optimizer's state. */
 export const zerosLeaf = (shape: Shape): Node => residentLeaf(shape, 'f32', new Float32Array(sizeOf(shape)))
 
-/** A leaf that lives in the device's memory for good. */
-export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node {
-  return leafOf(shape, dtype, upload(data), false)
+const regions = new WeakMap<HostArray, Region>()
+
+/**
+ * Bytes in the device's memory, to be filled in place: `residentLeaf` then takes them as they lie, so that a data set
+ * need not be in memory twice.
+ */
+export function residentBytes(length: number): Uint8Array {
+  const region = new Region(length)
+  const bytes = device().memory.u8(region.address, length)
+  regions.set(bytes, region)
+  return bytes
 }
 
-/** Bytes on the device to be filled in place (a data set need not exist twice), then used as a uint8 leaf. */
-export function residentBytes(length: number): { readonly bytes: Uint8Array; leaf(shape: Shape): Node } {
-  const region = new Region(length)
-  return {
-    bytes: device().memory.u8(region.address, length),
-    leaf: (shape) => leafOf(shape, 'u8', new Resident(region), false),
-  }
+/** A leaf that lives in the device's memory for good: a copy of `data`, or bytes of `residentBytes` themselves. */
+export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node {
+  const region = regions.get(data)
+  return leafOf(shape, dtype, region ? new Resident(region) : upload(data), false)
 }
 
 /** Overwrites a leaf's values in place. */

@@ -120,6 +120,28 @@ test('small files that unfold to huge ones are refused', () => {
   refuses(pth(bytesOf(']q\0h\0a.')), /contains itself/)
 })
 
+test('one value copied again and again is refused', () => {
+  const big = bytesOf('X', new Uint8Array(Uint32Array.of(2 ** 20).buffer), 'a'.repeat(2 ** 20))
+  const encode = bytesOf('c_codecs\nencode\nq\x01', text('latin1'), 'q\x02', big, 'q\x03')
+  const again = 'h\x01h\x03h\x02\x86R'
+  refuses(pth(bytesOf(encode, again.repeat(2000), '.')), /unfolds to far more/)
+  const items = bytesOf('](', 'N'.repeat(100_000), 'eq\x01')
+  refuses(pth(bytesOf(items, 'c__builtin__\nset\nq\x02', 'h\x02h\x01\x85R'.repeat(2000), '.')), /unfolds to far more/)
+  const unaligned = state(
+    ...Array.from({ length: 3000 }, () => tensor({ count: 2n ** 16n, shape: [2n ** 16n], strides: [1n] })),
+  )
+  refuses(rawZip([{ name: 'x/data.pkl', data: unaligned }, { name: 'x/data/0', data: new Uint8Array(2 ** 18) }]), /unfolds to far more/) // prettier-ignore
+})
+
+test('what is slow to read is read in time or refused', () => {
+  refuses(pth(bytesOf('F', '1'.repeat(1_000_000), 'x\n.')), /unreadable text/)
+  const ones = Array<bigint>(31).fill(1n)
+  const view = { shape: [15_000_000n, ...ones], strides: [0n, ...ones] }
+  const start = performance.now()
+  assert.equal(readPth(pth(state(tensor(view))), 'slow.pth').tensors.get('w0')?.data.length, 15_000_000)
+  assert.ok(performance.now() - start < 2000)
+})
+
 test('zip bombs are refused', () => {
   const zeros = deflatedZeros(512)
   const pickle = { name: 'x/data.pkl', data: state(tensor({ shape: [2n ** 27n], strides: [1n], count: 2n ** 27n })) }

@@ -1,0 +1,77 @@
+/** `lenet evaluate`, `lenet summary`, `lenet data`. */
+import { UsageError } from '../base/index.js'
+import { formatTable } from '../report/index.js'
+import { manualSeed } from '../tensor/index.js'
+import { evaluateNet, type Net } from '../train/index.js'
+import { fetchData, loadSet, type DataOptions } from './dataSets.js'
+import { loadNet, makerOf } from './models.js'
+import { createOutput } from './output.js'
+import { chooseDevice } from './train.js'
+
+export interface EvaluateOptions extends DataOptions {
+  readonly model?: string
+  readonly split: string
+  readonly limitTest?: number
+  readonly device: string
+  readonly json?: boolean
+}
+
+export async function evaluateCommand(path: string, options: EvaluateOptions): Promise<void> {
+  if (!['train', 'test'].includes(options.split))
+    throw new UsageError(`--split ${options.split}: there are train and test`)
+  chooseDevice(options.device)
+  const output = createOutput(options.json === true)
+  const { net, name } = await loadNet(path, options.model)
+  const set = await output.task('get the data', () =>
+    loadSet(output, options, options.split === 'train', options.limitTest),
+  )
+  const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateNet(net, set))
+  output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
+  output.event({ event: 'done', testAccuracy: accuracy, testLoss: loss, count })
+}
+
+/** The net as PyTorch prints it, and its parameters in a table. */
+export async function summaryCommand(
+  what: string,
+  options: { idiom: string; json?: boolean; model?: string },
+): Promise<void> {
+  if (options.idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
+  const output = createOutput(options.json === true)
+  const net = await netOf(what, options.model)
+  const rows = [...net.namedParameters()].map(([name, { shape }]) => ({
+    name,
+    shape,
+    count: shape.reduce((a, b) => a * b, 1),
+  }))
+  const total = rows.reduce((sum, { count }) => sum + count, 0)
+  output.text(String(net))
+  output.text('')
+  const cells = rows.map(({ name, shape, count }) => [name, `[${shape.join(', ')}]`, count.toLocaleString('en')])
+  output.text(
+    formatTable([...cells, ['all', '', total.toLocaleString('en')]], {
+      header: ['parameter', 'shape', 'count'],
+      align: ['left', 'left', 'right'],
+    }),
+  )
+  output.event({ event: 'summary', parameters: rows, total })
+}
+
+async function netOf(what: string, model: string | undefined): Promise<Net> {
+  manualSeed(0)
+  if (/\.pth?$|\.bin$/.test(what)) return (await loadNet(what, model)).net
+  return (await makerOf(what))(3, 10)
+}
+
+export async function dataCommand(
+  name: string,
+  options: { dir?: string; verify?: boolean; json?: boolean },
+): Promise<void> {
+  const output = createOutput(options.json === true)
+  const { folder, source } = await fetchData(output, {
+    data: name,
+    dataDir: options.dir,
+    verify: options.verify === true,
+  })
+  output.text(`${name} is in ${folder} (from: ${source}), verified`)
+  output.event({ event: 'done', folder, source })
+}

@@ -1,0 +1,112 @@
+/** Commands and flags; each command's code is loaded when it is called. Not here: what commands do. */
+import { Command, InvalidArgumentError } from 'commander'
+import { UsageError } from '../base/index.js'
+
+const positive = (text: string): number => {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new InvalidArgumentError('expected a whole number of 1 or more')
+}
+
+const seed = (text: string): number => {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new InvalidArgumentError('expected a whole number of 0 or more')
+}
+
+const rate = (text: string): number => {
+  const value = Number(text)
+  if (Number.isFinite(value) && value > 0) return value
+  throw new InvalidArgumentError('expected a number above 0')
+}
+
+const dataFlags = (command: Command): Command =>
+  command
+    .option('--data <set>', 'cifar10 (mnist and folders of pictures: not yet)', 'cifar10')
+    .option('--data-dir <folder>', 'where the data set is, or is to be put')
+
+const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')
+
+function trainFlags(command: Command): Command {
+  return commonFlags(dataFlags(command))
+    .option('--model <net>', 'lenet, lenet1 or a file that exports a net', 'lenet')
+    .option('--idiom <idiom>', 'torch (keras: not yet)', 'torch')
+    .option('--epochs <n>', 'passes over the training pictures', positive, 10)
+    .option('--batch-size <n>', 'pictures in a step', positive, 32)
+    .option('--optimizer <name>', 'adam, adamw or sgd', 'adam')
+    .option('--lr <rate>', 'learning rate', rate, 1e-3)
+    .option('--seed <n>', 'the same seed gives the same run', seed, 1)
+    .option('--device <name>', 'auto, wasm or interp (native: not yet)', 'auto')
+    .option('--threads <n>', 'threads (more than 1: not yet)', seed)
+    .option('--limit-train <n>', 'train on the first n pictures only', positive)
+    .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
+    .option('--out <folder>', 'where to save (default: runs/torch_NET)')
+    .option('--resume <folder>', 'go on from the checkpoint in that folder')
+    .option('--validate', 'evaluate on the test pictures after each epoch')
+}
+
+/** Part of the plan, not built yet: each says so and ends with exit code 2. */
+const later = {
+  predict: 'classify pictures',
+  convert: 'convert between file formats',
+  compare: 'compare both nets in both idioms',
+  bench: 'measure speed',
+  web: 'open the page in a browser',
+} as const
+
+function addTraining(program: Command): void {
+  trainFlags(program.command('train').description('train a net and save it')).action(async (options) =>
+    (await import('./train.js')).trainCommand(options),
+  )
+  trainFlags(
+    program.command('start').description("the article's whole program: train with sample pictures shown"),
+  ).action(async (options) => (await import('./train.js')).trainCommand({ ...options, samples: true }))
+}
+
+function addInspection(program: Command): void {
+  commonFlags(dataFlags(program.command('evaluate').description('loss and accuracy of a saved net').argument('<file>')))
+    .option('--model <net>', 'which net the file holds, if its names do not tell')
+    .option('--split <split>', 'test or train', 'test')
+    .option('--limit-test <n>', 'only the first n pictures', positive)
+    .option('--device <name>', 'auto, wasm or interp', 'auto')
+    .action(async (file, options) => (await import('./inspect.js')).evaluateCommand(file, options))
+  commonFlags(
+    program.command('summary').description('layers and parameters').argument('<net>', 'lenet, lenet1 or a file'),
+  )
+    .option('--idiom <idiom>', 'torch (keras: not yet)', 'torch')
+    .option('--model <net>', 'which net the file holds, if its names do not tell')
+    .action(async (net, options) => (await import('./inspect.js')).summaryCommand(net, options))
+  commonFlags(dataFlags(program.command('samples').description('sample pictures as a PNG')))
+    .option('--out <file>', 'the PNG to write', 'samples.png')
+    .action(async (options) => (await import('./samples.js')).samplesCommand(options))
+  commonFlags(program.command('data').description('fetch and verify a data set').argument('<set>', 'cifar10'))
+    .option('--dir <folder>', 'where it is, or is to be put')
+    .option('--verify', 'hash everything again')
+    .action(async (set, options) => (await import('./inspect.js')).dataCommand(set, options))
+  commonFlags(program.command('doctor').description('what this machine offers and what is used')).action(
+    async (options) => (await import('./doctor.js')).doctorCommand(options),
+  )
+}
+
+export function createProgram(): Command {
+  const program = new Command('lenet')
+  program
+    .description('Trains small convolutional image classifiers in TypeScript.')
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+  program.showHelpAfterError(false)
+  addTraining(program)
+  addInspection(program)
+  for (const [name, description] of Object.entries(later)) {
+    program
+      .command(name)
+      .description(`${description} (not yet)`)
+      .argument('[args...]')
+      .allowUnknownOption()
+      .action(() => {
+        throw new UsageError(`${name} is not built yet: it comes with a later version`)
+      })
+  }
+  for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} })
+  return program
+}

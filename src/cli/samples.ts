@@ -1,0 +1,40 @@
+/** Sample pictures with their class names: a PNG, and in the terminal where it can show them. */
+import { resolve } from 'node:path'
+import { Generator } from '../base/index.js'
+import { cifar10ShortClasses, DataLoader, makeGrid, type ImageDataset } from '../data/index.js'
+import { writeFileAtomic } from '../base/fs.node.js'
+import { encodePng } from '../data/index.node.js'
+import { terminalPicture } from '../report/index.js'
+import { loadSet, type DataOptions } from './dataSets.js'
+import { createOutput, type Output } from './output.js'
+
+const shown = 8
+
+/** Draws from a generator of its own: training sees the same numbers whether samples are shown or not. */
+export async function showSamples(output: Output, set: ImageDataset, path: string): Promise<void> {
+  const loader = new DataLoader(set, { batchSize: shown, shuffle: true, generator: new Generator(2) })
+  const [first] = loader
+  if (!first) return
+  const [images, labels] = first
+  output.text(`torch.Size([${images.shape.join(', ')}])`)
+  const grid = makeGrid(images.div(2).add(0.5)) // unnormalize
+  const [height, width] = [grid.size(1), grid.size(2)]
+  const values = grid.permute(1, 2, 0).toTypedArray() // [H, W, 3]
+  const data = new Uint8Array(Uint8ClampedArray.from(values, (value) => value * 255).buffer)
+  const png = await encodePng(data, width, height)
+  await writeFileAtomic(path, png)
+  const { isTTY, columns } = process.stdout
+  const terminal = { isTTY: isTTY === true, env: process.env, ...(columns ? { columns } : {}) }
+  const picture = terminalPicture({ width, height, data }, terminal, png)
+  if (picture) output.text(picture)
+  output.text(Array.from(labels.toTypedArray(), (label) => (cifar10ShortClasses[label] ?? '?').padStart(5)).join(' '))
+  output.text(`sample pictures: ${resolve(path)}`)
+}
+
+/** `lenet samples`. */
+export async function samplesCommand(options: DataOptions & { out: string; json?: boolean }): Promise<void> {
+  const output = createOutput(options.json === true)
+  const set = await loadSet(output, options, true, 2000)
+  await showSamples(output, set, options.out)
+  output.event({ event: 'done', picture: resolve(options.out) })
+}

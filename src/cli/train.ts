@@ -1,0 +1,253 @@
+/**
+ * `lenet train` and `lenet start`: the article's tasks one after the other, each timed: data, samples, net, parameters,
+ * training, saving and loading, evaluation. Not here: the training loop (train), flags (program.ts).
+ */
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileError } from '../base/fs.node.js'
+import { UsageError } from '../base/index.js'
+import type { ImageDataset } from '../data/index.js'
+import { optim } from '../nn/index.js'
+import { load, loadWeights, save } from '../nn/save.node.js'
+import { device, manualSeed, setDevice } from '../tensor/index.js'
+import { CheckpointReader, checkpointOf, evaluateNet, Trainer, type Net, type RunSettings } from '../train/index.js'
+import { checkData, loadSet } from './dataSets.js'
+import { makerOf, saveName, type MakeNet } from './models.js'
+import { createOutput, type Output } from './output.js'
+import { showSamples } from './samples.js'
+import { Stopped, stopSignal, type StopSignal } from './signals.js'
+
+export interface TrainOptions {
+  readonly model: string
+  readonly idiom: string
+  readonly data: string
+  readonly dataDir?: string
+  readonly epochs: number
+  readonly batchSize: number
+  readonly optimizer: string
+  readonly lr: number
+  readonly seed: number
+  readonly device: string
+  readonly threads?: number
+  readonly limitTrain?: number
+  readonly limitTest?: number
+  readonly out?: string
+  readonly resume?: string
+  readonly validate?: boolean
+  readonly json?: boolean
+  /** Shows sample pictures, as the article does. */
+  readonly samples?: boolean
+}
+
+type AnyOptimizer = optim.Adam | optim.AdamW | optim.SGD
+const optimizers = { adam: optim.Adam, adamw: optim.AdamW, sgd: optim.SGD } as const
+
+/** All that can be wrong with the flags themselves, before anything is fetched or written. */
+function check(options: TrainOptions): void {
+  const { idiom, optimizer, threads = 1 } = options
+  if (idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
+  if (idiom !== 'torch') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
+  if (!(optimizer in optimizers)) throw new UsageError(`--optimizer ${optimizer}: there are adam, adamw and sgd`)
+  if (threads !== 1)
+    throw new UsageError(`--threads ${threads}: more than one thread is not built yet; use --threads 1`)
+  checkData(options.data)
+  chooseDevice(options.device)
+}
+
+export function chooseDevice(name: string): void {
+  if (name === 'native') throw new UsageError('--device native is not built yet; use auto, wasm or interp')
+  if (!['auto', 'wasm', 'interp'].includes(name))
+    throw new UsageError(`--device ${name}: there are auto, native, wasm and interp`)
+  setDevice(name === 'interp' ? 'interp' : 'wasm')
+}
+
+export async function trainCommand(options: TrainOptions): Promise<void> {
+  check(options)
+  const make = await makerOf(options.model)
+  const job = new TrainJob(options, make, createOutput(options.json === true))
+  const stop = stopSignal()
+  try {
+    await job.run(stop)
+  } finally {
+    stop.release()
+  }
+}
+
+class TrainJob {
+  readonly #options: TrainOptions
+  readonly #make: MakeNet
+  readonly #output: Output
+  readonly #folder: string
+  readonly #settings: RunSettings
+  readonly #start = performance.now()
+
+  constructor(options: TrainOptions, make: MakeNet, output: Output) {
+    const { model, optimizer, batchSize, lr, seed, limitTrain = 0 } = options
+    this.#options = options
+    this.#make = make
+    this.#output = output
+    this.#folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
+    this.#settings = { modelName: model, optimizerName: optimizer, batchSize, lr, seed, limitTrain }
+  }
+
+  async run(stop: StopSignal): Promise<void> {
+    const output = this.#output
+    const { train, test } = await output.task('get the data', () => this.#load())
+    this.#makeFolder()
+    if (this.#options.samples)
+      await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
+    const net = await output.task('create the model', () => this.#create(train))
+    await output.task('show the parameters', () => this.#showParameters(net))
+    const trainer = await output.task('train the model', () => this.#train(net, train, test, stop))
+    const saved = await output.task('save and load the model', () => this.#saveAndLoad(net, train))
+    await output.task('evaluate the model', () => this.#evaluate(saved, train, test, trainer))
+  }
+
+  async #load(): Promise<{ train: ImageDataset; test: ImageDataset }> {
+    const { limitTrain, limitTest } = this.#options
+    const train = await loadSet(this.#output, this.#options, true, limitTrain)
+    return { train, test: await loadSet(this.#output, this.#options, false, limitTest) }
+  }
+
+  #makeFolder(): void {
+    try {
+      mkdirSync(this.#folder, { recursive: true })
+    } catch (error) {
+      throw fileError(error, this.#folder)
+    }
+  }
+
+  #new(set: ImageDataset): Net {
+    return this.#make(set.images.channels, set.classes.length)
+  }
+
+  #create(set: ImageDataset): Net {
+    manualSeed(this.#options.seed)
+    const net = this.#new(set)
+    this.#output.text(String(net))
+    return net
+  }
+
+  #showParameters(net: Net): void {
+    const parameters = [...net.parameters()]
+    this.#output.text(String(parameters.length))
+    for (const { shape } of parameters) this.#output.text(`torch.Size([${shape.join(', ')}])`)
+  }
+
+  async #train(net: Net, set: ImageDataset, test: ImageDataset, stop: StopSignal): Promise<Trainer> {
+    const { epochs, batchSize, lr, validate } = this.#options
+    const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
+    const optimizer = new kind(net.parameters(), { lr })
+    const from = this.#resume(net, optimizer)
+    const total = Math.ceil(set.length / batchSize)
+    const bar = this.#output.progress({ total })
+    const trainer: Trainer = new Trainer(
+      {
+        net,
+        optimizer,
+        set,
+        batchSize,
+        epochs,
+        signal: stop.signal,
+        validation: validate ? test : undefined,
+        onEvent: (event) => {
+          bar.clear()
+          if (event.event === 'log') this.#output.text(logText(event))
+          this.#output.event(event)
+        },
+        onStep: (epoch, batch, means) => {
+          if (!this.#output.json && batch % 16 === 0) bar.update(batch, { epoch, ...means() })
+        },
+        onEpochEnd: () => this.#checkpoint(net, optimizer, trainer),
+      },
+      from,
+    )
+    const done = await trainer.run()
+    bar.clear()
+    if (!done) this.#stopped(net, optimizer, trainer, stop)
+    return trainer
+  }
+
+  #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer, stop: StopSignal): never {
+    const path = this.#checkpoint(net, optimizer, trainer)
+    throw new Stopped(
+      `stopped; the weights so far are in ${path}; go on with: lenet train --resume ${this.#folder}`,
+      stop.exitCode,
+    )
+  }
+
+  #checkpoint(net: Net, optimizer: AnyOptimizer, trainer: Trainer): string {
+    const path = join(this.#folder, 'checkpoint.pth')
+    save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings), path)
+    return path
+  }
+
+  #resume(net: Net, optimizer: AnyOptimizer): ReturnType<CheckpointReader['progress']> | undefined {
+    if (this.#options.resume === undefined) return undefined
+    const path = join(resolve(this.#options.resume), 'checkpoint.pth')
+    const reader = new CheckpointReader(load(path), path)
+    this.#checkSettings(reader.settings(), path)
+    net.loadStateDict(reader.part('model') as Parameters<Net['loadStateDict']>[0])
+    optimizer.loadStateDict(reader.part('optimizer'))
+    this.#output.info(`resuming from ${path}`)
+    return reader.progress()
+  }
+
+  #checkSettings(saved: RunSettings, path: string): void {
+    for (const [name, value] of Object.entries(saved)) {
+      const now = this.#settings[name as keyof RunSettings]
+      if (now !== value)
+        throw new UsageError(`--resume: ${path} was made with ${name} ${value}, not ${now}; give the same flags`)
+    }
+  }
+
+  #saveAndLoad(net: Net, set: ImageDataset): { net: Net; path: string } {
+    const path = join(this.#folder, saveName(this.#options.model))
+    save(net.stateDict(), path)
+    const again = this.#new(set)
+    again.loadStateDict(loadWeights(path))
+    this.#output.text(path)
+    return { net: again, path }
+  }
+
+  async #evaluate(
+    saved: { net: Net; path: string },
+    train: ImageDataset,
+    test: ImageDataset,
+    trainer: Trainer,
+  ): Promise<void> {
+    const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train)
+    const { accuracy: testAccuracy } = await evaluateNet(saved.net, test)
+    const percent = (share: number): string => (100 * share).toFixed(1)
+    const seconds = (performance.now() - this.#start) / 1000
+    const { medianStepMs } = trainer
+    this.#output.text(`Train Accuracy: ${percent(trainAccuracy)}%, Test Accuracy: ${percent(testAccuracy)}%`)
+    const { name, threads } = { name: device().name, threads: 1 }
+    this.#output.text(
+      `${seconds.toFixed(1)} seconds in all, ${medianStepMs.toFixed(2)} ms a step (median) on device ${name}, ${threads} thread`,
+    )
+    this.#output.event({
+      event: 'done',
+      trainAccuracy,
+      testAccuracy,
+      seconds,
+      medianStepMs,
+      device: name,
+      threads,
+      model: saved.path,
+    })
+  }
+}
+
+const logText = ({
+  epoch,
+  batch,
+  loss,
+  accuracy,
+}: {
+  epoch: number
+  batch: number
+  loss: number
+  accuracy: number
+}): string =>
+  `[${epoch}, ${String(batch).padStart(5)}] loss: ${loss.toFixed(3)}, accuracy: ${(100 * accuracy).toFixed(1)}`

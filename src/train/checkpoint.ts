@@ -1,0 +1,125 @@
+/**
+ * A training's whole state as plain values, for a file from which it goes on to the same bits; and back.
+ * The file is a PyTorch checkpoint too: { model, optimizer, epoch, … }. Not here: reading and writing it (cli).
+ */
+import { LenetError } from '../base/index.js'
+import { fromArray, Tensor, type RandomState } from '../tensor/index.js'
+import type { Progress, Sums } from './trainer.js'
+
+/** How the run was asked for: a resumed run must be the same. */
+export interface RunSettings {
+  readonly modelName: string
+  readonly optimizerName: string
+  readonly batchSize: number
+  readonly lr: number
+  readonly seed: number
+  readonly limitTrain: number // 0: all
+}
+
+type Plain = ReadonlyMap<unknown, unknown>
+
+function randomEntries({ generator, keysDrawn }: RandomState): Record<string, unknown> {
+  return {
+    seed: generator.seed.toString(),
+    words: fromArray(
+      Int32Array.from(generator.words, (word) => word | 0),
+      [generator.words.length],
+      'i32',
+    ),
+    index: generator.index,
+    next_normal: generator.nextNormal ?? null,
+    keys_drawn: keysDrawn,
+  }
+}
+
+/** What `save` writes. */
+export function checkpointOf(
+  model: unknown,
+  optimizer: unknown,
+  progress: Progress,
+  settings: RunSettings,
+): Record<string, unknown> {
+  const { epoch, batch, epochStart, now, window, whole } = progress
+  const random = { epoch_start: randomEntries(epochStart), now: randomEntries(now) }
+  return {
+    model,
+    optimizer,
+    epoch,
+    batch,
+    random,
+    window: { ...window },
+    whole: { ...whole },
+    settings: { ...settings },
+  }
+}
+
+/** Reads values out of a loaded checkpoint; `path` is for errors. */
+export class CheckpointReader {
+  readonly #path: string
+  readonly #top: Plain
+
+  constructor(loaded: unknown, path: string) {
+    this.#path = path
+    this.#top = this.#map(loaded, 'the file')
+  }
+
+  part(name: string): unknown {
+    const value = this.#top.get(name)
+    return value === undefined ? this.#fail(`has no '${name}'`) : value
+  }
+
+  settings(): RunSettings {
+    const found = this.#map(this.part('settings'), 'settings')
+    const number = (name: string): number => this.#number(found, name)
+    const [modelName, optimizerName] = [String(found.get('modelName')), String(found.get('optimizerName'))]
+    const numbers = { batchSize: number('batchSize'), lr: number('lr'), seed: number('seed') }
+    return { modelName, optimizerName, ...numbers, limitTrain: number('limitTrain') }
+  }
+
+  progress(): Progress {
+    const random = this.#map(this.part('random'), 'random')
+    return {
+      epoch: this.#number(this.#top, 'epoch'),
+      batch: this.#number(this.#top, 'batch'),
+      epochStart: this.#random(random.get('epoch_start')),
+      now: this.#random(random.get('now')),
+      window: this.#sums('window'),
+      whole: this.#sums('whole'),
+    }
+  }
+
+  #sums(name: string): Sums {
+    const found = this.#map(this.part(name), name)
+    const number = (key: string): number => this.#number(found, key)
+    return { loss: number('loss'), correct: number('correct'), seen: number('seen'), batches: number('batches') }
+  }
+
+  #random(value: unknown): RandomState {
+    const found = this.#map(value, 'random')
+    const words = found.get('words')
+    const nextNormal = found.get('next_normal')
+    if (!(words instanceof Tensor)) return this.#fail('has no random words')
+    return {
+      keysDrawn: this.#number(found, 'keys_drawn'),
+      generator: {
+        seed: BigInt(String(found.get('seed'))),
+        words: Uint32Array.from(words.toTypedArray(), (word) => word >>> 0),
+        index: this.#number(found, 'index'),
+        nextNormal: typeof nextNormal === 'number' ? nextNormal : undefined,
+      },
+    }
+  }
+
+  #map(value: unknown, what: string): Plain {
+    return value instanceof Map ? value : this.#fail(`has no ${what}`)
+  }
+
+  #number(from: Plain, name: string): number {
+    const value = from.get(name)
+    return typeof value === 'number' ? value : this.#fail(`has no number '${name}'`)
+  }
+
+  #fail(why: string): never {
+    throw new LenetError(`${this.#path} is not a checkpoint to resume from: it ${why}`)
+  }
+}

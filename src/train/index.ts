@@ -1,0 +1,6 @@
+/** The room `train`: the training loop, evaluation, and the state to go on from. */
+export { CheckpointReader, checkpointOf, type RunSettings } from './checkpoint.js'
+export { evaluateNet, type Evaluation, type Net } from './evaluate.js'
+export type { DoneEvent, EpochEvent, EvaluateEvent, LogEvent, TrainEvent } from './events.js'
+export { pauser } from './pause.js'
+export { Trainer, type Means, type Progress, type TrainerOptions } from './trainer.js'

@@ -1,0 +1,199 @@
+/**
+ * The training loop: epochs of batches, events, a state from which it can go on to the same bits.
+ * Not here: files (cli), evaluation (evaluate.ts), what net on which pictures.
+ */
+import { LenetError } from '../base/index.js'
+import { DataLoader, type Dataset } from '../data/index.js'
+import { nn, type optim } from '../nn/index.js'
+import { randomState, setRandomState, zeros, type RandomState, type Tensor } from '../tensor/index.js'
+import type { TrainEvent } from './events.js'
+import { evaluateNet, type Net } from './evaluate.js'
+import { pauser } from './pause.js'
+
+/** Batches between two log events. */
+const logEvery = 500
+/** First steps that do not count for the median: compilers are still at work. */
+const warmUpSteps = 20
+
+export interface TrainerOptions {
+  readonly net: Net
+  readonly optimizer: optim.Optimizer<{ lr: number }>
+  readonly set: Dataset
+  readonly batchSize: number
+  readonly epochs: number
+  /** Evaluated after each epoch. */
+  readonly validation?: Dataset | undefined
+  readonly onEvent: (event: TrainEvent) => void
+  /** Called after each step with the epoch (from 1), the batches done of it, and the means since the last log event. */
+  readonly onStep?: (epoch: number, batch: number, means: () => Means) => void
+  /** Called when a whole epoch is done: the moment to save a checkpoint. */
+  readonly onEpochEnd?: () => void
+  readonly signal?: AbortSignal
+}
+
+export interface Means {
+  readonly loss: number
+  readonly accuracy: number
+}
+
+/** Where a training stands between two steps, apart from parameters and the optimizer's state. */
+export interface Progress {
+  readonly epoch: number // epochs done
+  readonly batch: number // batches done of the next one
+  /** Random numbers when that epoch began, and now. */
+  readonly epochStart: RandomState
+  readonly now: RandomState
+  /** Sums since the last log event, and since the epoch began. */
+  readonly window: Sums
+  readonly whole: Sums
+}
+
+export interface Sums {
+  readonly loss: number
+  readonly correct: number
+  readonly seen: number
+  readonly batches: number
+}
+
+/** Adds up losses and right answers; the latter on the device, read when they are asked for. */
+class Tally {
+  #loss: number
+  #correct: number
+  #seen: number
+  #batches: number
+  #pending: Tensor = zeros([])
+
+  constructor(sums: Sums = { loss: 0, correct: 0, seen: 0, batches: 0 }) {
+    this.#loss = sums.loss
+    this.#correct = sums.correct
+    this.#seen = sums.seen
+    this.#batches = sums.batches
+  }
+
+  /** Before the step: the right answers are counted by the step's own plan. */
+  count(correct: Tensor): void {
+    this.#pending = this.#pending.add(correct)
+  }
+
+  add(loss: number, pictures: number): void {
+    this.#loss += loss
+    this.#seen += pictures
+    this.#batches++
+  }
+
+  sums(): Sums {
+    return { loss: this.#loss, correct: this.#correct + this.#pending.item(), seen: this.#seen, batches: this.#batches }
+  }
+
+  means(): Means {
+    const { loss, correct, seen, batches } = this.sums()
+    return { loss: loss / batches, accuracy: correct / seen }
+  }
+}
+
+export class Trainer {
+  readonly #options: TrainerOptions
+  readonly #stepMs: number[] = []
+  readonly #criterion = new nn.CrossEntropyLoss()
+  readonly #pause = pauser()
+  #epoch = 0
+  #batch = 0
+  #epochStart: RandomState = randomState()
+  #window = new Tally()
+  #whole = new Tally()
+
+  constructor(options: TrainerOptions, from?: Progress) {
+    this.#options = options
+    if (!from) return
+    this.#epoch = from.epoch
+    this.#batch = from.batch
+    this.#epochStart = from.epochStart
+    this.#window = new Tally(from.window)
+    this.#whole = new Tally(from.whole)
+    setRandomState(from.batch > 0 ? from.epochStart : from.now)
+    this.#resumed = from
+  }
+  #resumed: Progress | undefined
+
+  /** Milliseconds of a whole step, the median; NaN before the first that counts. */
+  get medianStepMs(): number {
+    const counted = this.#stepMs.slice(Math.min(warmUpSteps, this.#stepMs.length >> 1)).sort((a, b) => a - b)
+    return counted[counted.length >> 1] ?? NaN
+  }
+
+  progress(): Progress {
+    const [epochStart, now] = [this.#epochStart, randomState()]
+    const [window, whole] = [this.#window.sums(), this.#whole.sums()]
+    return { epoch: this.#epoch, batch: this.#batch, epochStart, now, window, whole }
+  }
+
+  /** Trains to the last epoch. Returns false if the signal stopped it first. Throws LenetError when the loss is NaN. */
+  async run(): Promise<boolean> {
+    const { epochs, net, onEpochEnd } = this.#options
+    net.train()
+    while (this.#epoch < epochs) {
+      if (!(await this.#runEpoch())) return false
+      onEpochEnd?.()
+    }
+    return true
+  }
+
+  async #runEpoch(): Promise<boolean> {
+    const { set, batchSize, signal, validation, net } = this.#options
+    const start = performance.now()
+    if (this.#batch === 0) this.#epochStart = randomState()
+    const loader = new DataLoader(set, { batchSize, shuffle: true })
+    let skip = this.#batch
+    for (const [inputs, labels] of loader) {
+      if (skip > 0) {
+        if (--skip === 0 && this.#resumed) setRandomState(this.#resumed.now)
+        continue
+      }
+      if (signal?.aborted) return false
+      this.#step(inputs, labels)
+      await this.#pause()
+    }
+    const validated = validation && (await evaluateNet(net, validation))
+    const seconds = (performance.now() - start) / 1000
+    const values = validated && { valLoss: validated.loss, valAccuracy: validated.accuracy }
+    this.#options.onEvent({ event: 'epoch', epoch: this.#epoch + 1, ...this.#whole.means(), ...values, seconds })
+    this.#epoch++
+    this.#batch = 0
+    this.#window = new Tally()
+    this.#whole = new Tally()
+    return true
+  }
+
+  #step(inputs: Tensor, labels: Tensor): void {
+    const start = performance.now()
+    const { net, optimizer, onStep } = this.#options
+    const outputs = net(inputs)
+    const loss = this.#criterion(outputs, labels)
+    const correct = outputs.detach().max(1).indices.eq(labels).sum()
+    this.#window.count(correct)
+    this.#whole.count(correct)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    this.#account(loss.item(), labels.size(0))
+    this.#stepMs.push(performance.now() - start)
+    onStep?.(this.#epoch + 1, this.#batch, () => this.#window.means())
+    if (this.#batch % logEvery === 0) this.#log()
+  }
+
+  #account(loss: number, pictures: number): void {
+    this.#batch++
+    if (!Number.isFinite(loss)) {
+      throw new LenetError(
+        `the loss is ${loss} at epoch ${this.#epoch + 1}, batch ${this.#batch}: training has diverged; try a smaller --lr`,
+      )
+    }
+    this.#window.add(loss, pictures)
+    this.#whole.add(loss, pictures)
+  }
+
+  #log(): void {
+    this.#options.onEvent({ event: 'log', epoch: this.#epoch + 1, batch: this.#batch, ...this.#window.means() })
+    this.#window = new Tally()
+  }
+}
