@@ -6,6 +6,7 @@
 import { LenetError } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { describePickle, PickleCallable, PickleOpaque, type PickleValue, type SpendBytes } from './pickleTypes.js'
+import { columnMajorStrides, gather } from './strided.js'
 
 /** A dtype, by NumPy's array-protocol text: `|u1`, `<f4`, `>i8`. */
 export class NumpyDtype extends PickleOpaque {
@@ -44,7 +45,8 @@ function bad(what: string, value: PickleValue | undefined): never {
 }
 
 /** Bytes, or Python 2's text of bytes. */
-function bytesOf(value: PickleValue | undefined): Uint8Array {
+function bytesOf(value: PickleValue | undefined, spend: SpendBytes): Uint8Array {
+  if (typeof value === 'string') spend(value.length)
   const bytes = typeof value === 'string' ? latin1Bytes(value) : value
   return bytes instanceof Uint8Array ? bytes : bad('bytes', value)
 }
@@ -66,8 +68,8 @@ function makeDtype([text]: readonly PickleValue[]): NumpyDtype {
 /** State: (version, byte order, subarray, names, fields, item size, alignment, flags). */
 function buildDtype(made: PickleValue, state: PickleValue): void {
   if (!(made instanceof NumpyDtype) || !Array.isArray(state)) bad("a dtype's state", state)
-  const [, order, ...inner] = state
-  if (inner.slice(0, 3).some((part) => part !== null && part !== undefined)) bad('a plain dtype', state)
+  const order = state[1]
+  if (state.slice(2, 5).some((part) => part !== null && part !== undefined)) bad('a plain dtype', state)
   if (made.itemSize > 1) made.order = order === '>' ? '>' : '<'
 }
 
@@ -78,10 +80,11 @@ function fill(
   size: PickleValue | undefined,
   fortran: boolean,
   raw: PickleValue | undefined,
+  spend: SpendBytes,
 ): NumpyArray {
   if (!(dtype instanceof NumpyDtype)) bad('a dtype', dtype)
   const shape = shapeOf(size)
-  const data = bytesOf(raw)
+  const data = bytesOf(raw, spend)
   const expected = shape.reduce((product, n) => product * n, dtype.itemSize)
   if (data.length !== expected) {
     throw new LenetError(
@@ -90,24 +93,25 @@ function fill(
   }
   array.dtype = dtype.what
   array.shape = shape
-  array.data = fortran ? rowMajor(data, shape, dtype.itemSize) : data
+  if (fortran) spend(data.length)
+  array.data = fortran ? gather(data, dtype.itemSize, 0, shape, columnMajorStrides(shape)) : data
   return array
 }
 
 /** State: (version, shape, dtype, Fortran order, bytes). */
-function buildArray(made: PickleValue, state: PickleValue): void {
+function buildArray(made: PickleValue, state: PickleValue, spend: SpendBytes): void {
   if (!(made instanceof NumpyArray) || !Array.isArray(state) || state.length !== 5) bad("an array's state", state)
-  fill(made, state[2], state[1], state[3] === true || state[3] === 1, state[4])
+  fill(made, state[2], state[1], state[3] === true || state[3] === 1, state[4], spend)
 }
 
 /** Protocol 5: (buffer, dtype, shape, order). */
-function fromBuffer([raw, dtype, shape, order]: readonly PickleValue[]): NumpyArray {
-  return fill(new NumpyArray(), dtype, shape, order === 'F', raw)
+function fromBuffer([raw, dtype, shape, order]: readonly PickleValue[], spend: SpendBytes): NumpyArray {
+  return fill(new NumpyArray(), dtype, shape, order === 'F', raw, spend)
 }
 
 /** A scalar as a number (64-bit integers beyond 2^53 as bigint): (dtype, bytes). */
-function makeScalar([dtype, raw]: readonly PickleValue[]): PickleValue {
-  const { data } = fill(new NumpyArray(), dtype, [], false, raw)
+function makeScalar([dtype, raw]: readonly PickleValue[], spend: SpendBytes): PickleValue {
+  const { data } = fill(new NumpyArray(), dtype, [], false, raw, spend)
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   const { code, order } = dtype instanceof NumpyDtype ? dtype : bad('a dtype', dtype)
   const little = order !== '>'
@@ -132,8 +136,7 @@ function makeScalar([dtype, raw]: readonly PickleValue[]): PickleValue {
 /** `_codecs.encode(text, 'latin1')`: how Python 3 writes bytes in protocols 0–2. */
 function encode([text, encoding]: readonly PickleValue[], spend: SpendBytes): Uint8Array {
   if (encoding !== 'latin1' && encoding !== 'latin-1') bad("the encoding 'latin1'", encoding)
-  if (typeof text === 'string') spend(text.length)
-  return bytesOf(text)
+  return bytesOf(text, spend)
 }
 
 /** `bytes()`: how Python 3 writes empty bytes in protocols 0–2. */

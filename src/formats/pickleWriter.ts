@@ -5,6 +5,7 @@
  */
 import { LenetError } from '../base/index.js'
 import { pthDtypes, type PthDtype, type WritablePthValue, type WritableTensor } from './pthTypes.js'
+import { rowMajorStrides } from './strided.js'
 
 const encoder = new TextEncoder()
 
@@ -24,12 +25,8 @@ function writtenDtype({ data, dtype }: WritableTensor): PthDtype {
   return dtype === 'bool' ? 'bool' : 'u8'
 }
 
-export function isWritableTensor(value: WritablePthValue): value is WritableTensor {
+function isWritableTensor(value: WritablePthValue): value is WritableTensor {
   return typeof value === 'object' && value !== null && 'data' in value && ArrayBuffer.isView(value.data)
-}
-
-function rowMajor(shape: readonly number[]): number[] {
-  return shape.map((_, axis) => shape.slice(axis + 1).reduce((product, size) => product * Math.max(size, 1), 1))
 }
 
 /** Collects a pickle's bytes and, in order, the storages it refers to (keys "0", "1", …; an array used twice is one). */
@@ -155,7 +152,7 @@ export class PickleWriter {
     this.#number(data.length)
     this.#raw('tQK\0')
     this.#tuple(shape)
-    this.#tuple(rowMajor(shape))
+    this.#tuple(rowMajorStrides(shape))
     this.#raw('\x89ccollections\nOrderedDict\n)RtR')
   }
 

@@ -11,7 +11,8 @@ import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.
 import { type PthDtype, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
 import { findStateDict } from './stateDict.js'
 import { storageLoader, torchGlobals, TorchStorage, TorchTensor } from './torchPickle.js'
-import { Budget, denseArray, rowMajorStrides, type StridedBytes } from './torchTensors.js'
+import { Budget, denseArray, type StridedBytes } from './torchTensors.js'
+import { rowMajorStrides } from './strided.js'
 import { looksLikeZip, ZipArchive } from './zip.js'
 
 const advice = 'Save net.state_dict() or a dict of plain values and tensors, not the net itself'
@@ -217,7 +218,8 @@ class Plain {
           `${this.where(path)}: a dict's key is ${describePickle(key)}; text or a number is expected`,
         )
       }
-      plain.set(key, this.value(value, path === '' ? String(key) : `${path}.${key}`))
+      const shown = String(key).slice(0, 100)
+      plain.set(key, this.value(value, path === '' ? shown : `${path}.${shown}`))
     }
     return plain
   }

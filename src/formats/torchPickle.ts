@@ -85,7 +85,7 @@ function countOf(value: PickleValue | undefined, what: string): number {
 }
 
 function countsOf(value: PickleValue | undefined, what: string): number[] {
-  if (!Array.isArray(value) || value.length > 64) bad(what, value)
+  if (!Array.isArray(value) || value.length > 32) bad(what, value)
   return value.map((item) => countOf(item, what))
 }
 
@@ -120,14 +120,21 @@ function rebuildFromType([rebuild, type, args]: readonly PickleValue[], spend: S
   return rebuild.call(args, spend)
 }
 
+/** About what an entry of a Map or Set takes. */
+const entryBytes = 64
+
 function isPair(value: PickleValue): value is [PickleValue, PickleValue] {
   return Array.isArray(value) && value.length === 2
 }
 
 /** `OrderedDict()`, `OrderedDict(pairs)` or `Counter(dict)`. */
-function makeOrderedDict([items]: readonly PickleValue[]): PickleDict {
+function makeOrderedDict([items]: readonly PickleValue[], spend: SpendBytes): PickleDict {
   if (items === undefined) return new PickleDict()
-  if (items instanceof Map) return new PickleDict(items)
+  if (items instanceof Map) {
+    spend(items.size * entryBytes)
+    return new PickleDict(items)
+  }
+  if (Array.isArray(items)) spend(items.length * entryBytes)
   if (!Array.isArray(items) || !items.every(isPair)) bad('pairs', items)
   return new PickleDict(items)
 }
@@ -144,13 +151,16 @@ function makeSize([sizes]: readonly PickleValue[]): PickleValue {
 
 /** `torch.device('cuda', 0)` as the text `cuda:0`. */
 function makeDevice(args: readonly PickleValue[]): PickleValue {
+  if (args.length > 2) bad('a device', `${args.length} arguments`)
   return args
     .map((part) => (typeof part === 'string' || typeof part === 'number' ? String(part) : bad('a device', part)))
     .join(':')
 }
 
-function makeSet([items]: readonly PickleValue[]): PickleValue {
-  return Array.isArray(items) ? new Set(items) : bad('the items of a set', items)
+function makeSet([items]: readonly PickleValue[], spend: SpendBytes): PickleValue {
+  if (!Array.isArray(items)) bad('the items of a set', items)
+  spend(items.length * entryBytes)
+  return new Set(items)
 }
 
 const rebuilders = [

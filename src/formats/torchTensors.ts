@@ -4,6 +4,7 @@
  */
 import { LenetError } from '../base/index.js'
 import { pthDtypes, type PthArray, type PthDtype } from './pthTypes.js'
+import { gather, rowMajorStrides } from './strided.js'
 
 /** A strided view of bytes. Offset and strides count items of `dtype`. */
 export interface StridedBytes {
@@ -30,15 +31,6 @@ export class Budget {
   }
 }
 
-/** The strides of a C-order tensor of this shape. */
-export function rowMajorStrides(shape: readonly number[]): number[] {
-  const strides = shape.map(() => 1)
-  for (let axis = shape.length - 2; axis >= 0; axis--) {
-    strides[axis] = (strides[axis + 1] ?? 1) * Math.max(shape[axis + 1] ?? 1, 1)
-  }
-  return strides
-}
-
 /** Number of items, checked: every item lies within the bytes. */
 function checkedCount({ bytes, dtype, offset, shape, strides }: StridedBytes, where: string): number {
   const count = shape.reduce((product, size) => product * size, 1)
@@ -57,26 +49,6 @@ function isRowMajor({ shape, strides }: StridedBytes): boolean {
   return shape.every((size, axis) => size === 1 || strides[axis] === dense[axis])
 }
 
-/** Copies the items in C order. */
-function gather({ bytes, dtype, offset, shape, strides }: StridedBytes, count: number): Uint8Array {
-  const itemBytes = pthDtypes[dtype].bytes
-  const out = new Uint8Array(count * itemBytes)
-  const index = shape.map(() => 0)
-  let from = offset
-  for (let to = 0; to < out.length; to += itemBytes) {
-    for (let i = 0; i < itemBytes; i++) out[to + i] = bytes[from * itemBytes + i] ?? 0
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const next = (index[axis] ?? 0) + 1
-      from += strides[axis] ?? 0
-      index[axis] = next
-      if (next !== shape[axis]) break
-      from -= next * (strides[axis] ?? 0)
-      index[axis] = 0
-    }
-  }
-  return out
-}
-
 /** Turns the bytes of each item around. */
 function swapped(bytes: Uint8Array, itemBytes: number): Uint8Array {
   const out = bytes.slice()
@@ -85,7 +57,7 @@ function swapped(bytes: Uint8Array, itemBytes: number): Uint8Array {
 }
 
 /** A half-precision number (IEEE 754 binary16) as its exact value. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023
@@ -135,8 +107,11 @@ export function denseArray(view: StridedBytes, where: string, budget: Budget): P
   const itemBytes = pthDtypes[view.dtype].bytes
   const direct = count === 0 || isRowMajor(view)
   const start = count === 0 ? 0 : view.offset * itemBytes
-  if (!direct || view.bigEndian) budget.spend(count * itemBytes, where)
-  const dense = direct ? view.bytes.subarray(start, start + count * itemBytes) : gather(view, count)
+  const aligned = (view.bytes.byteOffset + start) % itemBytes === 0
+  if (!direct || !aligned || view.bigEndian) budget.spend(count * itemBytes, where)
+  const dense = direct
+    ? view.bytes.subarray(start, start + count * itemBytes)
+    : gather(view.bytes, itemBytes, view.offset, view.shape, view.strides)
   if (view.dtype === 'f16' || view.dtype === 'bf16') budget.spend(count * 4, where)
   return typedArray(view.bigEndian && itemBytes > 1 ? swapped(dense, itemBytes) : dense, view.dtype)
 }

@@ -24,6 +24,7 @@ export interface ZipMember {
 const signatures = { local: 0x04034b50, central: 0x02014b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 }
 const endSize = 22
 const most32 = 0xffffffff
+const mostMembers = 200_000
 /** No deflate stream unpacks to more than this many times its size. */
 const deflateLimit = 1032
 
@@ -118,6 +119,7 @@ function end64(bytes: Uint8Array, where: string, endAt: number): Directory | und
 function readDirectory(bytes: Uint8Array, { count, at, size }: Directory, where: string): Map<string, ZipMember> {
   const reader: ByteReader = new ByteReader(bytes.subarray(0, at + size), where, at)
   const members = new Map<string, ZipMember>()
+  if (count > mostMembers) reader.fail(`refused: a zip file of ${count} members`)
   for (let i = 0; i < count; i++) {
     const member = readCentral(reader)
     if (member.name.endsWith('/') && member.size === 0) continue // a folder

@@ -92,7 +92,7 @@ test('views that leave their storage are refused with their key, sizes and what 
     { ...good, offset: 2n ** 53n - 1n },
     { shape: [1n], strides: [1n], offset: 6n },
     { shape: [2n ** 52n, 2n ** 52n], strides: [0n, 0n] },
-    { shape: Array<bigint>(60).fill(2n ** 50n), strides: Array<bigint>(60).fill(2n ** 50n) },
+    { shape: Array<bigint>(30).fill(2n ** 50n), strides: Array<bigint>(30).fill(2n ** 50n) },
   ]
   for (const view of cases)
     refuses(pth(state(tensor(good), tensor(view))), /bad\.pth: w1: refused: .* needs .* items and its storage has 6/)
