@@ -9,6 +9,20 @@ import { loadSet, type DataOptions } from './dataSets.js'
 import { createOutput, type Output } from './output.js'
 
 const shown = 8
+/** 32 pixels are small on a screen: the PNG shows each as a square. */
+const scale = 3
+
+/** RGB pixels, each repeated `scale` times in both directions. */
+function enlarge(rgb: Uint8Array, width: number, height: number): Uint8Array {
+  const wide = width * scale
+  const out = new Uint8Array(wide * height * scale * 3)
+  for (let y = 0; y < height * scale; y++)
+    for (let x = 0; x < wide; x++) {
+      const from = (Math.floor(y / scale) * width + Math.floor(x / scale)) * 3
+      out.set(rgb.subarray(from, from + 3), (y * wide + x) * 3)
+    }
+  return out
+}
 
 /** Draws from a generator of its own: training sees the same numbers whether samples are shown or not. */
 export async function showSamples(output: Output, set: ImageDataset, path: string): Promise<void> {
@@ -21,7 +35,7 @@ export async function showSamples(output: Output, set: ImageDataset, path: strin
   const [height, width] = [grid.size(1), grid.size(2)]
   const values = grid.permute(1, 2, 0).toTypedArray() // [H, W, 3]
   const data = new Uint8Array(Uint8ClampedArray.from(values, (value) => value * 255).buffer)
-  const png = await encodePng(data, width, height)
+  const png = await encodePng(enlarge(data, width, height), width * scale, height * scale)
   await writeFileAtomic(path, png)
   const { isTTY, columns } = process.stdout
   const terminal = { isTTY: isTTY === true, env: process.env, ...(columns ? { columns } : {}) }
