@@ -6,8 +6,6 @@ export type DType = 'f32' | 'i32' | 'u8'
 export type TypedArrayOf = { f32: Float32Array; i32: Int32Array; u8: Uint8Array }
 export type HostArray = TypedArrayOf[DType]
 
-export const bytesPerElement = { f32: 4, i32: 4, u8: 1 } as const satisfies Record<DType, number>
-
 /** A zero-filled host array of `length` elements. */
 export function hostArray(dtype: DType, length: number): HostArray {
   if (dtype === 'f32') return new Float32Array(length)
