@@ -6,6 +6,11 @@ import { LenetError } from '../base/index.js'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** The same bytes as a plain Uint8Array: `slice` of Node's Buffer, which is one too, would not copy. */
+export function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
 /** Bytes as text, one character a byte (TextDecoder's "latin1" is windows-1252 and would change 0x80–0x9f). */
 export function latin1Text(bytes: Uint8Array): string {
   let text = ''
@@ -32,7 +37,7 @@ export class ByteReader {
   #at: number
 
   constructor(bytes: Uint8Array, where: string, at = 0) {
-    this.bytes = bytes
+    this.bytes = plainBytes(bytes)
     this.where = where
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#at = at

@@ -9,7 +9,7 @@ import { describePickle, PickleCallable, PickleOpaque, type PickleValue, type Sp
 import { columnMajorStrides, gather } from './strided.js'
 
 /** A dtype, by NumPy's array-protocol text: `|u1`, `<f4`, `>i8`. */
-export class NumpyDtype extends PickleOpaque {
+class NumpyDtype extends PickleOpaque {
   order: string
   /** Kind and bytes per item: `u1`, `f4`. */
   readonly code: string

@@ -4,7 +4,7 @@
  * Source: torch/serialization.py (_save, _legacy_save, _load, _legacy_load).
  */
 import { LenetError } from '../base/index.js'
-import { ByteReader, latin1Text } from './byteReader.js'
+import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { NumpyArray } from './numpyPickle.js'
 import { unpickle } from './pickle.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'
@@ -35,7 +35,7 @@ interface Container {
  */
 export function readPth(bytes: Uint8Array, name: string): PthFile {
   const budget = new Budget(64 * 2 ** 20 + 8 * bytes.length)
-  const container = looksLikeZip(bytes) ? openZip(bytes, name, budget) : openLegacy(bytes, name)
+  const container = looksLikeZip(bytes) ? openZip(bytes, name, budget) : openLegacy(plainBytes(bytes), name)
   const whole = new Plain(container, name, budget).value(container.root, '')
   const tensors = findStateDict(whole) ?? new Map<string, PthTensor>()
   return { name, tensors, warnings: [...container.warnings], whole }

@@ -6,7 +6,7 @@
  * Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3–4.5.
  */
 import { Inflate } from 'fflate'
-import { ByteReader, latin1Text } from './byteReader.js'
+import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { crc32 } from './crc32.js'
 
 export interface ZipMember {
@@ -45,7 +45,7 @@ export class ZipArchive {
     const directory = findEnd(bytes, where)
     this.members = readDirectory(bytes, directory, where)
     this.#where = where
-    this.#bytes = bytes.subarray(0, directory.at)
+    this.#bytes = plainBytes(bytes).subarray(0, directory.at)
     refuseOverlaps(this.members, this.#bytes, where)
   }
 

@@ -3,10 +3,6 @@ import { readFileSync } from 'node:fs'
 
 const folder = new URL('../../../test/formats/fixtures/', import.meta.url)
 
-export function fixture(name: string): Uint8Array {
-  return new Uint8Array(readFileSync(new URL(name, folder)))
-}
-
 /** A JSON file of base64 texts, by name. */
 export function base64Fixtures(name: string): ReadonlyMap<string, Uint8Array> {
   const texts: unknown = JSON.parse(readFileSync(new URL(name, folder), 'utf8'))

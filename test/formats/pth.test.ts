@@ -76,6 +76,17 @@ test('the bytes may lie anywhere in memory', () => {
   isNet(readPth(shifted.subarray(1), 'shifted.pth'))
 })
 
+test("Node's Buffers are read and not changed, wherever they lie", () => {
+  for (const name of ['zip', 'legacy', 'views_legacy', 'big']) {
+    const bytes = Buffer.alloc(pick(files, name).length + 1)
+    bytes.set(pick(files, name), 1)
+    const { tensors } = readPth(bytes.subarray(1), name)
+    assert.deepEqual(tensors, read(name).tensors)
+    for (const { data } of tensors.values()) assert.ok(!Buffer.isBuffer(data))
+    assert.deepEqual(new Uint8Array(bytes.subarray(1)), pick(files, name))
+  }
+})
+
 test('a prefix that not every name has stays', () => {
   const names = [...read('mixed').tensors.keys()]
   assert.equal(names.length, 10)
