@@ -230,7 +230,10 @@ test('a checked interpreter device refuses accesses outside the blocks of the bu
     ...kernelOf((b) => b.store('vec', output, at, loadVec(input))),
     lanes: 8,
   })
-  assert.deepEqual(Array.from(outputOf(checked, programOf(copy(32)), NUMBERS, 16).slice(8)), NUMBERS.slice(0, 8))
+  assert.deepEqual(
+    Array.from(outputOf(checked, programOf(copy(32)), NUMBERS, 16).slice(8)),
+    Array.from(NUMBERS.slice(0, 8)),
+  )
   assert.throws(() => outputOf(checked, programOf(copy(64)), NUMBERS, 16), /write of 32 bytes at \d+ is in no buffer/)
   assert.throws(() => checked.compile(programOf(kernelOf(() => {}))), /'test' has 4 lanes; this device has 8/)
   assert.throws(() => wasm.compile(programOf(copy(0))), /'test' has 8 lanes; WebAssembly has 4/)
