@@ -10,7 +10,15 @@ import type { ImageDataset } from '../data/index.js'
 import { optim } from '../nn/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
 import { device, manualSeed, setDevice } from '../tensor/index.js'
-import { CheckpointReader, checkpointOf, evaluateNet, Trainer, type Net, type RunSettings } from '../train/index.js'
+import {
+  CheckpointReader,
+  checkpointOf,
+  evaluateNet,
+  Trainer,
+  type Means,
+  type Net,
+  type RunSettings,
+} from '../train/index.js'
 import { checkData, loadSet } from './dataSets.js'
 import { makerOf, saveName, type MakeNet } from './models.js'
 import { createOutput, type Output } from './output.js'
@@ -139,8 +147,7 @@ class TrainJob {
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
     const optimizer = new kind(net.parameters(), { lr })
     const from = this.#resume(net, optimizer)
-    const total = Math.ceil(set.length / batchSize)
-    const bar = this.#output.progress({ total })
+    const bar = epochBar(this.#output, Math.ceil(set.length / batchSize), epochs)
     const trainer: Trainer = new Trainer(
       {
         net,
@@ -156,7 +163,7 @@ class TrainJob {
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
-          if (!this.#output.json && batch % 16 === 0) bar.update(batch, { epoch, ...means() })
+          if (!this.#output.json && batch % 16 === 0) bar.update(epoch, batch, means())
         },
         onEpochEnd: () => this.#checkpoint(net, optimizer, trainer),
       },
@@ -236,6 +243,20 @@ class TrainJob {
       threads,
       model: saved.path,
     })
+  }
+}
+
+/** A progress line for each epoch: its rate and time left are that epoch's. */
+function epochBar(output: Output, total: number, epochs: number) {
+  let line: ReturnType<Output['progress']> | undefined
+  let shown = 0
+  return {
+    clear: () => line?.clear(),
+    update: (epoch: number, batch: number, { loss, accuracy }: Means) => {
+      if (epoch !== shown) line = output.progress({ total, label: `epoch ${epoch}/${epochs}` })
+      shown = epoch
+      line?.update(batch, { loss, accuracy })
+    },
   }
 }
 
