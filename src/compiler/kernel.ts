@@ -32,9 +32,9 @@ export interface ScheduledKernel {
 /** Every value may be read and written this far past its end: vectors need not stop exactly. */
 export const slackBytes = 256
 
-/** The bytes of a picture (lanes: of L pictures, groups: of a group, plain: of all). Everything is 4 bytes wide but plain u8. */
+/** The bytes of a picture (lanes: of L pictures, groups: of a group, plain: of all). Everything is 4 bytes wide but u8 outside of lanes. */
 export function unitBytes(type: NodeType, lanes: number): number {
-  const width = type.dtype === 'u8' && type.layout === 'plain' ? 1 : 4
+  const width = type.dtype === 'u8' && type.layout !== 'lanes' ? 1 : 4
   const elements = type.layout === 'plain' ? sizeOf(type.shape) : sizeOf(type.shape.slice(1))
   return elements * width * (type.layout === 'lanes' ? lanes : 1)
 }

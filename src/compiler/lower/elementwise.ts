@@ -66,12 +66,14 @@ export function emitExp(b: Namer, x: Expr): Expr {
   return select(isNaN(x), x, select(alu('flt', float(88.7228394), x), float(Infinity), low))
 }
 
-/** ln x; −∞ at 0, NaN below, ∞ at ∞. Denormals count as 0. */
+/** ln x; −∞ at 0, NaN below, ∞ at ∞. Denormals are scaled up first. */
 export function emitLog(b: Namer, x: Expr): Expr {
-  const bits = b.let('bits', alu('fbits', x))
+  const tiny = b.let('tiny', alu('flt', x, float(1.17549435e-38)))
+  const bits = b.let('bits', alu('fbits', select(tiny, alu('fmul', x, float(2 ** 23)), x)))
   const m0 = b.let('m', alu('ibits', alu('ior', alu('iand', bits, splatInt(0x7fffff)), splatInt(0x3f000000)))) // [0.5, 1)
   const small = b.let('small', alu('flt', m0, float(0.707106781186547524)))
-  const exponent = alu('isub', alu('ishru', bits, int(23)), splatInt(126))
+  const bias = alu('iselect', tiny, splatInt(126 + 23), splatInt(126))
+  const exponent = alu('isub', alu('ishru', bits, int(23)), bias)
   const e = b.let('e', alu('fadd', alu('itof', exponent), select(small, float(-1), float(0))))
   const r = b.let('r', alu('fsub', alu('fadd', m0, select(small, m0, float(0))), float(1)))
   const z = b.let('z', alu('fmul', r, r))
@@ -84,7 +86,7 @@ export function emitLog(b: Namer, x: Expr): Expr {
   )
   const y = fma(e, float(-2.1219444e-4), alu('fmul', alu('fmul', p, r), z))
   const value = fma(e, float(0.693359375), alu('fadd', r, fma(z, float(-0.5), y)))
-  const zero = select(alu('flt', x, float(1.17549435e-38)), float(-Infinity), value)
+  const zero = select(alu('feq', x, float(0)), float(-Infinity), value)
   const negative = select(alu('flt', x, float(0)), float(NaN), zero)
   return select(or(isNaN(x), alu('feq', x, float(Infinity))), x, negative)
 }

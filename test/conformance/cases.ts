@@ -1,0 +1,208 @@
+/**
+ * Graphs that go through every fusion and remainder of the compiler: odd sizes, strides, padding, short batches.
+ * Not a test: agreement.test.ts and digest.ts run them. Single operations are in test/oracle/ops.json.
+ */
+import { Generator, sizeOf, type Shape } from '../../src/base/index.js'
+import * as g from '../../src/graph/index.js'
+import type { Node } from '../../src/graph/index.js'
+
+export interface Built {
+  readonly output: Node
+  /** Leaves that want a gradient. */
+  readonly leaves: readonly Node[]
+}
+
+export interface Case {
+  readonly name: string
+  readonly build: () => Built
+}
+
+let seed = 0
+const numbers = (shape: Shape, low = -1, high = 1): Float32Array =>
+  new Generator(++seed).uniform(new Float32Array(sizeOf(shape)), low, high)
+const leaf = (shape: Shape, low = -1, high = 1): Node => g.hostLeaf(numbers(shape, low, high), shape, 'f32', true)
+const given = (shape: Shape): Node => g.hostLeaf(numbers(shape), shape, 'f32')
+const integers = (shape: Shape, below: number): Node =>
+  g.hostLeaf(Int32Array.from(numbers(shape, 0, below), Math.floor), shape, 'i32')
+
+interface ConvShape {
+  readonly N: number
+  readonly C: number
+  readonly H: number
+  readonly W: number
+  readonly O: number
+  readonly K: number
+  readonly stride?: number
+  readonly padding?: number
+}
+
+type Behind = (x: Node) => Node
+
+/** A conv on an input that wants a gradient, and what comes behind it. */
+function conv(name: string, s: ConvShape, behind: Behind): Case {
+  const build = (): Built => {
+    const x = leaf([s.N, s.C, s.H, s.W])
+    const [weight, bias] = [leaf([s.O, s.C, s.K, s.K]), leaf([s.O])]
+    const y = g.conv2d(x, weight, bias, { stride: s.stride ?? 1, padding: s.padding ?? 0 })
+    return { output: behind(y), leaves: [x, weight, bias] }
+  }
+  const { N, C, H, W, O, K, stride = 1, padding = 0 } = s
+  return { name: `conv ${N}×${C}×${H}×${W} → ${O}, ${K}×${K}, stride ${stride}, padding ${padding}: ${name}`, build }
+}
+
+const pool: Behind = (y) => g.maxPool2d(g.relu(y), 2)
+const relu: Behind = (y) => g.relu(y)
+
+const convs: readonly Case[] = [
+  conv('relu, pool', { N: 8, C: 3, H: 12, W: 12, O: 6, K: 5 }, pool),
+  conv('relu, pool, odd sizes', { N: 3, C: 1, H: 9, W: 11, O: 5, K: 3 }, pool),
+  conv('relu, pool', { N: 17, C: 6, H: 8, W: 8, O: 3, K: 5 }, pool),
+  conv('relu, pool, many channels', { N: 4, C: 20, H: 7, W: 6, O: 4, K: 3 }, pool),
+  conv('pool alone', { N: 5, C: 2, H: 6, W: 6, O: 2, K: 3 }, (y) => g.maxPool2d(y, 2)),
+  conv('relu, pool', { N: 2, C: 3, H: 8, W: 8, O: 4, K: 3, padding: 1 }, pool),
+  conv('relu, pool', { N: 2, C: 5, H: 11, W: 9, O: 7, K: 3, stride: 2, padding: 1 }, pool),
+  conv('relu', { N: 1, C: 5, H: 7, W: 5, O: 3, K: 3 }, relu),
+  conv('relu', { N: 9, C: 16, H: 4, W: 4, O: 8, K: 1 }, relu),
+  conv('relu', { N: 4, C: 3, H: 9, W: 9, O: 4, K: 3, stride: 2 }, relu),
+  conv('tanh', { N: 6, C: 2, H: 5, W: 6, O: 3, K: 2 }, (y) => g.tanh(y)),
+  conv('relu, overlapping pool', { N: 3, C: 2, H: 8, W: 8, O: 3, K: 2 }, (y) =>
+    g.maxPool2d(g.relu(y), 3, { stride: 2 }),
+  ),
+  conv('relu, pool of 3', { N: 3, C: 2, H: 8, W: 8, O: 3, K: 3 }, (y) => g.maxPool2d(g.relu(y), 3)),
+  conv('average pool', { N: 3, C: 4, H: 6, W: 6, O: 5, K: 3 }, (y) => g.avgPool2d(y, 2)),
+  conv('used twice', { N: 3, C: 2, H: 6, W: 6, O: 2, K: 3 }, (y) => g.add(g.relu(y), g.mul(y, y))),
+]
+
+/** Two layers on pictures of `N`, with an elementwise function between. */
+const layers = (name: string, N: number, sizes: readonly [number, number, number], between: Behind): Case => ({
+  name: `linear ${N}×${sizes.join(' → ')}: ${name}`,
+  build: () => {
+    const [I, M, O] = sizes
+    const [x, w1, b1, w2] = [leaf([N, I]), leaf([M, I]), leaf([M]), leaf([O, M])]
+    return { output: g.linear(between(g.linear(x, w1, b1)), w2), leaves: [x, w1, b1, w2] }
+  },
+})
+
+const linears: readonly Case[] = [
+  layers('relu', 8, [10, 7, 3], relu),
+  layers('sigmoid', 3, [5, 3, 2], (y) => g.sigmoid(y)),
+  layers('exp of a scaled sum', 18, [6, 5, 9], (y) => g.exp(g.mul(y, 0.25))),
+  layers('own square', 33, [4, 6, 1], (y) => g.mul(y, y)),
+  layers('softmax', 5, [8, 12, 4], (y) => g.softmax(y, 1)),
+]
+
+const single = (name: string, shape: Shape, f: (x: Node) => Node): Case => ({
+  name,
+  build: () => {
+    const x = leaf(shape)
+    return { output: f(x), leaves: [x] }
+  },
+})
+
+const lanes = (f: (x: Node) => Node) => (x: Node) => f(g.batch(x))
+
+const reductions: readonly Case[] = [
+  ...[[0], [1], [2, 3], [1, 2, 3], [0, 2, 3], [0, 1, 2, 3], [1, 3]].map((dims) =>
+    single(
+      `sum over ${dims.join()} of a batch`,
+      [9, 3, 4, 5],
+      lanes((x) => g.sum(g.mul(x, x), dims)),
+    ),
+  ),
+  ...[[0], [1], [0, 2], [0, 1, 2]].map((dims) =>
+    single(`mean over ${dims.join()}`, [7, 3, 5], (x) => g.mean(g.exp(x), dims)),
+  ),
+  single(
+    'amax over 1 of a batch',
+    [6, 11],
+    lanes((x) => g.amax(x, [1])),
+  ),
+  single(
+    'argmax over 1 of a batch',
+    [6, 11],
+    lanes((x) => g.argmax(x, 1)),
+  ),
+  single(
+    'logSoftmax',
+    [5, 10],
+    lanes((x) => g.logSoftmax(x, 1)),
+  ),
+]
+
+const movements: readonly Case[] = [
+  single(
+    'permute a batch',
+    [3, 4, 5],
+    lanes((x) => g.permute(g.mul(x, 2), [2, 0, 1])),
+  ),
+  single('slice, pad, concat', [6, 4], (x) =>
+    g.pad(g.concat([g.slice(x, [0, 1], [6, 3]), g.slice(x, [2, 0], [4, 2])]), [1, 0], [0, 2]),
+  ),
+  single('expand and broadcast', [4, 1, 3], (x) => g.mul(g.expand(x, [4, 5, 3]), g.exp(x))),
+  single(
+    'reshape a batch to rows',
+    [6, 4],
+    lanes((x) => g.reshape(g.mul(x, x), [3, 8])),
+  ),
+  single(
+    'where on a comparison',
+    [5, 7],
+    lanes((x) => g.where(g.lt(x, 0.2), g.mul(x, 3), g.neg(x))),
+  ),
+  single('matmul of three dims', [2, 3, 4], (x) => g.matmul(x, g.permute(g.exp(x), [0, 2, 1]))),
+  single('maximum, abs, sqrt, log', [37], (x) => g.log(g.add(g.sqrt(g.abs(x)), g.maximum(x, 0.3)))),
+]
+
+function normalised(N: number, train: boolean): Built {
+  const [x, weight, bias] = [leaf([N, 3, 4, 5]), leaf([3]), leaf([3])]
+  const parameters = { weight, bias, eps: 1e-5 }
+  const eval_ = (): Node => g.batchNormEval(g.batch(x), given([3]), g.add(g.abs(given([3])), 0.5), parameters)
+  return { output: train ? g.batchNormTrain(g.batch(x), parameters).output : eval_(), leaves: [x, weight, bias] }
+}
+
+function loss(reduction: 'none' | 'mean' | 'sum', N: number): Built {
+  const x = leaf([N, 10], -4, 4)
+  return { output: g.crossEntropy(x, integers([N], 10), reduction), leaves: [x] }
+}
+
+/** Bytes of `size` pictures gathered, normalised by channel, and a conv on them. */
+function gathered(N: number, size: readonly [number, number, number]): Built {
+  const bytes = Uint8Array.from(numbers([20, ...size], 0, 256), Math.floor)
+  const rows = g.gatherRows(g.hostLeaf(bytes, [20, ...size], 'u8'), integers([N], 20))
+  const x = g.div(g.sub(g.div(g.cast(rows, 'f32'), 255), given([size[0], 1, 1])), given([size[0], 1, 1]))
+  const weight = leaf([4, size[0], 3, 3])
+  return { output: pool(g.conv2d(x, weight)), leaves: [weight] }
+}
+
+function dropped(): Built {
+  const x = leaf([6, 4, 3])
+  return { output: g.dropout(g.batch(x), 0.4, g.hostLeaf(Int32Array.of(5, 9), [2], 'i32')), leaves: [x] }
+}
+
+const others: readonly Case[] = [
+  ...[true, false].map((train) => ({
+    name: `batchNorm, ${train ? 'train' : 'eval'}`,
+    build: () => normalised(7, train),
+  })),
+  ...(['none', 'mean', 'sum'] as const).map((r) => ({ name: `crossEntropy ${r}`, build: () => loss(r, 9) })),
+  { name: 'gather 3×8×8', build: () => gathered(6, [3, 8, 8]) },
+  { name: 'gather 1×5×7', build: () => gathered(11, [1, 5, 7]) },
+  { name: 'dropout', build: dropped },
+]
+
+const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others]
+
+/** Every case; the same numbers in every process. */
+export const cases: readonly Case[] = all.map(({ name, build }, i) => ({
+  name,
+  build: () => {
+    seed = 1000 * (i + 1)
+    return build()
+  },
+}))
+
+/** The output of a case, and the gradient of Σ output · (fixed numbers) for each leaf. */
+export function nodesOf({ output, leaves }: Built): Node[] {
+  if (output.dtype !== 'f32') return [output]
+  return [output, ...g.gradients(output, leaves, given(output.shape)).filter((node) => node !== null)]
+}
