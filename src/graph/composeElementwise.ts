@@ -8,7 +8,7 @@ import type { DType } from '../base/index.js'
 import { make } from './infer.js'
 import { fitsLanes } from './inferElementwise.js'
 import { createNode, hostLeaf } from './node.js'
-import type { Node } from './node.js'
+import type { Layout, Node } from './node.js'
 
 export type Operand = Node | number
 
@@ -39,20 +39,31 @@ export function batch(x: Node): Node {
   return undone(x, 'unbatch') ?? batchLeaf(x) ?? make('batch', {}, [x])
 }
 
-/**
- * Values on the host are given anew each time a plan runs: with the batch as their dim 0 from the start, batches of
- * another size need no second plan. A list [N] lies in lanes as it is.
- */
-function batchLeaf(x: Node): Node | undefined {
+/** The same host values as a leaf of another layout; undefined where `x` is no such leaf. */
+function hostLeafAs(x: Node, layout: Layout): Node | undefined {
   if (x.op !== 'leaf' || x.requiresGrad || x.storage?.kind !== 'host') return undefined
-  const layout = x.shape.length === 1 ? 'lanes' : 'rows'
+  if (x.layout === layout) return x
   const leaf = createNode('leaf', {}, [], { shape: x.shape, dtype: x.dtype, layout }, false)
   leaf.storage = x.storage
-  return layout === 'lanes' ? leaf : make('batch', {}, [leaf])
+  return leaf
+}
+
+/**
+ * Values on the host are given anew each time a plan runs: with the batch as their dim 0 from the start, batches of
+ * another size need no second plan. A list [N] lies in lanes as it is, if its elements are words.
+ */
+function batchLeaf(x: Node): Node | undefined {
+  if (x.shape.length === 1 && x.dtype !== 'u8') return hostLeafAs(x, 'lanes')
+  const rows = hostLeafAs(x, 'rows')
+  return rows && make('batch', {}, [rows])
 }
 
 /** The same values, row-major. The node itself where it is so already. */
-export const unbatch = (x: Node): Node => (x.layout === 'plain' ? x : (undone(x, 'batch') ?? make('unbatch', {}, [x])))
+export function unbatch(x: Node): Node {
+  if (x.layout === 'plain') return x
+  const inner = undone(x, 'batch') ?? x
+  return inner.layout === 'plain' ? inner : (hostLeafAs(inner, 'plain') ?? make('unbatch', {}, [x]))
+}
 
 /** Plain, of the same rank as `lanes` and as long in dim 0: it becomes a batch too. */
 const joins = (x: Node, lanes: Node): boolean =>
