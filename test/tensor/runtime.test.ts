@@ -1,0 +1,195 @@
+/** Plans and values over many steps: what is found again, what is kept, what is an error. On the compiled device. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LenetError } from '../../src/base/index.js'
+import { F, nn, optim } from '../../src/nn/index.js'
+import { allPlans, device, fromArray, manualSeed, noGrad, tensor, zeros, type Tensor } from '../../src/tensor/index.js'
+
+class Small extends nn.Module {
+  conv = new nn.Conv2d(2, 4, 3)
+  fc = new nn.Linear(4 * 3 * 3, 5)
+  forward(x: Tensor): Tensor {
+    return this.fc(F.maxPool2d(F.relu(this.conv(x)), 2).flatten(1))
+  }
+}
+
+const pictures = (count: number, shift = 0): Tensor =>
+  fromArray(
+    Float32Array.from({ length: count * 2 * 64 }, (_, i) => Math.sin(i * 1.7 + shift)),
+    [count, 2, 8, 8],
+    'f32',
+  )
+const labels = (count: number): Tensor =>
+  fromArray(
+    Int32Array.from({ length: count }, (_, i) => i % 5),
+    [count],
+    'i32',
+  )
+
+interface Run {
+  readonly net: Small
+  readonly optimizer: optim.Adam
+}
+
+function start(): Run {
+  manualSeed(3)
+  const net = new Small()
+  return { net, optimizer: new optim.Adam(net.parameters(), { lr: 0.01 }) }
+}
+
+const criterion = new nn.CrossEntropyLoss()
+
+/** One step; with `look` loss and right answers are read before backward, as the article does. */
+function step({ net, optimizer }: Run, count: number, look: boolean, shift = 0): number {
+  const outputs = net(pictures(count, shift))
+  const loss = criterion(outputs, labels(count))
+  if (look) {
+    outputs.max(1).indices.eq(labels(count)).sum().item()
+    loss.item()
+  }
+  optimizer.zeroGrad()
+  loss.backward()
+  optimizer.step()
+  return loss.item()
+}
+
+const bitsOf = ({ net }: Run): number[][] => [...net.parameters()].map((p) => Array.from(p.toTypedArray()))
+const plansMade = (body: () => void): number => {
+  const before = allPlans().length
+  body()
+  return allPlans().length - before
+}
+
+test('a batch of another size needs no second plan', () => {
+  const run = start()
+  step(run, 32, false)
+  assert.equal(
+    plansMade(() => step(run, 16, false)),
+    0,
+  )
+  assert.equal(
+    plansMade(() => step(run, 200, false)),
+    0,
+  )
+  assert.equal(
+    plansMade(() => step(run, 1, false)),
+    0,
+  )
+})
+
+test('looking in mid-step changes no bit and computes no conv twice', () => {
+  const [plain, looking] = [start(), start()]
+  const before = new Set(allPlans())
+  for (let i = 0; i < 5; i++) step(plain, 9, false, i)
+  for (let i = 0; i < 5; i++) step(looking, 9, true, i)
+  assert.deepEqual(bitsOf(looking), bitsOf(plain))
+  const made = allPlans().filter((plan) => !before.has(plan))
+  const forward = made.filter(({ plan }) => plan.program.kernels.some(({ name }) => name.startsWith('conv2d+pool')))
+  const backward = made.filter(({ plan }) => plan.program.kernels.some(({ name }) => name === 'conv2dGradWeight'))
+  assert.ok(
+    backward.every((plan) => !forward.includes(plan)),
+    'the looking loop has a backward without a forward',
+  )
+})
+
+test('a large result of an earlier batch is not kept, and says so; small ones are', () => {
+  const { net } = start()
+  const results = [0, 1, 2].map((i) =>
+    noGrad(() => {
+      const outputs = net(pictures(40, i))
+      return { outputs: outputs.realize(), sum: outputs.sum().realize() }
+    }),
+  )
+  assert.throws(
+    () => results[0]?.outputs.toTypedArray(),
+    (error: unknown) => {
+      assert.ok(error instanceof LenetError)
+      return /not kept.*\.realize\(\)/s.test(error.message)
+    },
+  )
+  assert.equal(results[2]?.outputs.toTypedArray().length, 200)
+  assert.equal(new Set(results.map(({ sum }) => sum.item())).size, 3)
+})
+
+test('gradients accumulate over batches, computed at once or each by itself', () => {
+  const gradientsOf = (read: boolean): number[] => {
+    const { net } = start()
+    for (const shift of [0, 1, 2]) {
+      const loss = criterion(net(pictures(8, shift)), labels(8))
+      loss.backward()
+      if (read) net.conv.weight.grad?.toTypedArray()
+    }
+    return Array.from(net.conv.weight.grad?.toTypedArray() ?? [])
+  }
+  const [lazy, eager] = [gradientsOf(false), gradientsOf(true)]
+  lazy.forEach((value, i) => assert.ok(Math.abs(value - (eager[i] ?? NaN)) < 1e-6))
+})
+
+test('two losses of batches of different sizes are added', () => {
+  const { net } = start()
+  const [a, b] = [criterion(net(pictures(8)), labels(8)), criterion(net(pictures(3, 1)), labels(3))]
+  const [x, y] = [a.item(), b.item()]
+  const both = criterion(net(pictures(8)), labels(8)).add(criterion(net(pictures(3, 1)), labels(3)))
+  assert.ok(Math.abs(both.item() - x - y) < 1e-6)
+})
+
+test('a result goes through the same plan again', () => {
+  let h = tensor([1, 2, 3, 4])
+  for (let i = 0; i < 6; i++) h = h.mul(0.5).add(1).realize()
+  assert.deepEqual(
+    Array.from(h.toTypedArray()),
+    [1, 2, 3, 4].map((v) => 2 + (v - 2) / 64),
+  )
+})
+
+test('what was built on parameters that a step has changed is an error, not a number', () => {
+  const run = start()
+  const early = run.net(pictures(4))
+  step(run, 4, false)
+  assert.throws(() => early.toTypedArray(), /optimizer\.step\(\)/)
+})
+
+test('a running loss over 1200 batches makes no plans and holds no graph', () => {
+  const run = start()
+  let running = zeros([])
+  let sum = 0
+  for (let i = 0; i < 3; i++) running = running.add(stepLoss(run, i))
+  const made = plansMade(() => {
+    running = zeros([])
+    for (let i = 0; i < 1200; i++) {
+      const loss = stepLoss(run, i)
+      running = running.add(loss)
+      sum = Math.fround(sum + loss.item())
+    }
+  })
+  assert.equal(made, 0)
+  assert.equal(running.item(), sum)
+})
+
+/** A step whose loss is given back unread. */
+function stepLoss({ net, optimizer }: Run, i: number): Tensor {
+  const loss = criterion(net(pictures(4, i)), labels(4))
+  optimizer.zeroGrad()
+  loss.backward()
+  optimizer.step()
+  return loss
+}
+
+test("memory stays the same over 300 steps of the article's loop", () => {
+  const run = start()
+  for (let i = 0; i < 20; i++) step(run, 16, true, i)
+  const { usedBytes } = device().memory
+  for (let i = 0; i < 300; i++) step(run, 16, true, i)
+  assert.equal(device().memory.usedBytes, usedBytes)
+})
+
+test('a frozen parameter stays, a shared one gets both gradients', () => {
+  const run = start()
+  run.net.conv.weight.requiresGrad = false
+  const before = Array.from(run.net.conv.weight.toTypedArray())
+  step(run, 8, false)
+  assert.deepEqual(Array.from(run.net.conv.weight.toTypedArray()), before)
+  const w = tensor([2], { requiresGrad: true })
+  w.mul(3).add(w.mul(w)).sum().backward()
+  assert.equal(w.grad?.item(), 7)
+})
