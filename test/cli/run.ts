@@ -1,0 +1,56 @@
+/** Runs the command line in a process of its own. Not a test. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { fetchCifar10 } from '../../src/data/index.node.js'
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** Sends the signal as soon as stdout or stderr holds the text. */
+  readonly kill?: { readonly after: string; readonly signal: NodeJS.Signals }
+}
+
+export function lenet(args: readonly string[], { env = {}, cwd, kill }: RunOptions = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env }, cwd: cwd ?? folder() })
+  const texts = { stdout: '', stderr: '' }
+  let killed = false
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text
+      if (!kill || killed || !texts[name].includes(kill.after)) return
+      killed = true
+      child.kill(kill.signal)
+    })
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })))
+}
+
+/** A new empty folder. */
+export const folder = (): string => mkdtempSync(join(tmpdir(), 'lenet-cli-'))
+
+export const eventsOf = (stdout: string): Record<string, unknown>[] =>
+  stdout
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+/** False where CIFAR-10 is there or can be fetched; else the reason to skip what needs it. */
+export async function whyNoCifar10(): Promise<string | false> {
+  try {
+    await fetchCifar10({ warn: () => {} })
+    return false
+  } catch (error) {
+    return `needs CIFAR-10: ${error instanceof Error ? error.message : String(error)}`
+  }
+}

@@ -1,0 +1,166 @@
+/** The command line on the real CIFAR-10: events, files, interruption, a user's net. */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { describe, test } from 'node:test'
+import { decodePicture } from '../../src/data/index.node.js'
+import { eventsOf, folder, lenet, whyNoCifar10, type Ended } from './run.js'
+
+const small = ['--limit-train', '1600', '--limit-test', '200', '--epochs', '2', '--json']
+const skip = await whyNoCifar10()
+
+const bytes = (path: string): Buffer => readFileSync(path)
+const model = (at: string): string => join(at, 'torch_lenet.pth')
+
+async function train(...args: string[]): Promise<{ at: string; ended: Ended; events: Record<string, unknown>[] }> {
+  const at = folder()
+  const ended = await lenet(['train', ...small, '--out', at, ...args])
+  return { at, ended, events: eventsOf(ended.stdout) }
+}
+
+describe('lenet train on CIFAR-10', { skip }, () => {
+  test('tells its events, one a line, and nothing else', async () => {
+    const at = folder()
+    const args = ['--limit-train', '16000', '--limit-test', '300', '--epochs', '1', '--out', at, '--json', '--validate']
+    const { code, stdout, stderr } = await lenet(['train', ...args])
+    assert.equal(code, 0, stderr)
+    assert.equal(stderr, '')
+    const [log, epoch, done, ...more] = eventsOf(stdout)
+    assert.deepEqual(more, [])
+    assert.deepEqual([log?.['event'], log?.['epoch'], log?.['batch']], ['log', 1, 500])
+    assert.deepEqual([epoch?.['event'], epoch?.['epoch']], ['epoch', 1])
+    // 500 batches are the whole epoch here: the means are the same
+    assert.ok(Math.abs(Number(log?.['loss']) - Number(epoch?.['loss'])) < 1e-9)
+    assert.equal(log?.['accuracy'], epoch?.['accuracy'])
+    assert.equal(epoch?.['valAccuracy'], done?.['testAccuracy'])
+    for (const name of ['trainAccuracy', 'testAccuracy', 'seconds', 'medianStepMs', 'threads'])
+      assert.equal(typeof done?.[name], 'number', name)
+    assert.ok(Number(done?.['trainAccuracy']) > 0.3 && Number(done?.['trainAccuracy']) < 1)
+    assert.equal(done?.['device'], 'wasm')
+    assert.equal(done?.['model'], model(at))
+    assert.ok(isAbsolute(String(done?.['model'])))
+  })
+
+  test('the same seed gives the same file, another seed another', async () => {
+    const [a, b, c] = await Promise.all([train('--seed', '5'), train('--seed', '5'), train('--seed', '6')])
+    assert.deepEqual(bytes(model(a.at)), bytes(model(b.at)))
+    assert.notDeepEqual(bytes(model(a.at)), bytes(model(c.at)))
+  })
+
+  test('evaluate finds the accuracy that training told', async () => {
+    const { at, events } = await train()
+    const done = events.at(-1)
+    const { stdout } = await lenet(['evaluate', model(at), '--limit-test', '200', '--json'])
+    const [found] = eventsOf(stdout)
+    assert.deepEqual(
+      [found?.['event'], found?.['testAccuracy'], found?.['count']],
+      ['done', done?.['testAccuracy'], 200],
+    )
+    const again = await lenet(['evaluate', join(at, 'checkpoint.pth'), '--limit-test', '200', '--json'])
+    assert.equal(eventsOf(again.stdout)[0]?.['testAccuracy'], done?.['testAccuracy'])
+  })
+
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    test(`${signal} saves and says how to go on; the resumed run ends with the same bits`, async () => {
+      const limits = ['--limit-train', '16000', '--limit-test', '200', '--epochs', '2', '--batch-size', '16', '--json']
+      const [whole, at] = [folder(), folder()]
+      const full = lenet(['train', ...limits, '--out', whole])
+      const kill = { after: '"batch":500', signal }
+      const stopped = await lenet(['train', ...limits, '--out', at], { kill })
+      assert.equal(stopped.code, code)
+      assert.match(
+        stopped.stderr,
+        /^lenet: stopped; the weights so far are in .*checkpoint\.pth; go on with: lenet train --resume [^\n]+\n$/,
+      )
+      assert.equal(existsSync(model(at)), false)
+      const resumed = await lenet(['train', ...limits, '--resume', at])
+      assert.equal(resumed.code, 0, resumed.stderr)
+      const ended = await full
+      assert.deepEqual(bytes(model(at)), bytes(model(whole)))
+      const last = (text: string): unknown[] =>
+        eventsOf(text)
+          .filter((e) => e['event'] === 'log')
+          .slice(-3)
+      assert.deepEqual(last(resumed.stdout), last(ended.stdout))
+    })
+
+  test('resuming with other flags, or from nothing, is refused', async () => {
+    const { at } = await train()
+    const other = await lenet(['train', ...small, '--resume', at, '--lr', '0.5'])
+    assert.equal(other.code, 2)
+    assert.match(other.stderr, /was made with lr 0\.001, not 0\.5/)
+    const nothing = await lenet(['train', ...small, '--resume', folder()])
+    assert.equal(nothing.code, 1)
+    assert.match(nothing.stderr, /checkpoint\.pth/)
+  })
+
+  test('a loss that is no number stops the training and keeps the last good checkpoint', async () => {
+    const { at } = await train()
+    const [before, checkpoint] = [bytes(model(at)), bytes(join(at, 'checkpoint.pth'))]
+    const { code, stderr } = await lenet(['train', ...small, '--out', at, '--optimizer', 'sgd', '--lr', '1e30'])
+    assert.equal(code, 1)
+    assert.match(stderr, /^lenet: the loss is (NaN|Infinity) at epoch 1, batch \d+: .*--lr\n$/)
+    assert.deepEqual([bytes(model(at)), bytes(join(at, 'checkpoint.pth'))], [before, checkpoint])
+  })
+
+  test('a folder that cannot be written is named', async () => {
+    const at = join(folder(), 'file')
+    writeFileSync(at, '')
+    const { code, stderr } = await lenet(['train', ...small, '--out', join(at, 'runs')])
+    assert.equal(code, 1)
+    assert.match(stderr, /^lenet: [^\n]*file\/runs[^\n]*\n$/)
+  })
+
+  test("a user's net trains; a shape error in it names the layer", async () => {
+    const at = folder()
+    const net = (size: number): string => `import { F, nn, type Tensor } from 'lenet'
+export default class Mine extends nn.Module {
+  conv: nn.Conv2d
+  fc: nn.Linear
+  constructor(channels: number, classes: number) {
+    super()
+    this.conv = new nn.Conv2d(channels, 4, 3, { stride: 2, padding: 1 })
+    this.fc = new nn.Linear(${size}, classes)
+  }
+  forward(x: Tensor): Tensor {
+    return this.fc(F.maxPool2d(F.relu(this.conv(x)), 2).flatten(1))
+  }
+}
+`
+    writeFileSync(join(at, 'good.ts'), net(256))
+    writeFileSync(join(at, 'bad.ts'), net(100))
+    const good = await lenet(['train', '--model', join(at, 'good.ts'), ...small, '--out', at])
+    assert.equal(good.code, 0, good.stderr)
+    assert.equal(eventsOf(good.stdout).at(-1)?.['model'], join(at, 'torch_good.pth'))
+    const bad = await lenet(['train', '--model', join(at, 'bad.ts'), ...small, '--out', at])
+    assert.equal(bad.code, 1)
+    assert.match(bad.stderr, /fc \(Linear\(in_features=100.*256/)
+  })
+
+  test('start shows samples, net, parameters and results', async () => {
+    const at = folder()
+    const { code, stdout } = await lenet(['start', ...small.slice(0, -1), '--out', at])
+    assert.equal(code, 0)
+    for (const task of [
+      'get the data',
+      'show sample pictures',
+      'create the model',
+      'show the parameters',
+      'train the model',
+      'save and load the model',
+      'evaluate the model',
+    ])
+      assert.match(
+        stdout,
+        new RegExp(`INFO: start ${task}\\n[^]*INFO: finish ${task} \\[elapsed time: \\d+\\.\\d\\d seconds\\]`),
+      )
+    assert.match(stdout, /\n10\ntorch\.Size\(\[6, 3, 5, 5\]\)\ntorch\.Size\(\[6\]\)\n/)
+    assert.match(stdout, /Train Accuracy: \d+\.\d%, Test Accuracy: \d+\.\d%/)
+    const size = { width: 816, height: 108, channels: 3 } as const
+    const pixels = await decodePicture(join(at, 'samples.png'), size)
+    assert.ok(new Set(pixels).size > 100, 'the picture shows something')
+  })
+})
