@@ -88,6 +88,7 @@ class TrainJob {
   readonly #folder: string
   readonly #settings: RunSettings
   readonly #start = performance.now()
+  #test: Promise<ImageDataset> | undefined
 
   constructor(options: TrainOptions, make: MakeNet, output: Output) {
     const { model, optimizer, batchSize, lr, seed, limitTrain = 0 } = options
@@ -100,21 +101,25 @@ class TrainJob {
 
   async run(stop: StopSignal): Promise<void> {
     const output = this.#output
-    const { train, test } = await output.task('get the data', () => this.#load())
+    const train = await output.task('get the data', () => this.#loadSet(true))
     this.#makeFolder()
     if (this.#options.samples)
       await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
     await output.task('show the parameters', () => this.#showParameters(net))
-    const trainer = await output.task('train the model', () => this.#train(net, train, test, stop))
+    const trainer = await output.task('train the model', () => this.#train(net, train, stop))
     const saved = await output.task('save and load the model', () => this.#saveAndLoad(net, train))
-    await output.task('evaluate the model', () => this.#evaluate(saved, train, test, trainer))
+    await output.task('evaluate the model', () => this.#evaluate(saved, train, trainer))
   }
 
-  async #load(): Promise<{ train: ImageDataset; test: ImageDataset }> {
+  /** Both sets are verified before the training; the test pictures are read when they are needed first. */
+  #loadSet(train: boolean): Promise<ImageDataset> {
     const { limitTrain, limitTest } = this.#options
-    const train = await loadSet(this.#output, this.#options, true, limitTrain)
-    return { train, test: await loadSet(this.#output, this.#options, false, limitTest) }
+    return loadSet(this.#output, this.#options, train, train ? limitTrain : limitTest)
+  }
+
+  #testSet(): Promise<ImageDataset> {
+    return (this.#test ??= this.#loadSet(false))
   }
 
   #makeFolder(): void {
@@ -142,7 +147,7 @@ class TrainJob {
     for (const { shape } of parameters) this.#output.text(`torch.Size([${shape.join(', ')}])`)
   }
 
-  async #train(net: Net, set: ImageDataset, test: ImageDataset, stop: StopSignal): Promise<Trainer> {
+  async #train(net: Net, set: ImageDataset, stop: StopSignal): Promise<Trainer> {
     const { epochs, batchSize, lr, validate } = this.#options
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
     const optimizer = new kind(net.parameters(), { lr })
@@ -156,7 +161,7 @@ class TrainJob {
         batchSize,
         epochs,
         signal: stop.signal,
-        validation: validate ? test : undefined,
+        validation: validate ? await this.#testSet() : undefined,
         onEvent: (event) => {
           bar.clear()
           if (event.event === 'log') this.#output.text(logText(event))
@@ -217,14 +222,9 @@ class TrainJob {
     return { net: again, path }
   }
 
-  async #evaluate(
-    saved: { net: Net; path: string },
-    train: ImageDataset,
-    test: ImageDataset,
-    trainer: Trainer,
-  ): Promise<void> {
+  async #evaluate(saved: { net: Net; path: string }, train: ImageDataset, trainer: Trainer): Promise<void> {
     const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train)
-    const { accuracy: testAccuracy } = await evaluateNet(saved.net, test)
+    const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet())
     const percent = (share: number): string => (100 * share).toFixed(1)
     const seconds = (performance.now() - this.#start) / 1000
     const { medianStepMs } = trainer

@@ -3,7 +3,7 @@
  * caches of PyTorch and Keras, an npm package, the official archive. Not here: how they are asked (fetch.node.ts) and how
  * each layout is read (cifarSet.node.ts).
  */
-import { open, type FileHandle } from 'node:fs/promises'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileError } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
@@ -64,29 +64,36 @@ function spread(chunk: Uint8Array, count: number, first: number, pixels: Uint8Ar
   }
 }
 
-async function readFully(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+function readFully(file: number, bytes: Uint8Array, position: number, path: string): void {
   for (let done = 0; done < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, done, bytes.length - done, position + done)
+    const bytesRead = readSync(file, bytes, done, bytes.length - done, position + done)
     if (bytesRead === 0)
       throw new LenetError(`${path} is cut off at byte ${position + done}; run it again to repair it`)
     done += bytesRead
   }
 }
 
-async function readBatch(path: string, count: number, first: number, set: ImageSet): Promise<void> {
+/** Synchronous: a batch comes out of the system's cache in a few milliseconds, waiting for each megabyte takes longer. */
+function readBatch(path: string, count: number, first: number, set: ImageSet): void {
   const buffer = new Uint8Array(chunkRecords * recordBytes)
-  const file = await open(path).catch((error: unknown) => {
-    throw fileError(error, path, 'read')
-  })
+  const file = openFile(path)
   try {
     for (let done = 0; done < count; done += chunkRecords) {
       const records = Math.min(chunkRecords, count - done)
       const chunk = buffer.subarray(0, records * recordBytes)
-      await readFully(file, chunk, done * recordBytes, path)
+      readFully(file, chunk, done * recordBytes, path)
       spread(chunk, records, first + done, set.pixels, set.labels)
     }
   } finally {
-    await file.close()
+    closeSync(file)
+  }
+}
+
+function openFile(path: string): number {
+  try {
+    return openSync(path, 'r')
+  } catch (error) {
+    throw fileError(error, path, 'read')
   }
 }
 
@@ -107,7 +114,7 @@ export async function loadCifar10In(world: CifarWorld, options: LoadOptions): Pr
   const set = { pixels, labels, count, channels: 3, height: 32, width: 32, classes: cifar10Classes }
   for (const [i, name] of names.entries()) {
     const first = i * perBatch
-    if (first < count) await readBatch(join(folder, batchFile(name)), Math.min(perBatch, count - first), first, set)
+    if (first < count) readBatch(join(folder, batchFile(name)), Math.min(perBatch, count - first), first, set)
   }
   return set
 }
