@@ -2,7 +2,7 @@
  * The sources of a data set in the order in which they are asked, and taking verified parts from them into a folder.
  * Not here: what a folder given by the user means (fetch.node.ts).
  */
-import { basename, join } from 'node:path'
+import { basename, join, sep } from 'node:path'
 import { LenetError } from '../base/index.js'
 import { archiveContainer } from './containers.node.js'
 import { warnOf, type Container, type DataSet, type DataSource, type FetchHooks, type World } from './dataSet.node.js'
@@ -106,13 +106,16 @@ async function trySource(
   source: Source,
   folder: string,
   needed: Set<string>,
-  failures: Failure[],
+  failures: string[],
   fetch: Fetch,
 ): Promise<boolean> {
   return withTemporaryFolder(folder, async (temporary) => {
-    const attempt = async (work: () => Promise<void>): Promise<void> => {
-      await work().catch((error: unknown) => failures.push(failureOf(source, error)))
+    const fail = (error: unknown): void => {
+      const failure = failureOf(error, temporary)
+      failures.push(failure)
+      warnOf(fetch.hooks)(`${failure}; trying the next source of ${fetch.set.title}`)
     }
+    const attempt = (work: () => Promise<void>): Promise<void> => work().catch(fail)
     await attempt(async () => {
       for (const container of await source.open(temporary)) {
         if (needed.size > 0) await attempt(() => takeParts(container, folder, needed, fetch))
@@ -122,19 +125,15 @@ async function trySource(
   })
 }
 
-interface Failure {
-  readonly source: Source
-  readonly reason: string
-}
-
-function failureOf(source: Source, error: unknown): Failure {
+/** Why a source failed, without the name of a folder that is gone by then. Throws what no other source could help. */
+function failureOf(error: unknown, temporary: string): string {
   if (error instanceof DiskError) throw new StoreError(error.message, { cause: error })
   if (!isFailureOfSource(error)) throw error
-  return { source, reason: error.message }
+  return error.message.replaceAll(temporary + sep, 'the downloaded ')
 }
 
-function nothingWorked(failures: readonly Failure[], folder: string, { title, urls }: DataSet): LenetError {
-  const reasons = [...new Set(failures.map(({ reason }) => reason))].join('; ')
+function nothingWorked(failures: readonly string[], folder: string, { title, urls }: DataSet): LenetError {
+  const reasons = [...new Set(failures)].join('; ')
   return new LenetError(
     `${title} could not be fetched into ${folder}: ${reasons}. Check the network, or put ${urls.join(', ')} into a folder and name that with --dir`,
   )
@@ -156,11 +155,9 @@ export async function fillFolder(
   if (state.isWhole) return 'cache'
   for (const { path, fault } of state.damaged) warn(`${path} is damaged and will be fetched again: ${fault}`)
   const needed = new Set(state.needed)
-  const failures: Failure[] = []
+  const failures: string[] = []
   for (const source of sources) {
-    const before = failures.length
     if (await trySource(source, folder, needed, failures, fetch)) return source.kind
-    for (const { reason } of failures.slice(before)) warn(`${reason}; trying the next source of ${fetch.set.title}`)
   }
   throw nothingWorked(failures, folder, fetch.set)
 }
