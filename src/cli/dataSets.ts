@@ -1,7 +1,8 @@
 /** The data sets of the command line: fetched with progress, ready for a net. Not here: sources and formats (data). */
+import { existsSync } from 'node:fs'
 import { UsageError } from '../base/index.js'
 import { ImageDataset, transforms, type DataProgress } from '../data/index.js'
-import { fetchCifar10, loadCifar10 } from '../data/index.node.js'
+import { fetchCifar10, loadCifar10, loadImageFolder } from '../data/index.node.js'
 import { residentBytes } from '../tensor/index.js'
 import type { Output } from './output.js'
 
@@ -10,11 +11,12 @@ export interface DataOptions {
   readonly dataDir?: string | undefined
 }
 
-/** Only what is built: other data sets come with a later version. */
+/** `cifar10`, or a folder with a folder of pictures for each class. */
 export function checkData(name: string): void {
+  if (name === 'mnist')
+    throw new UsageError('--data mnist is not built yet; use --data cifar10 or a folder of pictures')
   if (name === 'cifar10') return
-  const what = name === 'mnist' ? 'MNIST' : `a folder of pictures (${name})`
-  throw new UsageError(`--data ${name}: ${what} is not supported yet; use --data cifar10`)
+  if (!existsSync(name)) throw new UsageError(`--data ${name}: there is no such data set or folder`)
 }
 
 /** Progress in bytes for what takes time; drawn only when something is fetched. */
@@ -38,7 +40,7 @@ export async function fetchData(
   output: Output,
   options: DataOptions & { verify?: boolean },
 ): Promise<{ folder: string; source: string }> {
-  checkData(options.data)
+  if (options.data !== 'cifar10') throw new UsageError(`${options.data}: only cifar10 can be fetched`)
   const progress = byteProgress(output)
   const { dataDir, verify } = options
   const found = await fetchCifar10({ dir: dataDir, verify, onProgress: progress.hook, warn: output.warn })
@@ -56,7 +58,10 @@ export async function loadSet(
   checkData(options.data)
   const progress = byteProgress(output)
   const hooks = { onProgress: progress.hook, warn: output.warn }
-  const images = await loadCifar10({ train, dir: options.dataDir, limit, into: residentBytes, ...hooks })
+  const images =
+    options.data === 'cifar10'
+      ? await loadCifar10({ train, dir: options.dataDir, limit, into: residentBytes, ...hooks })
+      : await loadImageFolder({ dir: options.data, train, limit, ...hooks })
   progress.finish()
   const transform = transforms.compose([transforms.toTensor(), transforms.normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])])
   return new ImageDataset(images, { transform })

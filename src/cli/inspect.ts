@@ -1,5 +1,6 @@
 /** `lenet evaluate`, `lenet summary`, `lenet data`. */
-import { UsageError } from '../base/index.js'
+import { LenetError, UsageError } from '../base/index.js'
+import type { ImageDataset } from '../data/index.js'
 import { formatTable } from '../report/index.js'
 import { manualSeed } from '../tensor/index.js'
 import { evaluateNet, type Net } from '../train/index.js'
@@ -25,9 +26,19 @@ export async function evaluateCommand(path: string, options: EvaluateOptions): P
   const set = await output.task('get the data', () =>
     loadSet(output, options, options.split === 'train', options.limitTest),
   )
+  checkClasses(path, net, set)
   const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateNet(net, set))
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
   output.event({ event: 'done', testAccuracy: accuracy, testLoss: loss, count })
+}
+
+/** A label that the net has no output for would not be counted wrong but read as nothing. */
+function checkClasses(path: string, net: Net, set: ImageDataset): void {
+  const outputs = [...net.parameters()].at(-1)?.shape[0]
+  if (outputs !== undefined && outputs !== set.classes.length)
+    throw new LenetError(
+      `${path} tells ${outputs} classes apart, the data has ${set.classes.length}: ${set.classes.join(', ')}`,
+    )
 }
 
 /** The net as PyTorch prints it, and its parameters in a table. */

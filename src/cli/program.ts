@@ -22,7 +22,7 @@ const rate = (text: string): number => {
 
 const dataFlags = (command: Command): Command =>
   command
-    .option('--data <set>', 'cifar10 (mnist and folders of pictures: not yet)', 'cifar10')
+    .option('--data <set>', 'cifar10, or a folder with a folder of pictures for each class', 'cifar10')
     .option('--data-dir <folder>', 'where the data set is, or is to be put')
 
 const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')

@@ -1,7 +1,7 @@
 /** Sample pictures with their class names: a PNG, and in the terminal where it can show them. */
 import { resolve } from 'node:path'
 import { Generator } from '../base/index.js'
-import { cifar10ShortClasses, DataLoader, makeGrid, type ImageDataset } from '../data/index.js'
+import { cifar10Classes, cifar10ShortClasses, DataLoader, makeGrid, type ImageDataset } from '../data/index.js'
 import { writeFileAtomic } from '../base/fs.node.js'
 import { encodePng } from '../data/index.node.js'
 import { terminalPicture } from '../report/index.js'
@@ -41,7 +41,8 @@ export async function showSamples(output: Output, set: ImageDataset, path: strin
   const terminal = { isTTY: isTTY === true, env: process.env, ...(columns ? { columns } : {}) }
   const picture = terminalPicture({ width, height, data }, terminal, png)
   if (picture) output.text(picture)
-  output.text(Array.from(labels.toTypedArray(), (label) => (cifar10ShortClasses[label] ?? '?').padStart(5)).join(' '))
+  const names = set.classes === cifar10Classes ? cifar10ShortClasses : set.classes
+  output.text(Array.from(labels.toTypedArray(), (label) => (names[label] ?? '?').padStart(5)).join(' '))
   output.text(`sample pictures: ${resolve(path)}`)
 }
 

@@ -1,6 +1,7 @@
 /** Room `data`, the part for Node: data sets from files and the network, and pictures. */
 export { fetchCifar10, loadCifar10, type LoadOptions } from './cifar10.node.js'
 export type { DataSource, FetchedData, FetchHooks, FetchOptions } from './dataSet.node.js'
+export { loadImageFolder, type ImageFolderOptions } from './imageFolder.node.js'
 export { decodePicture, encodePng, type PictureSize } from './pictures.node.js'
 export { datasets, type DatasetOptions } from './loaderCifar10.node.js'
 export { saveImage } from './loaderImage.node.js'

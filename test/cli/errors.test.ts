@@ -1,12 +1,13 @@
 /** Wrong usage and bad files: one clear line on stderr, the right exit code, no stack. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { encodePng } from '../../src/data/index.node.js'
 import { writePth, writeZip } from '../../src/formats/index.js'
 import { LeNet } from '../../src/models/index.js'
 import { save } from '../../src/nn/save.node.js'
-import { folder, lenet, type Ended } from './run.js'
+import { eventsOf, folder, lenet, type Ended } from './run.js'
 
 function assertError({ code, stdout, stderr }: Ended, expected: number, pattern: RegExp): void {
   assert.equal(code, expected, stderr)
@@ -29,8 +30,8 @@ const usage: readonly (readonly [string, RegExp])[] = [
   ['train --optimizer lion', /there are adam, adamw and sgd/],
   ['train --epochs 0', /--epochs.*whole number/],
   ['train --lr nan', /--lr.*above 0/],
-  ['train --data mnist', /MNIST is not supported yet/],
-  ['train --data ./pictures', /not supported yet/],
+  ['train --data mnist', /mnist is not built yet/],
+  ['train --data ./pictures', /no such data set or folder/],
   ['evaluate', /missing required argument 'file'/],
   ['evaluate x.pth --split val', /there are train and test/],
   ['predict a.pth b.png', /predict is not built yet/],
@@ -142,4 +143,25 @@ test('summary prints nets as PyTorch does, and counts parameters', async () => {
   assert.match(byName.stdout, /62,006/)
   const byFile = await lenet(['summary', good, '--json'])
   assert.equal((JSON.parse(byFile.stdout) as { total: number }).total, 62006)
+})
+
+test('a folder of pictures trains; a net of other classes is not evaluated on it', async () => {
+  const dir = folder()
+  for (const [name, shade] of [
+    ['dark', 30],
+    ['light', 200],
+  ] as const) {
+    mkdirSync(join(dir, name))
+    for (let i = 0; i < 40; i++)
+      writeFileSync(join(dir, name, `${i}.png`), await encodePng(new Uint8Array(32 * 32 * 3).fill(shade + i), 32, 32))
+  }
+  const out = folder()
+  const trained = await lenet(['train', '--data', dir, '--epochs', '10', '--out', out, '--json'])
+  assert.equal(trained.code, 0, trained.stderr)
+  assert.equal(eventsOf(trained.stdout).at(-1)?.['testAccuracy'], 1)
+  assertError(
+    await lenet(['evaluate', good, '--data', dir, '--json']),
+    1,
+    /tells 10 classes apart, the data has 2: dark, light/,
+  )
 })

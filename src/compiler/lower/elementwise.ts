@@ -135,10 +135,12 @@ const binary =
   (_, args) =>
     f(arg(args, 0), arg(args, 1))
 
+/** A byte is the low byte of the whole number, also where it lies in a word. */
 function emitCast(_: Namer, args: readonly Expr[], node: Node): Expr {
-  const from = node.inputs[0]?.dtype
-  if (node.dtype === 'f32') return from === 'f32' ? arg(args, 0) : alu('itof', arg(args, 0))
-  return from === 'f32' ? alu('ftoi', arg(args, 0)) : arg(args, 0)
+  const [x, from] = [arg(args, 0), node.inputs[0]?.dtype]
+  if (node.dtype === 'f32') return from === 'f32' ? x : alu('itof', x)
+  const whole = from === 'f32' ? alu('ftoi', x) : x
+  return node.dtype === 'u8' && from !== 'u8' ? alu('iand', whole, splatInt(255)) : whole
 }
 
 const table: { readonly [K in ElementwiseOp]: Row } = {

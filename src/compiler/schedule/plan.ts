@@ -8,7 +8,7 @@ import type { Program } from '../loop/ir.js'
 import { computeTable } from './compute.js'
 import { Scheduler } from './scheduler.js'
 
-/** A value that a node of the order has once the plan has run. */
+/** A value that a node of the order has once the plan has run. Other shapes of leaves are none: they would outlive the leaf. */
 export interface PlanResult {
   readonly index: number // in the order
   readonly value: Value
@@ -36,7 +36,7 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], lanes
     const index = indexOf.get(node) ?? indexOf.get(node.companion ?? node)
     if (index === undefined) continue
     if (node.storage) leaves.set(value.word, index)
-    else if (node.op !== 'assign') results.push({ index, value, companion: !indexOf.has(node) })
+    else if (node.op !== 'assign' && value.alloc) results.push({ index, value, companion: !indexOf.has(node) })
   }
   const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
   const program: Program = {

@@ -69,8 +69,17 @@ export class Scheduler {
   run(targets: readonly Node[]): void {
     // first, so that its parts are computed right where they belong
     for (const node of this.#order) if (node.op === 'concat') this.value(node)
-    for (const target of targets) if (target.op !== 'assign') this.value(target)
+    for (const target of targets) if (target.op !== 'assign') this.#own(target)
     this.#assignAll(targets.filter((target): target is Node<'assign'> => target.op === 'assign'))
+  }
+
+  /** A result has memory of its own: as another shape of a leaf it would change with the leaf. */
+  #own(target: Node): void {
+    const value = this.value(target)
+    if (value.alloc || target.storage) return
+    const copy = this.allocate(target)
+    this.emit(lowerMap(this.lanes, [{ node: target, value: copy }], (n) => (n === target ? value : undefined)))
+    this.values.set(target, copy)
   }
 
   /** The node's value in memory; its kernels are scheduled if they were not. */
