@@ -193,3 +193,59 @@ test('a frozen parameter stays, a shared one gets both gradients', () => {
   w.mul(3).add(w.mul(w)).sum().backward()
   assert.equal(w.grad?.item(), 7)
 })
+
+test('another shape of a result does not change when its plan runs again', () => {
+  const double = (values: Tensor): Tensor => values.mul(2).realize()
+  const count = (from: number, length: number): Tensor =>
+    fromArray(
+      Float32Array.from({ length }, (_, i) => from + i),
+      [length],
+      'f32',
+    )
+  for (const length of [4, 100]) {
+    const shaped = double(count(0, length)).view(2, -1).realize()
+    double(count(1000, length))
+    assert.deepEqual(
+      Array.from(shaped.toTypedArray()),
+      Array.from({ length }, (_, i) => 2 * i),
+    )
+  }
+})
+
+test('another shape of a parameter keeps its values or says that they are gone', () => {
+  const w = tensor([[1, 2]], { requiresGrad: true })
+  const optimizer = new optim.SGD([w], { lr: 1 })
+  const [copy, kept, lost] = [w.clone(), w.view(-1), w.view(2, 1)]
+  copy.realize()
+  kept.realize()
+  const loss = lost.sum()
+  assert.equal(loss.item(), 3)
+  loss.backward()
+  optimizer.step()
+  assert.deepEqual([w.toArray(), copy.toArray(), kept.toArray()], [[[0, 1]], [[1, 2]], [1, 2]])
+  assert.throws(() => lost.toTypedArray(), /optimizer\.step\(\)/)
+})
+
+test('bytes are the low byte of the whole number, stored or on the way', () => {
+  const x = tensor([300.7, -1, 255, 7.5])
+  for (const shaped of [x, x.view(4, 1)]) {
+    assert.deepEqual(Array.from(shaped.to('u8').toTypedArray()), [44, 255, 255, 7])
+    assert.deepEqual(Array.from(shaped.to('u8').float().toTypedArray()), [44, 255, 255, 7])
+  }
+})
+
+test('a batch of 1000 after one of 32: no new plan, and the values of 1000 batches of one', () => {
+  const { net } = start()
+  const read = (x: Tensor): Float32Array => noGrad(() => net(x).toTypedArray()) as Float32Array
+  read(pictures(32))
+  const all = pictures(1000)
+  let found: Float32Array = new Float32Array(0)
+  assert.equal(
+    plansMade(() => (found = read(all))),
+    0,
+  )
+  for (const i of [0, 7, 31, 32, 500, 996, 999]) {
+    const one = read(fromArray(all.toTypedArray().slice(i * 128, (i + 1) * 128), [1, 2, 8, 8], 'f32'))
+    assert.deepEqual(found.slice(i * 5, (i + 1) * 5), one)
+  }
+})
