@@ -97,7 +97,8 @@ function openFile(path: string): number {
   }
 }
 
-function countOf(options: LoadOptions, total: number): number {
+/** How many pictures to load of `total`. Throws UsageError for a limit that is no positive integer. */
+export function countOf(options: LoadOptions, total: number): number {
   const { limit = total } = options
   if (Number.isInteger(limit) && limit > 0) return Math.min(limit, total)
   throw new UsageError(`limit is ${limit}: the number of pictures must be a positive integer`)

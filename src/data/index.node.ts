@@ -2,6 +2,7 @@
 export { fetchCifar10, loadCifar10, type LoadOptions } from './cifar10.node.js'
 export type { DataSource, FetchedData, FetchHooks, FetchOptions } from './dataSet.node.js'
 export { loadImageFolder, type ImageFolderOptions } from './imageFolder.node.js'
+export { fetchMnist, loadMnist } from './mnist.node.js'
 export { decodePicture, encodePng, type PictureSize } from './pictures.node.js'
 export { datasets, type DatasetOptions } from './loaderCifar10.node.js'
 export { saveImage } from './loaderImage.node.js'
