@@ -111,8 +111,8 @@ export function matmul(left: Node, right: Node): Node {
   // [N, k] × [k, n] of a batch: a linear layer with the transposed weight.
   if (a.layout === 'lanes' && b.layout === 'plain' && a.shape.length === 2 && b.shape.length === 2)
     return make('linear', {}, [a, transpose(b, 0, 1)])
-  const rows = a.shape.length === 1 ? reshape(a, [1, ...a.shape]) : unbatch(a)
-  const columns = b.shape.length === 1 ? reshape(b, [...b.shape, 1]) : unbatch(b)
+  const rows = a.shape.length === 1 ? reshape(unbatch(a), [1, ...a.shape]) : unbatch(a)
+  const columns = b.shape.length === 1 ? reshape(unbatch(b), [...b.shape, 1]) : unbatch(b)
   const leading = broadcastShapes(rows.shape.slice(0, -2), columns.shape.slice(0, -2), 'matmul')
   const product = make('matmul', {}, [stack(rows, leading), stack(columns, leading)])
   const m = a.shape.length === 1 ? [] : product.shape.slice(1, 2)

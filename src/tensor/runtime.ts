@@ -17,22 +17,34 @@ export function realize(targets: readonly Node[]): void {
   planFor(structure, pending).run(structure.order, batch)
 }
 
-/** Batches of several sizes meet only in plain values: those are computed one by one first. */
+/**
+ * Batches of several sizes meet only in plain values: those are computed one by one first. What is written into leaves
+ * comes last and together, since it reads their old values.
+ */
 function realizeMixed(targets: readonly Node[], { order }: Structure): void {
-  const leaves = order.filter(
-    (node) =>
-      !node.storage && node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
+  const meeting = order.filter(
+    (node) => node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
   )
-  for (const node of leaves) {
-    const target = targets.length === 1 && targets[0] === node
-    if (target)
-      throw new LenetError(
-        `${node.op}: batches of different sizes cannot be computed together; call .realize() on one first`,
-      )
-    realize([node])
-    if (node.storage && !isHost(node.storage)) node.storage = hostOf(node)
+  for (const node of meeting) {
+    if (node.storage) continue
+    realizeUnmixed([node])
+    node.storage = hostOf(node)
   }
-  for (const target of targets) realize([target])
+  for (const target of targets) if (target.layout !== 'plain') realizeUnmixed([target])
+  realizeUnmixed(targets.filter((target) => target.layout === 'plain'))
+}
+
+/** Computes nodes below which no two sizes of batches are left. */
+function realizeUnmixed(targets: readonly Node[]): void {
+  const pending = targets.filter((target) => !target.storage)
+  if (pending.length === 0) return
+  const structure = structureOf(pending)
+  const [batch = 1] = structure.batches
+  if (structure.batches.size > 1)
+    throw new LenetError(
+      `${pending[0]?.op ?? 'graph'}: batches of different sizes cannot be computed together; call .realize() on one first`,
+    )
+  planFor(structure, pending).run(structure.order, batch)
 }
 
 const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })

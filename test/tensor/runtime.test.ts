@@ -249,3 +249,19 @@ test('a batch of 1000 after one of 32: no new plan, and the values of 1000 batch
     assert.deepEqual(found.slice(i * 5, (i + 1) * 5), one)
   }
 })
+
+test("a step over batches of different sizes is the step over each one's gradient", () => {
+  const parametersAfter = (early: boolean): number[][] => {
+    const run = start()
+    for (let i = 0; i < 3; i++) {
+      run.optimizer.zeroGrad()
+      for (const count of [8, 3]) {
+        criterion(run.net(pictures(count, i)), labels(count)).backward()
+        if (early) for (const p of run.net.parameters()) p.grad?.realize()
+      }
+      run.optimizer.step()
+    }
+    return bitsOf(run)
+  }
+  assert.deepEqual(parametersAfter(false), parametersAfter(true))
+})

@@ -95,6 +95,7 @@ export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: V
       if (pW > 0) blankAfter(b, to, lanes, pictureBytes)
       b.bump(to, 2 * pW * pixelBytes)
     })
+    if (pW === 0 && pH > 0) blankAfter(b, to, lanes, pictureBytes)
   })
   return b.finish('imageRows', blocksOf(lanes))
 }
