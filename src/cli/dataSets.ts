@@ -1,5 +1,6 @@
 /** The data sets of the command line: fetched with progress, ready for a net. Not here: sources and formats (data). */
 import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 import { UsageError } from '../base/index.js'
 import { ImageDataset, transforms, type DataProgress } from '../data/index.js'
 import { fetchCifar10, loadCifar10, loadImageFolder } from '../data/index.node.js'
@@ -28,7 +29,7 @@ export function byteProgress(output: Output): { hook: (progress: DataProgress) =
       if (source !== label) {
         shown?.clear()
         label = source
-        shown = output.progress({ unit: 'byte', label })
+        shown = output.progress({ unit: 'byte', label: basename(source) })
       }
       shown?.update(doneBytes, undefined, totalBytes > 0 ? totalBytes : undefined)
     },
