@@ -3,7 +3,7 @@
  * A number becomes a host scalar, an input of the plan: another number needs no second plan.
  * Not here: constants of a formula (`constant`), which are part of the structure.
  */
-import { LenetError, showShape } from '../base/index.js'
+import { LenetError } from '../base/index.js'
 import type { DType } from '../base/index.js'
 import { make } from './infer.js'
 import { fitsLanes } from './inferElementwise.js'
@@ -19,7 +19,7 @@ export const scalar = (value: number): Node => hostLeaf(Float32Array.of(value), 
 export const constant = (value: number): Node =>
   createNode('const', { value }, [], { shape: [], dtype: 'f32', layout: 'plain' }, false)
 
-export const toNode = (x: Operand): Node => (typeof x === 'number' ? scalar(x) : x)
+const toNode = (x: Operand): Node => (typeof x === 'number' ? scalar(x) : x)
 
 /** The node itself where it has that dtype already. i32 → f32 rounds to nearest; f32 → i32 and u8 truncates. */
 export const cast = (x: Node, dtype: DType): Node => (x.dtype === dtype ? x : make('cast', { dtype }, [x]))
@@ -154,12 +154,4 @@ export function pow(x: Operand, exponent: number): Node {
 export function detach(x: Node): Node {
   if (!x.requiresGrad) return x
   return createNode('reshape', {}, [x], { shape: x.shape, dtype: x.dtype, layout: x.layout }, false)
-}
-
-/** The batch size of a lanes node; a clear error for anything else. */
-export function batchSize(x: Node): number {
-  const [size] = x.shape
-  if (x.layout !== 'lanes' || size === undefined)
-    throw new Error(`batchSize: ${x.layout} ${showShape(x.shape)} has no batch`)
-  return size
 }

@@ -25,7 +25,7 @@ const withoutGradient: ReadonlySet<OpName> = new Set<OpName>([
 ])
 
 /** The type of `op` on `inputs`. Throws a LenetError that names the operation, what it expects and what it got. */
-export function infer<K extends OpName>(op: K, attrs: OpAttrs[K], inputs: readonly Node[]): NodeType {
+function infer<K extends OpName>(op: K, attrs: OpAttrs[K], inputs: readonly Node[]): NodeType {
   return table[op](attrs, inputs)
 }
 

@@ -67,7 +67,7 @@ function checkPair(op: OpName, name: string, pair: Pair, least: number): void {
 }
 
 /** [OH, OW] of a window slid over size [H, W]: ⌊(size + 2·padding − kernel) / stride⌋ + 1. */
-export function slideSize(op: OpName, size: Pair, kernel: Pair, { stride, padding }: Slide): [number, number] {
+function slideSize(op: OpName, size: Pair, kernel: Pair, { stride, padding }: Slide): [number, number] {
   checkPair(op, 'kernel sizes', kernel, 1)
   checkPair(op, 'strides', stride, 1)
   checkPair(op, 'paddings', padding, 0)

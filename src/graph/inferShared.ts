@@ -8,7 +8,7 @@ import type { Layout, Node, NodeType } from './node.js'
 import type { OpAttrs, OpName } from './ops.js'
 
 export type Inputs = readonly Node[]
-export type Infer<K extends OpName> = (attrs: OpAttrs[K], inputs: Inputs) => NodeType
+type Infer<K extends OpName> = (attrs: OpAttrs[K], inputs: Inputs) => NodeType
 export type InferTable<K extends OpName> = { readonly [P in K]: Infer<P> }
 
 export function inputOf(op: OpName, inputs: Inputs, i: number): Node {

@@ -11,10 +11,10 @@ import { referenceMovement } from './referenceMovement.js'
 import { referenceNet } from './referenceNet.js'
 import type { Numbers, ReferenceTable, Values } from './referenceShared.js'
 
-export const referenceTable: ReferenceTable<OpName> = { ...referenceElementwise, ...referenceMovement, ...referenceNet }
+const referenceTable: ReferenceTable<OpName> = { ...referenceElementwise, ...referenceMovement, ...referenceNet }
 
 /** Values to take for some nodes instead of their own. */
-export type Overrides = ReadonlyMap<Node, Numbers>
+type Overrides = ReadonlyMap<Node, Numbers>
 
 function knownValues(node: Node, overrides: Overrides): Numbers | undefined {
   const given = overrides.get(node)

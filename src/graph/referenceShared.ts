@@ -14,12 +14,7 @@ export interface Values {
 }
 
 /** Writes the values of an operation into `out` (all zeros before), rounded once as they are stored. */
-export type Reference<K extends OpName> = (
-  out: Numbers,
-  inputs: readonly Values[],
-  attrs: OpAttrs[K],
-  type: NodeType,
-) => void
+type Reference<K extends OpName> = (out: Numbers, inputs: readonly Values[], attrs: OpAttrs[K], type: NodeType) => void
 export type ReferenceTable<K extends OpName> = { readonly [P in K]: Reference<P> }
 
 export function valuesAt(inputs: readonly Values[], i: number): Values {

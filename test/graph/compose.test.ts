@@ -79,6 +79,9 @@ describe('layouts', () => {
     assert.equal(g.matmul(batch(), counted([3, 2])).op, 'linear')
     assert.deepEqual(g.conv2d(counted([1, 4, 4]), counted([2, 1, 3, 3])).shape, [2, 2, 2])
     assert.deepEqual(g.linear(counted([3]), counted([2, 3])).shape, [2])
+    const [one, row] = [g.relu(g.batch(f32([1], [3]))), f32([1, 2], [4, 5])]
+    assert.deepEqual([...g.evaluate(g.matmul(one, row))], [12, 15])
+    assert.deepEqual([...g.evaluate(g.matmul(g.transpose(row, 0, 1), one))], [12, 15])
     assert.deepEqual(g.avgPool2d(counted([1, 4, 4]), 2).shape, [1, 2, 2])
   })
 })
