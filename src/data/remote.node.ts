@@ -76,11 +76,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Left behind by a process that was killed. */
+/** Left behind by a process that was killed: it is gone, or so old that its number may be another's by now. */
 async function isStale(path: string, name: string): Promise<boolean> {
   const { host, pid } = temporary.exec(name)?.groups ?? {}
   if (host === undefined) return false
-  if (host === hostname()) return !isAlive(Number(pid))
+  if (host === hostname() && !isAlive(Number(pid))) return true
   const found = await stat(path).catch(() => undefined)
   return found !== undefined && Date.now() - found.mtimeMs > staleAfterMs
 }
