@@ -84,6 +84,7 @@ export const pad = (x: Node, before: readonly number[], after: readonly number[]
 export function concat(parts: readonly Node[], dim = 0): Node {
   const [first] = parts
   if (!first) throw new LenetError('concat: expects one tensor or more, got none')
+  if (first.shape.length === 0) throw new LenetError('concat: expects tensors of 1 dimension or more, got a scalar')
   const along = normalizeDim(dim, first.shape.length, 'concat')
   const others = (x: Node): Shape => x.shape.map((size, i) => (i === along ? 1 : size))
   for (const x of parts)

@@ -137,6 +137,7 @@ describe('errors name the operation, what it expects and what it got', () => {
     ['pad: sizes must be 0 or more, got [-1] and [0]', () => g.pad(leaf([2]), [-1], [0])],
     ['concat: [2, 4] and [2, 3] may differ in dimension 0 only', () => g.concat([leaf([2, 3]), leaf([2, 4])])],
     ['concat: expects one tensor or more, got none', () => g.concat([])],
+    ['concat: expects tensors of 1 dimension or more, got a scalar', () => g.concat([leaf([])])],
     ['sum: dimension 2 is out of range for a tensor of 2 dimensions', () => g.sum(leaf([2, 3]), 2)],
     ['sum: dims [0, -2] name a dimension of [2, 3] twice', () => g.sum(leaf([2, 3]), [0, -2])],
     ['amax: dimension 1 of [2, 0] has no elements', () => g.amax(leaf([2, 0]), 1)],
