@@ -49,7 +49,7 @@ export interface StampPlace {
 }
 
 /** Stamps beside the parts, by file name. */
-export function ownStamps(folder: string): StampPlace {
+function ownStamps(folder: string): StampPlace {
   return { path: stampPath(folder), key: (file) => basename(file) }
 }
 
