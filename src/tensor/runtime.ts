@@ -18,20 +18,38 @@ export function realize(targets: readonly Node[]): void {
 }
 
 /**
- * Batches of several sizes meet only in plain values: those are computed one by one first. What is written into leaves
- * comes last and together, since it reads their old values.
+ * Batches of several sizes meet only in plain values: those are computed first, all that come of one size at once, since
+ * another size may need the same plan. What is written into leaves comes last and together: it reads their old values.
  */
 function realizeMixed(targets: readonly Node[], { order }: Structure): void {
-  const meeting = order.filter(
+  let meeting = order.filter(
     (node) => node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
   )
-  for (const node of meeting) {
-    if (node.storage) continue
-    realizeUnmixed([node])
-    node.storage = hostOf(node)
+  while (meeting.length > 0) {
+    const sizes = sizesBelow(order)
+    const size = meeting.map((node) => sizes.get(node)).find((found) => found !== 'several')
+    const ready = meeting.filter((node) => sizes.get(node) === size)
+    realizeUnmixed(ready.length > 0 ? ready : meeting)
+    for (const node of ready) node.storage = hostOf(node)
+    meeting = meeting.filter((node) => !node.storage)
   }
   for (const target of targets) if (target.layout !== 'plain') realizeUnmixed([target])
   realizeUnmixed(targets.filter((target) => target.layout === 'plain'))
+}
+
+/** For each node the batch size of all that its computation still needs; 0 where there is none. */
+function sizesBelow(order: readonly Node[]): Map<Node, number | 'several'> {
+  const sizes = new Map<Node, number | 'several'>()
+  for (const node of order) {
+    let size: number | 'several' = node.layout === 'plain' ? 0 : (node.shape[0] ?? 1)
+    for (const input of node.storage ? [] : node.inputs) {
+      const below = sizes.get(input) ?? 0
+      if (size === 0) size = below
+      else if (below !== 0 && below !== size) size = 'several'
+    }
+    sizes.set(node, size)
+  }
+  return sizes
 }
 
 /** Computes nodes below which no two sizes of batches are left. */

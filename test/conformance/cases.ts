@@ -32,8 +32,8 @@ interface ConvShape {
   readonly W: number
   readonly O: number
   readonly K: number
-  readonly stride?: number
-  readonly padding?: number
+  readonly stride?: g.Size2
+  readonly padding?: g.Size2
 }
 
 type Behind = (x: Node) => Node
@@ -47,7 +47,10 @@ function conv(name: string, s: ConvShape, behind: Behind): Case {
     return { output: behind(y), leaves: [x, weight, bias] }
   }
   const { N, C, H, W, O, K, stride = 1, padding = 0 } = s
-  return { name: `conv ${N}×${C}×${H}×${W} → ${O}, ${K}×${K}, stride ${stride}, padding ${padding}: ${name}`, build }
+  return {
+    name: `conv ${N}×${C}×${H}×${W} → ${O}, ${K}×${K}, stride ${stride.toString()}, padding ${padding.toString()}: ${name}`,
+    build,
+  }
 }
 
 const pool: Behind = (y) => g.maxPool2d(g.relu(y), 2)
@@ -70,6 +73,19 @@ const convs: readonly Case[] = [
   ),
   conv('relu, pool of 3', { N: 3, C: 2, H: 8, W: 8, O: 3, K: 3 }, (y) => g.maxPool2d(g.relu(y), 3)),
   conv('average pool', { N: 3, C: 4, H: 6, W: 6, O: 5, K: 3 }, (y) => g.avgPool2d(y, 2)),
+  conv('relu, other shape, scaled', { N: 5, C: 2, H: 6, W: 6, O: 3, K: 3 }, (y) =>
+    g.mul(g.reshape(g.relu(y), [5, -1]), 0.5),
+  ),
+  conv('a sum by channel, other shape, scaled', { N: 5, C: 2, H: 6, W: 6, O: 3, K: 3 }, (y) =>
+    g.exp(g.reshape(g.add(y, given([3, 1, 1])), [5, 8, 6])),
+  ),
+  conv('relu, padded above only', { N: 4, C: 1, H: 5, W: 4, O: 2, K: 3, padding: [1, 0] }, relu),
+  conv('relu, pool, padded at the sides only', { N: 9, C: 5, H: 5, W: 6, O: 3, K: 3, padding: [0, 1] }, pool),
+  conv('relu, pool', { N: 1, C: 16, H: 8, W: 8, O: 5, K: 5 }, pool),
+  conv('relu, pool, stride by direction', { N: 8, C: 3, H: 9, W: 10, O: 16, K: 3, stride: [1, 2] }, pool),
+  conv('relu, pool with padding', { N: 3, C: 2, H: 7, W: 7, O: 3, K: 3 }, (y) =>
+    g.maxPool2d(g.relu(y), 3, { stride: 2, padding: 1 }),
+  ),
   conv('used twice', { N: 3, C: 2, H: 6, W: 6, O: 2, K: 3 }, (y) => g.add(g.relu(y), g.mul(y, y))),
 ]
 
@@ -88,6 +104,8 @@ const linears: readonly Case[] = [
   layers('sigmoid', 3, [5, 3, 2], (y) => g.sigmoid(y)),
   layers('exp of a scaled sum', 18, [6, 5, 9], (y) => g.exp(g.mul(y, 0.25))),
   layers('own square', 33, [4, 6, 1], (y) => g.mul(y, y)),
+  layers('relu', 17, [11, 9, 5], relu),
+  layers('other shape, tanh', 3, [4, 12, 3], (y) => g.reshape(g.tanh(g.reshape(g.exp(y), [3, 3, 4])), [3, 12])),
   layers('softmax', 5, [8, 12, 4], (y) => g.softmax(y, 1)),
 ]
 
@@ -150,6 +168,15 @@ const movements: readonly Case[] = [
     lanes((x) => g.where(g.lt(x, 0.2), g.mul(x, 3), g.neg(x))),
   ),
   single('matmul of three dims', [2, 3, 4], (x) => g.matmul(x, g.permute(g.exp(x), [0, 2, 1]))),
+  single('matmul of a vector', [5], (x) => g.matmul(g.batch(x), g.exp(g.reshape(x, [5, 1])))),
+  single('batches of two sizes', [3, 4], (x) =>
+    g.linear(g.reshape(g.linear(x, given([6, 4])), [9, 2]), given([3, 2]), given([3])),
+  ),
+  single(
+    'a batch in other shapes and orders',
+    [8, 2, 3],
+    lanes((x) => g.concat([g.permute(g.relu(x), [1, 0, 2]), g.reshape(x, [2, 8, 3])], 2)),
+  ),
   single('maximum, abs, sqrt, log', [37], (x) => g.log(g.add(g.sqrt(g.abs(x)), g.maximum(x, 0.3)))),
 ]
 

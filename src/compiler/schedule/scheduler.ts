@@ -204,7 +204,7 @@ export class Scheduler {
   #tailFits(node: Node, root: Node): boolean {
     if (node === root || node.op === 'const') return true
     const full = node.layout === 'lanes' && restOf(node) === restOf(root)
-    if (node.op === 'reshape' && this.#spine(node) === root) return full
+    if (node.op === 'reshape' && this.#spine(node) === root) return full && this.#tailFits(inputOf(node, 0), root)
     if (isElementwise(node) && (node === root || !this.has(node))) {
       const inline = this.isPrivate(node) || this.#spineEnds(node, root)
       if (inline) return full && node.inputs.every((input) => this.#tailFits(input, root))
@@ -235,19 +235,16 @@ export class Scheduler {
     }
     collect(end)
     const values = new Map(reads.map((node) => [node, this.value(node)]))
-    const through = (node: Node): Node =>
-      node.op === 'reshape' && !values.has(node) ? through(inputOf(node, 0)) : node
-    return (b) => (at, accumulator, offset) =>
-      emitNode(
-        at,
-        end,
-        (node) => {
-          if (through(node) === root) return accumulator
-          const value = values.get(node)
-          return value && readAt(b, value, offset)
-        },
-        new Map(),
-      )
+    return (b) => (at, accumulator, offset) => {
+      const memo = new Map<Node, Expr>()
+      const known = (node: Node): Expr | undefined => {
+        const value = values.get(node)
+        if (value) return readAt(b, value, offset)
+        if (node === root) return accumulator
+        return node.op === 'reshape' ? emitNode(at, inputOf(node, 0), known, memo) : undefined
+      }
+      return emitNode(at, end, known, memo)
+    }
   }
 
   // ── assignments: last, since what they overwrite has been read by then ──
