@@ -1,239 +1,206 @@
 /**
- * Small random graphs over every operation that users can write, from a list of numbers: each choice takes the next.
- * Not a test: random.test.ts says what must hold for them.
+ * Random graphs of the operations that users meet, in any order, shape and layout: the same seed, the same graph.
+ * Not a test: random.test.ts compares their values and gradients with the reference.
  */
 import { Generator, sizeOf, type Shape } from '../../src/base/index.js'
 import * as g from '../../src/graph/index.js'
 import type { Node } from '../../src/graph/index.js'
-import type { Built } from './cases.js'
 
-/** Choices from a list; after its end every choice is the first. */
-class Choices {
-  readonly #numbers: readonly number[]
-  #next = 0
-  constructor(numbers: readonly number[]) {
-    this.#numbers = numbers
-  }
-  below(count: number): number {
-    return (this.#numbers[this.#next++] ?? 0) % count
-  }
-  of<T>(items: readonly T[]): T {
-    return items[this.below(items.length)] as T
-  }
-  get done(): boolean {
-    return this.#next >= this.#numbers.length
-  }
-}
+/** What a step draws from, and the leaves it made. */
+class Draw {
+  readonly #generator: Generator
+  readonly leaves: Node[] = []
 
-/** Values that a polynomial or a comparison may get wrong; rare, since they swallow all else. */
-const special = [0, -0, 1, -1, 0.5, 1e-40, -1e-40, 1e-30, 88, -88, 3e38]
-
-class RandomGraph {
-  readonly #choose: Choices
-  readonly #random = new Generator(7)
-  /** Values so far, f32 only. */
-  readonly #pool: Node[] = []
-  readonly #leaves: Node[] = []
-  readonly #batch: number
-
-  constructor(numbers: readonly number[]) {
-    this.#choose = new Choices(numbers)
-    this.#batch = this.#choose.of([1, 3, 4, 5, 8, 9, 17])
-    const { of } = { of: <T>(items: readonly T[]): T => this.#choose.of(items) }
-    this.#pool.push(this.#leaf(of([[5], [3, 4], [2, 3, 5], [1], []])))
-    this.#pool.push(g.batch(this.#leaf([this.#batch, ...of([[3], [6], [2, 5], [1, 4, 4], [3, 5, 6], [5, 7, 6], [7, 4, 5]])])))
+  constructor(seed: number) {
+    this.#generator = new Generator(seed)
   }
 
-  build(): Built {
-    for (let i = 0; i < 14 && !this.#choose.done; i++) {
-      const made = this.#choose.of(makers)(this)
-      if (made && sizeOf(made.shape) <= 4000) this.#pool.push(made)
-    }
-    return { output: this.#sumOf(this.#pool.slice(-1 - this.#choose.below(3))), leaves: this.#leaves }
+  /** A whole number of low … high. */
+  int(low: number, high: number): number {
+    return low + (this.#generator.randomU32() % (high - low + 1))
   }
 
-  /** One value of several: their sums, added. A single one stays as it is. */
-  #sumOf(values: readonly Node[]): Node {
-    const [only] = values
-    if (only && values.length === 1) return only
-    return values.map((x) => g.sum(x)).reduce((a, b) => g.add(a, b))
+  chance(percent: number): boolean {
+    return this.int(1, 100) <= percent
   }
 
-  below(count: number): number {
-    return this.#choose.below(count)
+  pick<T>(items: readonly T[]): T {
+    const item = items[this.int(0, items.length - 1)]
+    if (item === undefined) throw new Error('nothing to pick from')
+    return item
   }
 
-  of<T>(items: readonly T[]): T {
-    return this.#choose.of(items)
+  given(shape: Shape): Node {
+    return g.hostLeaf(this.#generator.uniform(new Float32Array(sizeOf(shape)), -2, 2), shape, 'f32')
   }
 
-  numbers(shape: Shape, low = -2, high = 2): Float32Array {
-    const values = this.#random.uniform(new Float32Array(sizeOf(shape)), low, high)
-    if (values.length > 0 && this.#choose.below(12) === 0) values[0] = this.#choose.of(special)
-    return values
-  }
-
-  #leaf(shape: Shape): Node {
-    const node = g.hostLeaf(this.numbers(shape), shape, 'f32', this.#choose.below(4) !== 0)
-    if (node.requiresGrad) this.#leaves.push(node)
-    return node
-  }
-
-  weight(shape: Shape): Node {
-    return this.#leaf(shape)
-  }
-
-  integers(count: number, below: number): Node {
-    const values = Int32Array.from(this.numbers([count], 0, below), (v) => Math.abs(Math.trunc(v)) % below)
-    return g.hostLeaf(values, [count], 'i32')
-  }
-
-  any(fits: (x: Node) => boolean = () => true): Node | undefined {
-    const found = this.#pool.filter(fits)
-    return found.length > 0 ? found[found.length - 1 - this.#choose.below(found.length)] : undefined
-  }
-
-  /** Some dims of x, ascending, one or more. */
-  dims(x: Node): number[] {
-    const mask = 1 + this.#choose.below(2 ** x.shape.length - 1)
-    return x.shape.map((_, i) => i).filter((i) => (mask >> i) & 1)
+  /** A leaf that wants a gradient. */
+  leaf(shape: Shape): Node {
+    const leaf = g.hostLeaf(this.#generator.uniform(new Float32Array(sizeOf(shape)), -2, 2), shape, 'f32', true)
+    this.leaves.push(leaf)
+    return leaf
   }
 }
 
-type Maker = (r: RandomGraph) => Node | undefined
+/** One step: a new node from `x` (and others), or `x` where the step does not fit its shape. */
+type Step = (x: Node, d: Draw, all: readonly Node[]) => Node
 
-const on =
-  (f: (x: Node, r: RandomGraph) => Node | undefined, fits?: (x: Node) => boolean): Maker =>
-  (r) => {
-    const x = r.any(fits)
-    return x && f(x, r)
-  }
-const hasDims = (x: Node): boolean => x.shape.length > 0
-const isRank = (rank: number) => (x: Node): boolean => x.shape.length === rank
+const dimOf = (x: Node, d: Draw): number => d.int(0, x.shape.length - 1)
+const atRank =
+  (least: number, step: Step): Step =>
+  (x, d, all) =>
+    x.shape.length >= least ? step(x, d, all) : x
 
-const unary = (x: Node, r: RandomGraph): Node =>
-  r.of<(x: Node) => Node>([
-    g.neg,
-    (y) => g.exp(g.tanh(y)),
-    (y) => g.log(g.add(g.abs(y), 0.25)),
-    (y) => g.sqrt(g.abs(y)),
-    g.abs,
-    g.relu,
-    g.tanh,
-    g.sigmoid,
-    (y) => g.mul(y, y),
-    (y) => g.pow(y, 3),
-    (y) => g.cast(g.cast(g.tanh(y), 'i32'), 'f32'),
-    (y) => g.cast(g.cast(g.mul(g.tanh(y), 100), 'u8'), 'f32'),
-    g.exp,
-    g.log,
-  ])(x)
+/** Pictures [N, C, H, W] of anything with a batch. */
+const pictures = (x: Node): Node => (x.shape.length === 4 ? x : g.reshape(x, [x.shape[0] ?? 1, 1, 1, -1]))
 
-const canBroadcast = (a: Shape, b: Shape): boolean =>
-  a.every((size, i) => {
-    const other = b[b.length - a.length + i]
-    return other === undefined || size === other || size === 1 || other === 1
+const conv = atRank(2, (x, d) => {
+  const z = pictures(x)
+  const padding = [d.int(0, 2), d.int(0, 2)] as const
+  const kernel = padding.map((p, i) => d.int(1, Math.min(4, (z.shape[i + 2] ?? 1) + 2 * p)))
+  const O = d.int(1, 5)
+  const weight = d.leaf([O, z.shape[1] ?? 1, ...kernel])
+  const y = g.conv2d(z, weight, d.chance(60) ? d.leaf([O]) : undefined, {
+    stride: [d.int(1, 3), d.int(1, 3)],
+    padding,
   })
+  const active = d.chance(50) ? g.relu(y) : y
+  return d.chance(40) && y.shape.slice(2).every((size) => size > 1) ? g.maxPool2d(active, 2) : active
+})
 
-function binary(x: Node, r: RandomGraph): Node | undefined {
-  const y = r.of<Node | number>([r.any((other) => canBroadcast(x.shape, other.shape)) ?? x, 0.75, x, r.any(isRank(0)) ?? 2])
-  const f = r.of<(a: g.Operand, b: g.Operand) => Node>([g.add, g.sub, g.mul, g.maximum, g.minimum, g.eq, g.lt, g.le, g.div])
-  return r.below(2) ? f(x, y) : f(y, x)
+const pool: Step = (x, d) => {
+  if (x.shape.length !== 4) return x
+  const kernel = [d.int(1, Math.min(3, x.shape[2] ?? 1)), d.int(1, Math.min(3, x.shape[3] ?? 1))] as const
+  const padding = [d.int(0, kernel[0] >> 1), d.int(0, kernel[1] >> 1)] as const
+  const options = { stride: [d.int(1, 3), d.int(1, 3)] as const, padding }
+  return d.chance(50)
+    ? g.maxPool2d(x, kernel, options)
+    : g.avgPool2d(x, kernel, { ...options, countIncludePad: d.chance(50) })
 }
 
-function chosen(x: Node, r: RandomGraph): Node | undefined {
-  const fits = (other: Node): boolean => canBroadcast(x.shape, other.shape)
-  const [a, b] = [r.any(fits) ?? x, r.any(fits) ?? x]
-  if (!canBroadcast(a.shape, b.shape)) return undefined
-  return g.where(r.below(2) ? g.lt(x, 0.1) : x, a, b)
+const reshape: Step = (x, d) => {
+  const count = sizeOf(x.shape)
+  const shapes: Shape[] = [[count], [count, 1], [1, count], [x.shape[0] ?? 1, -1], [-1, x.shape.at(-1) ?? 1]]
+  for (const k of [2, 3, 4, 5]) if (count % k === 0) shapes.push([k, count / k], [1, count / k, k])
+  return g.reshape(x, d.pick(shapes))
 }
 
-function reduced(x: Node, r: RandomGraph): Node {
-  const dims = r.dims(x)
-  const keep = r.below(2) === 1
-  return r.of([
-    () => g.sum(x, dims, keep),
-    () => g.mean(x, dims, keep),
-    () => g.amax(x, dims, keep),
-    () => g.cast(g.argmax(x, dims[0] as number, keep), 'f32'),
-    () => g.max(x, dims[0] as number, keep).values,
-    () => g.softmax(x, dims[0] as number),
-    () => g.logSoftmax(x, dims[0] as number),
-    () => g.sum(g.mul(x, x), dims, keep),
-  ])()
-}
-
-function moved(x: Node, r: RandomGraph): Node {
-  const rank = x.shape.length
-  const rotated = x.shape.map((_, i) => (i + 1 + r.below(rank)) % rank)
-  const unique = new Set(rotated).size === rank ? rotated : x.shape.map((_, i) => rank - 1 - i)
-  return r.of([
-    () => g.reshape(x, [-1]),
-    () => g.reshape(x, [x.shape[0] ?? 1, -1]),
-    () => g.reshape(x, [1, ...x.shape]),
-    () => g.reshape(x, [...x.shape, 1]),
-    () => g.permute(x, unique),
-    () => g.slice(x, x.shape.map((n) => r.below(n)), x.shape),
-    () => g.pad(x, x.shape.map(() => r.below(3)), x.shape.map(() => r.below(2))),
-    () => g.concat([x, r.below(2) ? x : g.neg(x), x], r.below(rank)),
-    () => g.expand(x, [1 + r.below(3), ...x.shape]),
-    () => g.batch(x),
-    () => g.unbatch(x),
-  ])()
-}
-
-function pictures(x: Node, r: RandomGraph): Node | undefined {
-  const [N = 1, C = 1, H = 1, W = 1] = x.shape
-  if (N * C * H * W > 3000) return undefined
-  const kernel = [1 + r.below(Math.min(H, 5)), 1 + r.below(Math.min(W, 5))] as const
-  const stride = [1 + r.below(2), 1 + r.below(3)] as const
-  const padding = [r.below(2), r.below(3)] as const
-  const conv = (): Node => {
-    const O = 1 + r.below(7)
-    const weight = r.weight([O, C, ...kernel])
-    return g.conv2d(x, weight, r.below(3) ? r.weight([O]) : undefined, { stride, padding })
+const permute = atRank(1, (x, d) => {
+  const dims = x.shape.map((_, i) => i)
+  for (let i = dims.length - 1; i > 0; i--) {
+    const j = d.int(0, i)
+    ;[dims[i], dims[j]] = [dims[j] ?? 0, dims[i] ?? 0]
   }
-  const window = [Math.min(1 + r.below(3), H), Math.min(1 + r.below(3), W)] as const
-  const half = [Math.min(padding[0], window[0] >> 1), Math.min(padding[1], window[1] >> 1)] as const
-  return r.of([
-    conv,
-    () => g.relu(conv()),
-    () => g.relu(conv()),
-    () => {
-      const y = g.relu(conv())
-      return (y.shape[2] ?? 0) > 1 && (y.shape[3] ?? 0) > 1 ? g.maxPool2d(y, 2) : y
-    },
-    () => g.maxPool2d(x, window, { stride, padding: half }),
-    () => g.avgPool2d(x, window, { stride, padding: half, countIncludePad: r.below(2) === 1 }),
-    () => (N * H * W > 1 ? g.batchNormTrain(x, { weight: r.weight([C]), bias: r.weight([C]) }).output : x),
-  ])()
+  return g.permute(x, dims)
+})
+
+const slice: Step = (x, d) => {
+  const starts = x.shape.map((size) => d.int(0, size - 1))
+  return g.slice(
+    x,
+    starts,
+    x.shape.map((size, i) => d.int((starts[i] ?? 0) + 1, size)),
+  )
 }
 
-function rows(x: Node, r: RandomGraph): Node | undefined {
-  const [N = 1, I = 1] = x.shape
-  const O = 1 + r.below(9)
-  return r.of([
-    () => g.linear(x, r.weight([O, I]), r.below(2) ? r.weight([O]) : undefined),
-    () => g.relu(g.linear(x, r.weight([O, I]), r.weight([O]))),
-    () => g.matmul(x, r.weight([I, O])),
-    () => g.matmul(r.weight([O, N]), x),
-    () => g.crossEntropy(x, r.integers(N, I), r.of(['none', 'mean', 'sum'] as const)),
-    () => g.dropout(x, 0.3, g.hostLeaf(Int32Array.of(r.below(99), 3), [2], 'i32')),
-    () => g.gatherRows(g.detach(x), r.integers(1 + r.below(7), N)),
-  ])()
+const concat = atRank(1, (x, d) => {
+  const along = dimOf(x, d)
+  const other = d.leaf(x.shape.map((size, i) => (i === along ? d.int(1, 3) : size)))
+  return g.concat(d.chance(50) ? [x, other] : [other, x, x], along)
+})
+
+const fits = (a: Node, b: Node): boolean => {
+  const pairs = a.shape.toReversed().map((size, i) => [size, b.shape.toReversed()[i] ?? 1] as const)
+  return pairs.every(([p, q]) => p === q || p === 1 || q === 1)
 }
 
-const makers: readonly Maker[] = [
-  on(unary),
-  on(binary),
-  on(unary),
-  on(binary),
-  on(chosen),
-  on(reduced, hasDims),
-  on(moved, hasDims),
-  on(pictures, isRank(4)),
-  on(rows, isRank(2)),
-  on(pictures, isRank(4)),
+/** With another node, or with a new leaf that is broadcast. */
+const binary: Step = (x, d, all) => {
+  const op = d.pick([g.add, g.sub, g.mul, g.maximum] as const)
+  const other = d.pick(all)
+  if (d.chance(50) && fits(x, other)) return op(x, other)
+  return op(x, d.leaf(x.shape.slice(d.int(0, x.shape.length)).map((size) => (d.chance(30) ? 1 : size))))
+}
+
+const reduce: Step = (x, d) => {
+  const dims = x.shape.map((_, i) => i).filter(() => d.chance(50))
+  return d.pick([g.sum, g.mean] as const)(x, dims, d.chance(50))
+}
+
+const largest = atRank(1, (x, d) => {
+  const [dim, keepdim] = [dimOf(x, d), d.chance(50)]
+  const kind = d.int(0, 2)
+  if (kind === 0) return g.amax(x, dim, keepdim)
+  return kind === 1 ? g.max(x, dim, keepdim).values : g.cast(g.argmax(x, dim, keepdim), 'f32')
+})
+
+const choose: Step = (x, d) => {
+  const condition = d.pick([g.lt, g.le, g.gt, g.ge] as const)(x, d.pick([0, 0.1, -0.3]))
+  return g.where(condition, g.mul(x, 2), d.pick([0, x, g.neg(x)] as const))
+}
+
+const linear = atRank(1, (x, d) => {
+  const O = d.int(1, 9)
+  const y = g.linear(x, d.leaf([O, x.shape.at(-1) ?? 1]), d.chance(50) ? d.leaf([O]) : undefined)
+  return d.chance(40) ? g.relu(y) : y
+})
+
+const norm = atRank(2, (x, d) => {
+  const C = x.shape[1] ?? 1
+  if (sizeOf(x.shape) === C) return x
+  return g.batchNormTrain(x, { weight: d.leaf([C]), bias: d.leaf([C]), eps: 0.1 }).output
+})
+
+const loss: Step = (x, d) => {
+  const [N = 1, C = 1] = x.shape
+  if (x.shape.length !== 2) return x
+  const labels = Int32Array.from({ length: N }, () => d.int(0, C - 1))
+  return g.crossEntropy(x, g.hostLeaf(labels, [N], 'i32'), d.pick(['none', 'mean', 'sum'] as const))
+}
+
+const steps: readonly Step[] = [
+  conv,
+  pool,
+  reshape,
+  permute,
+  slice,
+  concat,
+  binary,
+  reduce,
+  largest,
+  choose,
+  linear,
+  norm,
+  loss,
+  (x, d) => d.pick([g.neg, g.relu, g.tanh, g.sigmoid, g.abs] as const)(x),
+  (x) => g.exp(g.mul(x, 0.1)),
+  (x) => g.mul(g.add(g.constant(2), g.constant(0.5)), x),
+  (x) => g.cast(g.cast(x, 'i32'), 'f32'),
+  (x, d) =>
+    g.pad(
+      x,
+      x.shape.map(() => d.int(0, 1)),
+      x.shape.map(() => d.int(0, 2)),
+    ),
+  atRank(1, (x) => g.batch(x)),
+  (x) => g.unbatch(x),
+  atRank(1, (x, d) => d.pick([g.softmax, g.logSoftmax] as const)(x, dimOf(x, d))),
+  atRank(1, (x, d) => g.matmul(x, d.leaf([x.shape.at(-1) ?? 1, d.int(1, 5)]))),
 ]
 
-export const randomGraph = (numbers: readonly number[]): Built => new RandomGraph(numbers).build()
+const most = 3000
+
+/** The last node of a random graph, a node before it, and the gradients of Σ last · (random numbers) for all leaves. */
+export function randomGraph(seed: number): Node[] {
+  const d = new Draw(seed)
+  const first = d.leaf([d.pick([1, 3, 4, 8, 9, 17]), ...Array.from({ length: d.int(0, 3) }, () => d.int(1, 6))])
+  const all = [d.chance(70) ? g.batch(first) : first]
+  for (let i = d.int(2, 8); i > 0; i--) {
+    const x = d.pick(all.slice(-3))
+    const y = d.pick(steps)(x, d, all)
+    if (y.shape.length <= 4 && sizeOf(y.shape) <= most) all.push(y)
+  }
+  const last = d.pick(all.slice(-1))
+  const gradients = last.requiresGrad ? g.gradients(last, d.leaves, d.given(last.shape)) : []
+  return [last, d.pick(all), ...gradients.filter((node) => node !== null)]
+}
