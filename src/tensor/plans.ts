@@ -6,7 +6,17 @@ import { LenetError, sizeOf, type HostArray } from '../base/index.js'
 import { allocBytes, groupSize, makePlan, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import type { HostStorage, Node, NodeType } from '../graph/index.js'
-import { addressOf, device, isHost, PlanResultStorage, Region, Resident, upload, type PlanRun } from './storage.js'
+import {
+  addressOf,
+  device,
+  isHost,
+  PlanResultStorage,
+  Region,
+  Resident,
+  Stale,
+  upload,
+  type PlanRun,
+} from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
 const SMALL = 64
@@ -27,6 +37,28 @@ const codeOf = (node: Node): number => {
 
 let walks = 0
 
+const isLost = ({ storage }: Node): boolean => storage instanceof PlanResultStorage && !storage.kept
+
+/**
+ * Whether a value that a later run of its plan overwrote can be computed anew: all that it comes from is still there.
+ * So it is with a batch whose gradients wait while another batch runs.
+ */
+function canRecompute(lost: Node): boolean {
+  const seen = new Set([lost])
+  for (const node of seen) {
+    if (node.storage instanceof Stale) return false
+    if (node.storage && !isLost(node)) continue
+    if (node.inputs.length === 0 && node.op !== 'const') return false
+    for (const input of node.inputs) seen.add(input)
+  }
+  return true
+}
+
+/** Takes the storage from a node whose values are gone, if they can be computed anew. */
+export function forgetLost(node: Node): void {
+  if (isLost(node) && canRecompute(node)) node.storage = null
+}
+
 /** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
 export function structureOf(targets: readonly Node[]): Structure {
   const walk = ++walks
@@ -37,6 +69,7 @@ export function structureOf(targets: readonly Node[]): Structure {
     node.walk = walk
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
       node.storage = upload(node.storage.data)
+    forgetLost(node)
     if (!node.storage) for (const input of node.inputs) if (input.walk !== walk) visit(input)
     if (node.layout !== 'plain') batches.add(node.shape[0] ?? 1)
     key.push(codeOf(node))

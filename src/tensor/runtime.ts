@@ -4,7 +4,7 @@
  */
 import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
 import { createNode, type HostStorage, type Node } from '../graph/index.js'
-import { planFor, structureOf, type Structure } from './plans.js'
+import { forgetLost, planFor, structureOf, type Structure } from './plans.js'
 import { addressOf, device, download, isHost, Region, Resident, Stale, upload, viewAt } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
@@ -21,21 +21,23 @@ export function realize(targets: readonly Node[]): void {
  * Batches of several sizes meet only in plain values: those are computed first, all that come of one size at once, since
  * another size may need the same plan. What is written into leaves comes last and together: it reads their old values.
  */
-function realizeMixed(targets: readonly Node[], { order }: Structure): void {
-  let meeting = order.filter(
-    (node) => node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain'),
-  )
-  while (meeting.length > 0) {
+function realizeMixed(targets: readonly Node[], first: Structure): void {
+  for (let { order } = first; ; { order } = structureOf(targets)) {
+    const meeting = order.filter(meets)
+    if (meeting.length === 0) break
     const sizes = sizesBelow(order)
     const size = meeting.map((node) => sizes.get(node)).find((found) => found !== 'several')
     const ready = meeting.filter((node) => sizes.get(node) === size)
     realizeUnmixed(ready.length > 0 ? ready : meeting)
     for (const node of ready) node.storage = hostOf(node)
-    meeting = meeting.filter((node) => !node.storage)
   }
   for (const target of targets) if (target.layout !== 'plain') realizeUnmixed([target])
   realizeUnmixed(targets.filter((target) => target.layout === 'plain'))
 }
+
+/** A plain value made of a batch, not computed yet. */
+const meets = (node: Node): boolean =>
+  !node.storage && node.layout === 'plain' && node.op !== 'assign' && node.inputs.some((x) => x.layout !== 'plain')
 
 /** For each node the batch size of all that its computation still needs; 0 where there is none. */
 function sizesBelow(order: readonly Node[]): Map<Node, number | 'several'> {
@@ -69,6 +71,7 @@ const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 
 /** The node's values, row-major in logical order, computed first if need be. */
 export function read(node: Node): HostArray {
+  forgetLost(node)
   realize([node])
   const { storage } = node
   if (!storage) throw new Error(`${node.op} was not computed`)
