@@ -55,10 +55,11 @@ export async function loadSet(
   options: DataOptions,
   train: boolean,
   limit?: number,
+  signal?: AbortSignal,
 ): Promise<ImageDataset> {
   checkData(options.data)
   const progress = byteProgress(output)
-  const hooks = { onProgress: progress.hook, warn: output.warn }
+  const hooks = { onProgress: progress.hook, warn: output.warn, signal }
   const images =
     options.data === 'cifar10'
       ? await loadCifar10({ train, dir: options.dataDir, limit, into: residentBytes, ...hooks })

@@ -5,9 +5,9 @@ import { formatTable } from '../report/index.js'
 import { manualSeed } from '../tensor/index.js'
 import { evaluateNet, type Net } from '../train/index.js'
 import { fetchData, loadSet, type DataOptions } from './dataSets.js'
-import { loadNet, makerOf } from './models.js'
+import { isFileOfWeights, loadNet, makerOf } from './models.js'
 import { createOutput } from './output.js'
-import { chooseDevice } from './train.js'
+import { checkIdiom, chooseDevice } from './trainFlags.js'
 
 export interface EvaluateOptions extends DataOptions {
   readonly model?: string
@@ -46,7 +46,7 @@ export async function summaryCommand(
   what: string,
   options: { idiom: string; json?: boolean; model?: string },
 ): Promise<void> {
-  if (options.idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
+  checkIdiom(options.idiom)
   const output = createOutput(options.json === true)
   const net = await netOf(what, options.model)
   const rows = [...net.namedParameters()].map(([name, { shape }]) => ({
@@ -69,7 +69,7 @@ export async function summaryCommand(
 
 async function netOf(what: string, model: string | undefined): Promise<Net> {
   manualSeed(0)
-  if (/\.pth?$|\.bin$/.test(what)) return (await loadNet(what, model)).net
+  if (isFileOfWeights(what)) return (await loadNet(what, model)).net
   return (await makerOf(what))(3, 10)
 }
 

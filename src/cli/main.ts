@@ -9,6 +9,8 @@ function explain(error: unknown): { line: string; code: number } {
   if (error instanceof Stopped) return { line: error.message, code: error.exitCode }
   if (error instanceof UsageError) return { line: error.message, code: 2 }
   if (error instanceof LenetError) return { line: error.message, code: 1 }
+  if (error instanceof CommanderError && error.code === 'commander.help')
+    return { line: 'give a command; lenet --help lists them', code: 2 }
   if (error instanceof CommanderError) return { line: error.message.replace(/^error: /, ''), code: 2 }
   return {
     line: `unexpected error: ${error instanceof Error ? error.message : String(error)} (LENET_DEBUG=1 shows where)`,
@@ -17,10 +19,11 @@ function explain(error: unknown): { line: string; code: number } {
 }
 
 /** A reader that went away (`lenet … | head`) is no error. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
 
 try {
   await createProgram().parseAsync()
@@ -29,7 +32,7 @@ try {
   if (!helped) {
     const { line, code } = explain(error)
     process.exitCode = code
-    process.stderr.write(`lenet: ${line.split('\n')[0]}\n`)
+    process.stderr.write(`lenet: ${line.replaceAll(/\s*\n\s*/g, ' ').trim()}\n`)
     if (process.env['LENET_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   }
 }

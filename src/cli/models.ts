@@ -1,7 +1,7 @@
 /** Nets by name, by a user's file, or recognised from saved weights. Not here: the nets themselves (models). */
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LenetError, UsageError } from '../base/index.js'
 import { LeNet, LeNet1 } from '../models/index.js'
 import { nn } from '../nn/index.js'
@@ -16,11 +16,17 @@ const named: Readonly<Record<string, new (inDim: number, nClass: number) => Net>
 /** The name under which a net is saved: torch_NAME.pth. */
 export const saveName = (model: string): string => `torch_${basename(model).replace(/\.[cm]?[jt]s$/, '')}.pth`
 
+const isSource = (model: string): boolean => /\.[cm]?[jt]s$/.test(model)
+
+/** Neither a net's name nor a source file, but a file of any other name, or what can only be meant as one. */
+export const isFileOfWeights = (what: string): boolean =>
+  !Object.hasOwn(named, what) && !isSource(what) && (existsSync(what) || /\.\w+$/.test(what))
+
 /** `lenet`, `lenet1`, or a file that exports a net's class (by default, or as its only export). */
 export async function makerOf(model: string): Promise<MakeNet> {
-  const known = named[model]
+  const known = Object.hasOwn(named, model) ? named[model] : undefined
   if (known) return (channels, classes) => new known(channels, classes)
-  if (!/\.[cm]?[jt]s$/.test(model)) {
+  if (!isSource(model)) {
     throw new UsageError(`--model ${model}: there is no such net; use lenet, lenet1 or a file such as net.ts`)
   }
   if (!existsSync(model)) throw new LenetError(`--model ${model}: there is no such file`)
@@ -29,7 +35,7 @@ export async function makerOf(model: string): Promise<MakeNet> {
 
 async function fromFile(path: string): Promise<MakeNet> {
   const { createJiti } = await import('jiti')
-  const library = new URL('../index.js', import.meta.url).pathname
+  const library = fileURLToPath(new URL('../index.js', import.meta.url))
   const jiti = createJiti(import.meta.url, { alias: { lenet: library }, moduleCache: true, fsCache: false })
   const found = await importFile(jiti.import(pathToFileURL(resolve(path)).href), path)
   const candidates = 'default' in found ? [found['default']] : Object.values(found)
@@ -59,7 +65,7 @@ const isNetClass = (value: unknown): value is new (channels: number, classes: nu
 export async function loadNet(path: string, model?: string): Promise<{ net: Net; name: string }> {
   const state = loadWeights(path)
   const name = recognise(state)
-  if (model && name && named[model] && model !== name) {
+  if (model && name && Object.hasOwn(named, model) && model !== name) {
     throw new LenetError(`${path} holds a ${name} (by its names), not the ${model} that --model says`)
   }
   const chosen = model ?? name

@@ -13,6 +13,8 @@ export interface StopSignal {
   readonly signal: AbortSignal
   /** 128 + the signal's number. */
   readonly exitCode: number
+  /** Throws Stopped with the message once a signal came: the work ends here. */
+  check(message: string): void
   /** Gives the signals back. */
   release(): void
 }
@@ -35,6 +37,9 @@ export function stopSignal(): StopSignal {
     signal: controller.signal,
     get exitCode() {
       return exitCode
+    },
+    check: (message) => {
+      if (controller.signal.aborted) throw new Stopped(message, exitCode)
     },
     release: () => handlers.forEach(([name, handler]) => process.off(name, handler)),
   }

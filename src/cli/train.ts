@@ -2,14 +2,12 @@
  * `lenet train` and `lenet start`: the article's tasks one after the other, each timed: data, samples, net, parameters,
  * training, saving and loading, evaluation. Not here: the training loop (train), flags (program.ts).
  */
-import { mkdirSync } from 'node:fs'
+import { accessSync, constants, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileError } from '../base/fs.node.js'
-import { UsageError } from '../base/index.js'
 import type { ImageDataset } from '../data/index.js'
-import { optim } from '../nn/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
-import { device, manualSeed, setDevice } from '../tensor/index.js'
+import { device, manualSeed } from '../tensor/index.js'
 import {
   CheckpointReader,
   checkpointOf,
@@ -19,63 +17,32 @@ import {
   type Net,
   type RunSettings,
 } from '../train/index.js'
-import { checkData, loadSet } from './dataSets.js'
+import { loadSet } from './dataSets.js'
 import { makerOf, saveName, type MakeNet } from './models.js'
 import { createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
-import { Stopped, stopSignal, type StopSignal } from './signals.js'
-
-export interface TrainOptions {
-  readonly model: string
-  readonly idiom: string
-  readonly data: string
-  readonly dataDir?: string
-  readonly epochs: number
-  readonly batchSize: number
-  readonly optimizer: string
-  readonly lr: number
-  readonly seed: number
-  readonly device: string
-  readonly threads?: number
-  readonly limitTrain?: number
-  readonly limitTest?: number
-  readonly out?: string
-  readonly resume?: string
-  readonly validate?: boolean
-  readonly json?: boolean
-  /** Shows sample pictures, as the article does. */
-  readonly samples?: boolean
-}
-
-type AnyOptimizer = optim.Adam | optim.AdamW | optim.SGD
-const optimizers = { adam: optim.Adam, adamw: optim.AdamW, sgd: optim.SGD } as const
-
-/** All that can be wrong with the flags themselves, before anything is fetched or written. */
-function check(options: TrainOptions): void {
-  const { idiom, optimizer, threads = 1 } = options
-  if (idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
-  if (idiom !== 'torch') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
-  if (!(optimizer in optimizers)) throw new UsageError(`--optimizer ${optimizer}: there are adam, adamw and sgd`)
-  if (threads !== 1)
-    throw new UsageError(`--threads ${threads}: more than one thread is not built yet; use --threads 1`)
-  checkData(options.data)
-  chooseDevice(options.device)
-}
-
-export function chooseDevice(name: string): void {
-  if (name === 'native') throw new UsageError('--device native is not built yet; use auto, wasm or interp')
-  if (!['auto', 'wasm', 'interp'].includes(name))
-    throw new UsageError(`--device ${name}: there are auto, native, wasm and interp`)
-  setDevice(name === 'interp' ? 'interp' : 'wasm')
-}
+import { stopSignal, type StopSignal } from './signals.js'
+import {
+  checkFlags,
+  checkpointIn,
+  checkSettings,
+  optimizers,
+  resumeCommand,
+  settingsOf,
+  type AnyOptimizer,
+  type TrainOptions,
+} from './trainFlags.js'
 
 export async function trainCommand(options: TrainOptions): Promise<void> {
-  check(options)
+  checkFlags(options)
   const make = await makerOf(options.model)
-  const job = new TrainJob(options, make, createOutput(options.json === true))
   const stop = stopSignal()
+  const job = new TrainJob(options, make, createOutput(options.json === true), stop)
   try {
-    await job.run(stop)
+    await job.run()
+  } catch (error) {
+    if (error === stop.signal.reason) job.checkStop()
+    throw error
   } finally {
     stop.release()
   }
@@ -87,35 +54,45 @@ class TrainJob {
   readonly #output: Output
   readonly #folder: string
   readonly #settings: RunSettings
+  readonly #stop: StopSignal
   readonly #start = performance.now()
   #test: Promise<ImageDataset> | undefined
+  /** What a stop leaves, outside the training itself. */
+  #left = 'stopped before the training: nothing is changed'
 
-  constructor(options: TrainOptions, make: MakeNet, output: Output) {
-    const { model, optimizer, batchSize, lr, seed, limitTrain = 0 } = options
+  constructor(options: TrainOptions, make: MakeNet, output: Output, stop: StopSignal) {
+    const { model } = options
     this.#options = options
     this.#make = make
     this.#output = output
     this.#folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
-    this.#settings = { modelName: model, optimizerName: optimizer, batchSize, lr, seed, limitTrain }
+    this.#settings = settingsOf(options)
+    this.#stop = stop
   }
 
-  async run(stop: StopSignal): Promise<void> {
+  async run(): Promise<void> {
     const output = this.#output
     const train = await output.task('get the data', () => this.#loadSet(true))
+    this.checkStop()
     this.#makeFolder()
     if (this.#options.samples)
       await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
     await output.task('show the parameters', () => this.#showParameters(net))
-    const trainer = await output.task('train the model', () => this.#train(net, train, stop))
+    const trainer = await output.task('train the model', () => this.#train(net, train))
     const saved = await output.task('save and load the model', () => this.#saveAndLoad(net, train))
     await output.task('evaluate the model', () => this.#evaluate(saved, train, trainer))
+  }
+
+  /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
+  checkStop(): void {
+    this.#stop.check(this.#left)
   }
 
   /** Both sets are verified before the training; the test pictures are read when they are needed first. */
   #loadSet(train: boolean): Promise<ImageDataset> {
     const { limitTrain, limitTest } = this.#options
-    return loadSet(this.#output, this.#options, train, train ? limitTrain : limitTest)
+    return loadSet(this.#output, this.#options, train, train ? limitTrain : limitTest, this.#stop.signal)
   }
 
   #testSet(): Promise<ImageDataset> {
@@ -125,6 +102,7 @@ class TrainJob {
   #makeFolder(): void {
     try {
       mkdirSync(this.#folder, { recursive: true })
+      accessSync(this.#folder, constants.W_OK) // now, not after the first epoch
     } catch (error) {
       throw fileError(error, this.#folder)
     }
@@ -147,7 +125,7 @@ class TrainJob {
     for (const { shape } of parameters) this.#output.text(`torch.Size([${shape.join(', ')}])`)
   }
 
-  async #train(net: Net, set: ImageDataset, stop: StopSignal): Promise<Trainer> {
+  async #train(net: Net, set: ImageDataset): Promise<Trainer> {
     const { epochs, batchSize, lr, validate } = this.#options
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
     const optimizer = new kind(net.parameters(), { lr })
@@ -160,7 +138,7 @@ class TrainJob {
         set,
         batchSize,
         epochs,
-        signal: stop.signal,
+        signal: this.#stop.signal,
         validation: validate ? await this.#testSet() : undefined,
         onEvent: (event) => {
           bar.clear()
@@ -176,41 +154,31 @@ class TrainJob {
     )
     const done = await trainer.run()
     bar.clear()
-    if (!done) this.#stopped(net, optimizer, trainer, stop)
+    if (!done) this.#stopped(net, optimizer, trainer)
     return trainer
   }
 
-  #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer, stop: StopSignal): never {
+  #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer): void {
     const path = this.#checkpoint(net, optimizer, trainer)
-    throw new Stopped(
-      `stopped; the weights so far are in ${path}; go on with: lenet train --resume ${this.#folder}`,
-      stop.exitCode,
-    )
+    const command = resumeCommand(process.argv.slice(2), this.#folder)
+    this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
   #checkpoint(net: Net, optimizer: AnyOptimizer, trainer: Trainer): string {
-    const path = join(this.#folder, 'checkpoint.pth')
+    const path = checkpointIn(this.#folder)
     save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings), path)
     return path
   }
 
   #resume(net: Net, optimizer: AnyOptimizer): ReturnType<CheckpointReader['progress']> | undefined {
     if (this.#options.resume === undefined) return undefined
-    const path = join(resolve(this.#options.resume), 'checkpoint.pth')
+    const path = checkpointIn(this.#options.resume)
     const reader = new CheckpointReader(load(path), path)
-    this.#checkSettings(reader.settings(), path)
+    checkSettings(reader.settings(), this.#settings, path)
     net.loadStateDict(reader.part('model') as Parameters<Net['loadStateDict']>[0])
     optimizer.loadStateDict(reader.part('optimizer'))
     this.#output.info(`resuming from ${path}`)
     return reader.progress()
-  }
-
-  #checkSettings(saved: RunSettings, path: string): void {
-    for (const [name, value] of Object.entries(saved)) {
-      const now = this.#settings[name as keyof RunSettings]
-      if (now !== value)
-        throw new UsageError(`--resume: ${path} was made with ${name} ${value}, not ${now}; give the same flags`)
-    }
   }
 
   #saveAndLoad(net: Net, set: ImageDataset): { net: Net; path: string } {
@@ -218,13 +186,15 @@ class TrainJob {
     save(net.stateDict(), path)
     const again = this.#new(set)
     again.loadStateDict(loadWeights(path))
+    this.#left = `stopped before the evaluation's end: the model is ${path}`
     this.#output.text(path)
     return { net: again, path }
   }
 
   async #evaluate(saved: { net: Net; path: string }, train: ImageDataset, trainer: Trainer): Promise<void> {
-    const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train)
-    const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet())
+    const onBatch = (): void => this.checkStop()
+    const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train, onBatch)
+    const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet(), onBatch)
     const percent = (share: number): string => (100 * share).toFixed(1)
     const seconds = (performance.now() - this.#start) / 1000
     const { medianStepMs } = trainer

@@ -8,8 +8,9 @@ import type { Progress, Sums } from './trainer.js'
 
 /** How the run was asked for: a resumed run must be the same. */
 export interface RunSettings {
-  readonly modelName: string
-  readonly optimizerName: string
+  readonly model: string
+  readonly optimizer: string
+  readonly data: string
   readonly batchSize: number
   readonly lr: number
   readonly seed: number
@@ -71,9 +72,10 @@ export class CheckpointReader {
   settings(): RunSettings {
     const found = this.#map(this.part('settings'), 'settings')
     const number = (name: string): number => this.#number(found, name)
-    const [modelName, optimizerName] = [String(found.get('modelName')), String(found.get('optimizerName'))]
+    const text = (name: string): string => String(found.get(name))
+    const names = { model: text('model'), optimizer: text('optimizer'), data: text('data') }
     const numbers = { batchSize: number('batchSize'), lr: number('lr'), seed: number('seed') }
-    return { modelName, optimizerName, ...numbers, limitTrain: number('limitTrain') }
+    return { ...names, ...numbers, limitTrain: number('limitTrain') }
   }
 
   progress(): Progress {
@@ -98,11 +100,12 @@ export class CheckpointReader {
     const found = this.#map(value, 'random')
     const words = found.get('words')
     const nextNormal = found.get('next_normal')
-    if (!(words instanceof Tensor)) return this.#fail('has no random words')
+    const seed = String(found.get('seed'))
+    if (!(words instanceof Tensor) || !/^\d+$/.test(seed)) return this.#fail('has no random words and seed')
     return {
       keysDrawn: this.#number(found, 'keys_drawn'),
       generator: {
-        seed: BigInt(String(found.get('seed'))),
+        seed: BigInt(seed),
         words: Uint32Array.from(words.toTypedArray(), (word) => word >>> 0),
         index: this.#number(found, 'index'),
         nextNormal: typeof nextNormal === 'number' ? nextNormal : undefined,

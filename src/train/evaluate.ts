@@ -23,9 +23,17 @@ export async function evaluateNet(
   onBatch: (done: number, of: number) => void = () => {},
 ): Promise<Evaluation> {
   const wasTraining = net.training
+  net.eval()
+  try {
+    return await evaluateAll(net, set, onBatch)
+  } finally {
+    net.train(wasTraining)
+  }
+}
+
+async function evaluateAll(net: Net, set: Dataset, onBatch: (done: number, of: number) => void): Promise<Evaluation> {
   const pause = pauser()
   const loader = new DataLoader(set, { batchSize, generator: new Generator(0) })
-  net.eval()
   let [loss, correct, count, batch] = [0, 0, 0, 0]
   for (const [inputs, labels] of loader) {
     const part = noGrad(() => evaluateBatch(net, inputs, labels))
@@ -35,7 +43,6 @@ export async function evaluateNet(
     onBatch(++batch, loader.length)
     await pause()
   }
-  net.train(wasTraining)
   return { loss: loss / count, accuracy: correct / count, count }
 }
 

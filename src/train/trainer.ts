@@ -96,6 +96,7 @@ export class Trainer {
   readonly #stepMs: number[] = []
   readonly #criterion = new nn.CrossEntropyLoss()
   readonly #pause = pauser()
+  readonly #resumed: Progress | undefined
   #epoch = 0
   #batch = 0
   #epochStart: RandomState = randomState()
@@ -105,15 +106,14 @@ export class Trainer {
   constructor(options: TrainerOptions, from?: Progress) {
     this.#options = options
     if (!from) return
+    this.#resumed = from
     this.#epoch = from.epoch
     this.#batch = from.batch
     this.#epochStart = from.epochStart
     this.#window = new Tally(from.window)
     this.#whole = new Tally(from.whole)
     setRandomState(from.batch > 0 ? from.epochStart : from.now)
-    this.#resumed = from
   }
-  #resumed: Progress | undefined
 
   /** Milliseconds of a whole step, the median; NaN before the first that counts. */
   get medianStepMs(): number {
@@ -129,9 +129,10 @@ export class Trainer {
 
   /** Trains to the last epoch. Returns false if the signal stopped it first. Throws LenetError when the loss is NaN. */
   async run(): Promise<boolean> {
-    const { epochs, net, onEpochEnd } = this.#options
+    const { epochs, net, onEpochEnd, signal } = this.#options
     net.train()
     while (this.#epoch < epochs) {
+      if (signal?.aborted) return false // before the epoch's order is drawn: whoever goes on draws it then
       if (!(await this.#runEpoch())) return false
       onEpochEnd?.()
     }

@@ -1,0 +1,90 @@
+/** What the flags of `lenet train` mean: checked, and compared with those of a run to resume. Not here: the run (train.ts). */
+import { existsSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { LenetError, UsageError } from '../base/index.js'
+import { optim } from '../nn/index.js'
+import { setDevice } from '../tensor/index.js'
+import type { RunSettings } from '../train/index.js'
+import { checkData } from './dataSets.js'
+
+export interface TrainOptions {
+  readonly model: string
+  readonly idiom: string
+  readonly data: string
+  readonly dataDir?: string
+  readonly epochs: number
+  readonly batchSize: number
+  readonly optimizer: string
+  readonly lr: number
+  readonly seed: number
+  readonly device: string
+  readonly threads?: number
+  readonly limitTrain?: number
+  readonly limitTest?: number
+  readonly out?: string
+  readonly resume?: string
+  readonly validate?: boolean
+  readonly json?: boolean
+  /** Shows sample pictures, as the article does. */
+  readonly samples?: boolean
+}
+
+export type AnyOptimizer = optim.Adam | optim.AdamW | optim.SGD
+export const optimizers = { adam: optim.Adam, adamw: optim.AdamW, sgd: optim.SGD } as const
+
+/** All that can be wrong with the flags themselves, before anything is fetched or written. */
+export function checkFlags(options: TrainOptions): void {
+  const { idiom, optimizer, threads = 1, resume } = options
+  checkIdiom(idiom)
+  if (!Object.hasOwn(optimizers, optimizer))
+    throw new UsageError(`--optimizer ${optimizer}: there are adam, adamw and sgd`)
+  if (threads !== 1)
+    throw new UsageError(`--threads ${threads}: more than one thread is not built yet; use --threads 1`)
+  checkData(options.data)
+  if (resume !== undefined && !existsSync(checkpointIn(resume)))
+    throw new LenetError(`--resume ${resume}: there is no checkpoint.pth in that folder`)
+  chooseDevice(options.device)
+}
+
+export function checkIdiom(idiom: string): void {
+  if (idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
+  if (idiom !== 'torch') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
+}
+
+export function chooseDevice(name: string): void {
+  if (name === 'native') throw new UsageError('--device native is not built yet; use auto, wasm or interp')
+  if (!['auto', 'wasm', 'interp'].includes(name))
+    throw new UsageError(`--device ${name}: there are auto, native, wasm and interp`)
+  setDevice(name === 'interp' ? 'interp' : 'wasm')
+}
+
+/** Where a run's state is kept in its folder. */
+export const checkpointIn = (folder: string): string => join(resolve(folder), 'checkpoint.pth')
+
+/** What must be the same when a run is resumed. Names without folders: a file's bytes do not tell where it was made. */
+export function settingsOf(options: TrainOptions): RunSettings {
+  const { model, optimizer, data, batchSize, lr, seed, limitTrain = 0 } = options
+  return { model: basename(model), optimizer, data: basename(data), batchSize, lr, seed, limitTrain }
+}
+
+/** @throws UsageError naming the first flag that differs from the checkpoint's */
+export function checkSettings(saved: RunSettings, now: RunSettings, path: string): void {
+  for (const name of Object.keys(saved) as (keyof RunSettings)[]) {
+    if (now[name] === saved[name]) continue
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    const told = (value: string | number): string => (name === 'limitTrain' && value === 0 ? 'all' : String(value))
+    throw new UsageError(
+      `--resume: ${path} was made with ${flag} ${told(saved[name])}, not ${told(now[name])}; give the same flags`,
+    )
+  }
+}
+
+/** The command that goes on with a run: the same words, with the folder to resume from. */
+export function resumeCommand(words: readonly string[], folder: string): string {
+  const own = /^--(resume|out)(=|$)/
+  const kept = words.filter((word, i) => !own.test(word) && !/^--(resume|out)$/.test(words[i - 1] ?? ''))
+  const quoted = [...kept, '--resume', folder].map((word) =>
+    /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`,
+  )
+  return `lenet ${quoted.join(' ')}`
+}
