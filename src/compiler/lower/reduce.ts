@@ -5,7 +5,7 @@
  * Not here: which producer is fused (schedule/).
  */
 import { normalizeDim, stridesOf } from '../../base/index.js'
-import type { Node } from '../../graph/index.js'
+import type { Node, NodeType } from '../../graph/index.js'
 import { add, alu, floorDiv, float, int, loadSplat, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import {
@@ -30,6 +30,25 @@ export function reducedDims(node: Node<ReduceOp>): readonly number[] {
   const rank = node.inputs[0]?.shape.length ?? 0
   const dims = 'dim' in node.attrs ? [node.attrs.dim] : node.attrs.dims
   return dims.map((dim) => normalizeDim(dim, rank, node.op))
+}
+
+/**
+ * Would the sum of an expression of these values go in the order of the sum of its result in memory? Not so where one of
+ * them is broadcast along a part of what is one run in the result: then the result must be put into memory first.
+ */
+export function keepsOrder(lanes: number, node: Node<ReduceOp>, reads: Iterable<Value>): boolean {
+  const source = node.inputs[0]
+  if (!source) throw new Error(`${node.op} lacks an input`)
+  const space = typeOfNode(source)
+  const skip = space.layout === 'plain' ? 0 : 1
+  const folded = reducedDims(node).map((dim) => dim - skip)
+  const runs = (...values: NodeType[]): string => {
+    const strides = values.map((value) => ({ strides: stridesIn(space, value, lanes) }))
+    return axesOf(dimsOf(space), folded, strides)
+      .map((axis) => axis.count)
+      .join()
+  }
+  return node.op !== 'sum' || runs(...reads) === runs(space)
 }
 
 export function lowerReduce(

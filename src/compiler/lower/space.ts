@@ -56,7 +56,11 @@ export function operand(
 }
 
 /** Axes for the given dims in order, neighbours merged where every operand runs straight through. */
-export function axesOf(dims: readonly number[], order: readonly number[], operands: readonly Operand[]): Axis[] {
+export function axesOf(
+  dims: readonly number[],
+  order: readonly number[],
+  operands: readonly Pick<Operand, 'strides'>[],
+): Axis[] {
   const axes: Axis[] = []
   for (const dim of order) {
     const count = dims[dim] ?? 1

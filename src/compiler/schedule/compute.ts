@@ -11,10 +11,10 @@ import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.j
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
-import { lowerMap } from '../lower/map.js'
+import { lowerMap, operandsOf } from '../lower/map.js'
 import { lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
-import { lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
+import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
 import {
   lowerFromImageRows,
   lowerImageRows,
@@ -214,7 +214,8 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   }
   const inline = s.isPrivate(source) && elementwise.has(source.op)
   if (inline) s.materialize(source)
-  else s.value(source)
+  const reads = operandsOf([source], (n) => s.values.get(n)).values()
+  if (!inline || !keepsOrder(s.lanes, node, reads)) s.value(source)
   const out = s.allocate(node)
   s.emit(lowerReduce(s.lanes, node, out, (n) => s.values.get(n)))
   return out
