@@ -192,11 +192,13 @@ function loss(reduction: 'none' | 'mean' | 'sum', N: number): Built {
   return { output: g.crossEntropy(x, integers([N], 10), reduction), leaves: [x] }
 }
 
-/** Bytes of `size` pictures gathered, normalised by channel, and a conv on them. */
-function gathered(N: number, size: readonly [number, number, number]): Built {
+/** Bytes of pictures of `size` gathered, normalised by channel or all alike, and a conv on them. */
+function gathered(N: number, size: readonly [number, number, number], perChannel = true): Built {
   const bytes = Uint8Array.from(numbers([20, ...size], 0, 256), Math.floor)
   const rows = g.gatherRows(g.hostLeaf(bytes, [20, ...size], 'u8'), integers([N], 20))
-  const x = g.div(g.sub(g.div(g.cast(rows, 'f32'), 255), given([size[0], 1, 1])), given([size[0], 1, 1]))
+  const scaled = g.div(g.cast(rows, 'f32'), 255)
+  const factor = (): g.Operand => (perChannel ? given([size[0], 1, 1]) : 0.5)
+  const x = g.div(g.sub(scaled, factor()), factor())
   const weight = leaf([4, size[0], 3, 3])
   return { output: pool(g.conv2d(x, weight)), leaves: [weight] }
 }
@@ -212,6 +214,7 @@ const others: readonly Case[] = [
     build: () => normalised(7, train),
   })),
   ...(['none', 'mean', 'sum'] as const).map((r) => ({ name: `crossEntropy ${r}`, build: () => loss(r, 9) })),
+  { name: 'gather 3×8×8, one mean', build: () => gathered(9, [3, 8, 8], false) },
   { name: 'gather 3×8×8', build: () => gathered(6, [3, 8, 8]) },
   { name: 'gather 1×5×7', build: () => gathered(11, [1, 5, 7]) },
   { name: 'dropout', build: dropped },

@@ -1,0 +1,55 @@
+/** The case list is whole: every operation of the closed union is in some case's graph, and the fusions happen. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { makePlan } from '../../src/compiler/index.js'
+import { elementwiseOps } from '../../src/compiler/lower/elementwise.js'
+import { computeTable } from '../../src/compiler/schedule/compute.js'
+import type { Node } from '../../src/graph/index.js'
+import { cases, nodesOf } from './cases.js'
+
+/** Inputs before users. */
+function orderOf(targets: readonly Node[]): Node[] {
+  const order = new Set<Node>()
+  const visit = (node: Node): void => {
+    if (order.has(node)) return
+    node.inputs.forEach(visit)
+    order.add(node)
+  }
+  targets.forEach(visit)
+  return [...order]
+}
+
+test('every operation is in a case', () => {
+  const found = new Set(cases.flatMap(({ build }) => orderOf(nodesOf(build())).map(({ op }) => op)))
+  // An assignment has no value: optimizers' tests run it.
+  const all = [...Object.keys(computeTable), ...elementwiseOps]
+  const missing = all.filter((op) => op !== 'assign' && !found.has(op as Node['op']))
+  assert.deepEqual(missing, [])
+})
+
+/** The kernels of the plan for a case's output and gradients. */
+function kernelsOf(name: string): string[] {
+  const entry = cases.find((c) => c.name.startsWith(name))
+  assert.ok(entry, name)
+  const targets = nodesOf(entry.build())
+  return makePlan(orderOf(targets), targets, 4).program.kernels.map((kernel) => kernel.name)
+}
+
+test('conv, bias, relu and max-pool are one kernel, and their gradient goes by its non-zeros', () => {
+  const kernels = kernelsOf('conv 8×3×12×12')
+  assert.ok(kernels.includes('conv2d+pool') && kernels.includes('non-zeros'), kernels.join())
+  assert.ok(!kernels.some((name) => /^(conv2d|maxPool2d|map relu)$/.test(name)), kernels.join())
+})
+
+test('an elementwise function behind a conv or a linear layer is part of its kernel', () => {
+  const convTanh = kernelsOf('conv 6×2×5×6')
+  assert.ok(!convTanh.some((name) => name.includes('tanh')), convTanh.join())
+  const linearRelu = kernelsOf('linear 8×10 → 7 → 3: relu')
+  assert.ok(!linearRelu.some((name) => name.includes('relu')), linearRelu.join())
+})
+
+test('pictures gathered from bytes are normalised by a mean of all channels on the way', () => {
+  const kernels = kernelsOf('gather 3×8×8, one mean')
+  assert.equal(kernels[0], 'gatherRows')
+  assert.ok(!kernels.some((name) => /div|sub|cast/.test(name)), kernels.join())
+})
