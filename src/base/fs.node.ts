@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -14,7 +15,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import { LenetError } from './errors.js'
@@ -30,6 +31,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'permission denied: choose a folder you may write to, or change its permissions',
   EPERM: 'permission denied: choose a folder you may write to, or change its permissions',
   EROFS: 'the disk is read-only: choose another folder',
+  ENOENT: 'no folder can be made there: choose another path',
   EISDIR: 'it is a folder: give the name of a file',
   ENOTDIR: 'a part of the path is a file, not a folder: choose another path',
   EEXIST: 'a part of the path is a file, not a folder: choose another path',
@@ -53,6 +55,31 @@ export function fileError(error: unknown, path: string, verb = 'write'): LenetEr
   const told = error instanceof Error ? error.message : String(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
+}
+
+/**
+ * Makes a folder and those above it; one that is there is fine. Node's own recursive mkdir never ends where the system
+ * answers that a folder is missing though its parent is there (/proc).
+ * @throws the file system's error
+ */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    makeFolder(dirname(path))
+    makeFolder(path)
+  }
+}
+
+function makeFolderOf(path: string, target: string): void {
+  try {
+    makeFolder(dirname(target))
+  } catch (error) {
+    throw fileError(error, path)
+  }
 }
 
 /** In the same folder, because a rename is atomic only within one disk; short, because names have a limit. */
@@ -128,7 +155,7 @@ async function fillTemporary(temporary: string, mode: number, path: string, cont
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   const target = await targetOf(path)
   const mode = modeToKeep(path, await stat(target).catch(() => undefined))
-  await onDisk(path, () => mkdir(dirname(target), { recursive: true }))
+  makeFolderOf(path, target)
   const temporary = temporaryName(target)
   try {
     await fillTemporary(temporary, mode, path, content)
@@ -190,7 +217,7 @@ export function writeFileAtomicSync(path: string, content: Uint8Array | string):
   const temporary = temporaryName(target)
   try {
     const mode = modeToKeep(path, statSync(target, { throwIfNoEntry: false }))
-    mkdirSync(dirname(target), { recursive: true })
+    makeFolder(dirname(target))
     fillTemporarySync(temporary, mode, bytes)
     renameSync(temporary, target)
   } catch (error) {

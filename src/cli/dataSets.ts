@@ -2,8 +2,15 @@
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { UsageError } from '../base/index.js'
-import { ImageDataset, transforms, type DataProgress } from '../data/index.js'
-import { fetchCifar10, loadCifar10, loadImageFolder } from '../data/index.node.js'
+import { ImageDataset, transforms, type DataProgress, type ImageSet } from '../data/index.js'
+import {
+  fetchCifar10,
+  fetchMnist,
+  loadCifar10,
+  loadImageFolder,
+  loadMnist,
+  type FetchHooks,
+} from '../data/index.node.js'
 import { residentBytes } from '../tensor/index.js'
 import type { Output } from './output.js'
 
@@ -12,11 +19,9 @@ export interface DataOptions {
   readonly dataDir?: string | undefined
 }
 
-/** `cifar10`, or a folder with a folder of pictures for each class. */
+/** `cifar10`, `mnist`, or a folder with a folder of pictures for each class. */
 export function checkData(name: string): void {
-  if (name === 'mnist')
-    throw new UsageError('--data mnist is not built yet; use --data cifar10 or a folder of pictures')
-  if (name === 'cifar10') return
+  if (name === 'cifar10' || name === 'mnist') return
   if (!existsSync(name)) throw new UsageError(`--data ${name}: there is no such data set or folder`)
 }
 
@@ -41,12 +46,33 @@ export async function fetchData(
   output: Output,
   options: DataOptions & { verify?: boolean },
 ): Promise<{ folder: string; source: string }> {
-  if (options.data !== 'cifar10') throw new UsageError(`${options.data}: only cifar10 can be fetched`)
+  const fetcher = { cifar10: fetchCifar10, mnist: fetchMnist }[options.data]
+  if (!fetcher) throw new UsageError(`${options.data}: cifar10 and mnist can be fetched`)
   const progress = byteProgress(output)
   const { dataDir, verify } = options
-  const found = await fetchCifar10({ dir: dataDir, verify, onProgress: progress.hook, warn: output.warn })
+  const found = await fetcher({ dir: dataDir, verify, onProgress: progress.hook, warn: output.warn })
   progress.finish()
   return found
+}
+
+type ReadOptions = FetchHooks & { readonly train: boolean; readonly limit: number | undefined }
+
+async function readSet({ data, dataDir }: DataOptions, options: ReadOptions): Promise<ImageSet> {
+  if (data === 'cifar10') return loadCifar10({ ...options, dir: dataDir, into: residentBytes })
+  if (data === 'mnist') return framed(await loadMnist({ ...options, dir: dataDir }))
+  return loadImageFolder({ ...options, dir: data })
+}
+
+/** Digits [count, 1, 28, 28] in the middle of 32 × 32, which LeNet takes (LeCun et al. 1998 do so too). */
+function framed(images: ImageSet): ImageSet {
+  const [inner, outer] = [28, 32]
+  const margin = (outer - inner) / 2
+  const pixels = new Uint8Array(images.count * outer * outer)
+  for (let row = 0; row < images.count * inner; row++) {
+    const [n, y] = [Math.floor(row / inner), row % inner]
+    pixels.set(images.pixels.subarray(row * inner, (row + 1) * inner), (n * outer + y + margin) * outer + margin)
+  }
+  return { ...images, pixels, height: outer, width: outer }
 }
 
 /** Training or test pictures, normalised as the article does: (x / 255 − 0.5) / 0.5. */
@@ -60,10 +86,7 @@ export async function loadSet(
   checkData(options.data)
   const progress = byteProgress(output)
   const hooks = { onProgress: progress.hook, warn: output.warn, signal }
-  const images =
-    options.data === 'cifar10'
-      ? await loadCifar10({ train, dir: options.dataDir, limit, into: residentBytes, ...hooks })
-      : await loadImageFolder({ dir: options.data, train, limit, ...hooks })
+  const images = await readSet(options, { ...hooks, train, limit })
   progress.finish()
   const transform = transforms.compose([transforms.toTensor(), transforms.normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])])
   return new ImageDataset(images, { transform })

@@ -22,7 +22,7 @@ const rate = (text: string): number => {
 
 const dataFlags = (command: Command): Command =>
   command
-    .option('--data <set>', 'cifar10, or a folder with a folder of pictures for each class', 'cifar10')
+    .option('--data <set>', 'cifar10, mnist, or a folder with a folder of pictures for each class', 'cifar10')
     .option('--data-dir <folder>', 'where the data set is, or is to be put')
 
 const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')
@@ -79,7 +79,7 @@ function addInspection(program: Command): void {
   commonFlags(dataFlags(program.command('samples').description('sample pictures as a PNG')))
     .option('--out <file>', 'the PNG to write', 'samples.png')
     .action(async (options) => (await import('./samples.js')).samplesCommand(options))
-  commonFlags(program.command('data').description('fetch and verify a data set').argument('<set>', 'cifar10'))
+  commonFlags(program.command('data').description('fetch and verify a data set').argument('<set>', 'cifar10 or mnist'))
     .option('--dir <folder>', 'where it is, or is to be put')
     .option('--verify', 'hash everything again')
     .action(async (set, options) => (await import('./inspect.js')).dataCommand(set, options))

@@ -2,9 +2,9 @@
  * `lenet train` and `lenet start`: the article's tasks one after the other, each timed: data, samples, net, parameters,
  * training, saving and loading, evaluation. Not here: the training loop (train), flags (program.ts).
  */
-import { accessSync, constants, mkdirSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileError } from '../base/fs.node.js'
+import { fileError, makeFolder } from '../base/fs.node.js'
 import type { ImageDataset } from '../data/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
 import { device, manualSeed } from '../tensor/index.js'
@@ -101,7 +101,7 @@ class TrainJob {
 
   #makeFolder(): void {
     try {
-      mkdirSync(this.#folder, { recursive: true })
+      makeFolder(this.#folder)
       accessSync(this.#folder, constants.W_OK) // now, not after the first epoch
     } catch (error) {
       throw fileError(error, this.#folder)

@@ -3,10 +3,10 @@
  * them (the DataSets) and verifying them (partsFolder.node.ts).
  */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { fileError } from '../base/fs.node.js'
+import { fileError, makeFolder } from '../base/fs.node.js'
 import { LenetError } from '../base/index.js'
 import { StoreError } from './partsFolder.node.js'
 
@@ -99,7 +99,7 @@ async function removeStale(folder: string): Promise<void> {
 export async function withTemporaryFolder<T>(parent: string, work: (folder: string) => Promise<T>): Promise<T> {
   let folder: string
   try {
-    await mkdir(parent, { recursive: true })
+    makeFolder(parent)
     await removeStale(parent)
     folder = await mkdtemp(join(parent, `.fetch-${hostname()}-${process.pid}-`))
   } catch (error) {

@@ -1,13 +1,14 @@
 /** Wrong usage and bad files: one clear line on stderr, the right exit code, no stack. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodePng } from '../../src/data/index.node.js'
 import { writePth, writeZip } from '../../src/formats/index.js'
 import { LeNet } from '../../src/models/index.js'
 import { save } from '../../src/nn/save.node.js'
-import { eventsOf, folder, lenet, type Ended } from './run.js'
+import { eventsOf, folder, lenet, main, type Ended } from './run.js'
 
 function assertError({ code, stdout, stderr }: Ended, expected: number, pattern: RegExp): void {
   assert.equal(code, expected, stderr)
@@ -19,6 +20,17 @@ function assertError({ code, stdout, stderr }: Ended, expected: number, pattern:
 
 const usage: readonly (readonly [string, RegExp])[] = [
   ['foo', /unknown command 'foo'/],
+  ['trian', /unknown command 'trian' \(Did you mean train\?\)/],
+  ['train more', /too many arguments/],
+  ['train --model constructor', /there is no such net/],
+  ['train --optimizer toString', /there are adam, adamw and sgd/],
+  ['train --seed -1', /--seed.*whole number/],
+  ['train --batch-size 1.5', /--batch-size.*whole number/],
+  ['summary lenet7', /there is no such net/],
+  ['summary lenet --idiom jax', /there are torch and keras/],
+  ['summary lenet --idiom keras', /keras is not built yet/],
+  ['data imagenet', /only cifar10 can be fetched/],
+  ['evaluate x.pth --device native', /native is not built yet/],
   ['train --foo', /unknown option '--foo'/],
   ['train --model lenet7', /--model lenet7: there is no such net; use lenet, lenet1/],
   ['train --device gpu', /--device gpu: there are auto, native, wasm/],
@@ -30,7 +42,6 @@ const usage: readonly (readonly [string, RegExp])[] = [
   ['train --optimizer lion', /there are adam, adamw and sgd/],
   ['train --epochs 0', /--epochs.*whole number/],
   ['train --lr nan', /--lr.*above 0/],
-  ['train --data mnist', /mnist is not built yet/],
   ['train --data ./pictures', /no such data set or folder/],
   ['evaluate', /missing required argument 'file'/],
   ['evaluate x.pth --split val', /there are train and test/],
@@ -43,6 +54,7 @@ const usage: readonly (readonly [string, RegExp])[] = [
 
 describe('wrong usage ends with exit code 2', () => {
   for (const [line, pattern] of usage) test(line, async () => assertError(await lenet(line.split(' ')), 2, pattern))
+  test('no command', async () => assertError(await lenet([]), 2, /give a command; lenet --help lists them/))
 })
 
 const at = folder()
@@ -71,9 +83,27 @@ const trojan = writeZip([
   ['evil/version', text('3\n')],
 ])
 
+const whole = readFileSync(good)
+const cut = (share: number): Uint8Array => whole.subarray(0, Math.floor(whole.length * share))
+/** One bit of a weight is another. */
+function flipped(): Uint8Array {
+  const bytes = Uint8Array.from(whole)
+  const at = bytes.length >> 1
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  return bytes
+}
+
 const files: readonly (readonly [string, () => string[], RegExp])[] = [
   ['missing', () => ['evaluate', join(at, 'none.pth')], /none\.pth/],
   ['empty', () => ['evaluate', file('empty.pth', '')], /empty\.pth/],
+  ['cut in the middle', () => ['evaluate', file('half.pth', cut(0.5))], /half\.pth/],
+  ['cut at the end', () => ['evaluate', file('most.pth', cut(0.999))], /most\.pth/],
+  ['one bit flipped', () => ['evaluate', file('bit.pth', flipped())], /bit\.pth/],
+  ['a folder', () => ['evaluate', at], /it is a folder/],
+  ['summary of a missing file', () => ['summary', join(at, 'none.pth')], /none\.pth: there is no such file/],
+  ['summary of no .pth', () => ['summary', file('words', 'hello')], /words/],
+  ['a folder without checkpoint', () => ['train', '--resume', at], /--resume .*: there is no checkpoint\.pth/],
+  ['samples that cannot be written', () => ['samples', '--data-dir', at, '--out', at], /\S/],
   ['not a .pth', () => ['evaluate', file('text.pth', 'hello, I am no net at all')], /text\.pth/],
   ['a pickle that runs a command', () => ['evaluate', file('evil.pth', trojan)], /evil\.pth.*os\.system/],
   [
@@ -144,6 +174,51 @@ test('summary prints nets as PyTorch does, and counts parameters', async () => {
   const byFile = await lenet(['summary', good, '--json'])
   assert.equal((JSON.parse(byFile.stdout) as { total: number }).total, 62006)
 })
+
+test('summary tells of each net; of a file with any name', async () => {
+  const lenet1 = await lenet(['summary', 'lenet1', '--json'])
+  const { parameters } = JSON.parse(lenet1.stdout) as { parameters: { name: string; shape: number[] }[] }
+  assert.equal(parameters[0]?.name, 'conv1.weight')
+  const renamed = await lenet(['summary', file('weights', whole), '--json'])
+  assert.equal((JSON.parse(renamed.stdout) as { total: number }).total, 62006)
+})
+
+test('a reader that goes away is no error', async () => {
+  const child = spawn(process.execPath, [main, 'summary', 'lenet'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdout.destroy()
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  assert.deepEqual([code, stderr], [0, ''])
+})
+
+/** An `npm` that never comes back, and nothing in any cache. */
+function slowNetwork(): Record<string, string> {
+  const bin = folder()
+  writeFileSync(join(bin, 'npm'), '#!/bin/sh\necho $$ > "$LENET_HOME/npm.pid"\nexec sleep 20\n', { mode: 0o755 })
+  const home = folder()
+  return { PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, HOME: home, USERPROFILE: home, LENET_HOME: home }
+}
+
+for (const [signal, expected] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  test(
+    `${signal} while data is fetched ends at once`,
+    { skip: process.platform === 'win32' && 'no signals' },
+    async () => {
+      const out = join(folder(), 'out')
+      const env = slowNetwork()
+      const start = performance.now()
+      const running = lenet(['train', '--out', out], { env, kill: { after: 'start get the data', signal } })
+      const { code, stderr } = await running
+      assert.equal(code, expected)
+      assert.match(stderr, /lenet: stopped before the training: nothing is changed\n$/)
+      assert.ok(performance.now() - start < 5000)
+      assert.equal(existsSync(out), false)
+    },
+  )
 
 test('a folder of pictures trains; a net of other classes is not evaluated on it', async () => {
   const dir = folder()
