@@ -1,12 +1,13 @@
 /** Runs the command line in a process of its own. Not a test. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchCifar10 } from '../../src/data/index.node.js'
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** The command line's entrance. */
+export const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface Ended {
   readonly code: number | null
@@ -35,8 +36,15 @@ export function lenet(args: readonly string[], { env = {}, cwd, kill }: RunOptio
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })))
 }
 
-/** A new empty folder. */
-export const folder = (): string => mkdtempSync(join(tmpdir(), 'lenet-cli-'))
+const folders: string[] = []
+process.on('exit', () => folders.forEach((at) => rmSync(at, { recursive: true, force: true })))
+
+/** A new empty folder, gone when the tests end. */
+export function folder(): string {
+  const at = mkdtempSync(join(tmpdir(), 'lenet-cli-'))
+  folders.push(at)
+  return at
+}
 
 export const eventsOf = (stdout: string): Record<string, unknown>[] =>
   stdout

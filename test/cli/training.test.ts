@@ -60,14 +60,19 @@ describe('lenet train on CIFAR-10', { skip }, () => {
     assert.equal(eventsOf(again.stdout)[0]?.['testAccuracy'], done?.['testAccuracy'])
   })
 
+  const limits = ['--limit-train', '8000', '--limit-test', '200', '--epochs', '2', '--batch-size', '8', '--json']
+  let uninterrupted: Promise<{ at: string; ended: Ended }> | undefined
+  const whole = async (): Promise<{ at: string; ended: Ended }> => {
+    const at = folder()
+    return { at, ended: await lenet(['train', ...limits, '--out', at]) }
+  }
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
     test(`${signal} saves and says how to go on; the resumed run ends with the same bits`, async () => {
-      const limits = ['--limit-train', '8000', '--limit-test', '200', '--epochs', '2', '--batch-size', '8', '--json']
-      const [whole, at] = [folder(), folder()]
-      const full = lenet(['train', ...limits, '--out', whole])
+      const full = (uninterrupted ??= whole())
+      const at = folder()
       const kill = { after: '"batch":500', signal }
       const stopped = await lenet(['train', ...limits, '--out', at], { kill })
       assert.equal(stopped.code, code)
@@ -79,15 +84,35 @@ describe('lenet train on CIFAR-10', { skip }, () => {
       assert.deepEqual(words, ['train', ...limits, '--resume', at])
       const resumed = await lenet(words)
       assert.equal(resumed.code, 0, resumed.stderr)
-      const ended = await full
-      assert.deepEqual(bytes(model(at)), bytes(model(whole)))
-      assert.deepEqual(bytes(checkpoint), bytes(join(whole, 'checkpoint.pth')))
+      const { at: other, ended } = await full
+      assert.deepEqual(bytes(model(at)), bytes(model(other)))
+      assert.deepEqual(bytes(checkpoint), bytes(join(other, 'checkpoint.pth')))
       const last = (text: string): unknown[] =>
         eventsOf(text)
           .filter((e) => e['event'] === 'log')
           .slice(-3)
       assert.deepEqual(last(resumed.stdout), last(ended.stdout))
     })
+
+  test('a signal during the evaluation leaves the model, and says where it is', async () => {
+    const at = folder()
+    const args = ['train', '--limit-train', '20000', '--limit-test', '200', '--epochs', '1', '--out', at, '--json']
+    const { code, stdout, stderr } = await lenet(args, { kill: { after: '"event":"epoch"', signal: 'SIGINT' } })
+    assert.equal(code, 130)
+    assert.doesNotMatch(stdout, /"done"/)
+    assert.match(stderr, /^lenet: stopped before the evaluation's end: the model is [^\n]*torch_lenet\.pth\n$/)
+    const { code: found } = await lenet(['summary', model(at)])
+    assert.equal(found, 0)
+  })
+
+  test('resuming a run that was done evaluates it again', async () => {
+    const { at, events } = await train()
+    const again = await lenet(['train', ...small, '--resume', at])
+    assert.equal(again.code, 0, again.stderr)
+    const [done, ...more] = eventsOf(again.stdout)
+    assert.deepEqual(more, [])
+    assert.equal(done?.['testAccuracy'], events.at(-1)?.['testAccuracy'])
+  })
 
   test('resuming with other flags, or from nothing, is refused', async () => {
     const { at } = await train()
@@ -140,6 +165,21 @@ export default class Mine extends nn.Module {
     const bad = await lenet(['train', '--model', join(at, 'bad.ts'), ...small, '--out', at])
     assert.equal(bad.code, 1)
     assert.match(bad.stderr, /fc \(Linear\(in_features=100.*256/)
+  })
+
+  test('samples writes a picture that shows something, and names it', async () => {
+    const at = join(folder(), 'new', 'pictures.png')
+    const { code, stdout, stderr } = await lenet(['samples', '--out', at, '--json'])
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.deepEqual(eventsOf(stdout), [{ event: 'done', picture: at }])
+    const pixels = await decodePicture(at, { width: 816, height: 108, channels: 3 })
+    assert.ok(new Set(pixels).size > 100)
+    const refused = await lenet(['samples', '--out', folder(), '--json'])
+    assert.deepEqual([refused.code, refused.stdout], [1, ''])
+    assert.match(refused.stderr, /^lenet: cannot write [^\n]+: it is a folder[^\n]*\n$/)
+    const told = await lenet(['samples', '--out', at])
+    assert.match(told.stdout, /torch\.Size\(\[8, 3, 32, 32\]\)/)
+    assert.match(told.stdout, /( +(plane|car|bird|cat|deer|dog|frog|horse|ship|truck)){8}\n/)
   })
 
   test('start shows samples, net, parameters and results', async () => {
