@@ -26,7 +26,7 @@ export function checkData(name: string): void {
 }
 
 /** Progress in bytes for what takes time; drawn only when something is fetched. */
-export function byteProgress(output: Output): { hook: (progress: DataProgress) => void; finish: () => void } {
+function byteProgress(output: Output): { hook: (progress: DataProgress) => void; finish: () => void } {
   let shown: ReturnType<Output['progress']> | undefined
   let label = ''
   return {

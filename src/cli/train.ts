@@ -200,9 +200,9 @@ class TrainJob {
     const { medianStepMs } = trainer
     this.#output.text(`Train Accuracy: ${percent(trainAccuracy)}%, Test Accuracy: ${percent(testAccuracy)}%`)
     const { name, threads } = { name: device().name, threads: 1 }
-    this.#output.text(
-      `${seconds.toFixed(1)} seconds in all, ${medianStepMs.toFixed(2)} ms a step (median) on device ${name}, ${threads} thread`,
-    )
+    // A run that was done before it was resumed makes no step.
+    const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
+    this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${threads} thread`)
     this.#output.event({
       event: 'done',
       trainAccuracy,
