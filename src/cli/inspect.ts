@@ -3,7 +3,7 @@ import { LenetError, UsageError } from '../base/index.js'
 import type { ImageDataset } from '../data/index.js'
 import { formatTable } from '../report/index.js'
 import { manualSeed } from '../tensor/index.js'
-import { evaluateNet, type Net } from '../train/index.js'
+import { evaluateNet, type EvaluateEvent, type Net } from '../train/index.js'
 import { fetchData, loadSet, type DataOptions } from './dataSets.js'
 import { isFileOfWeights, loadNet, makerOf } from './models.js'
 import { createOutput } from './output.js'
@@ -29,7 +29,8 @@ export async function evaluateCommand(path: string, options: EvaluateOptions): P
   checkClasses(path, net, set)
   const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateNet(net, set))
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
-  output.event({ event: 'done', testAccuracy: accuracy, testLoss: loss, count })
+  const done: EvaluateEvent = { event: 'done', testAccuracy: accuracy, testLoss: loss, count }
+  output.event(done)
 }
 
 /** A label that the net has no output for would not be counted wrong but read as nothing. */

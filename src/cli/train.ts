@@ -13,6 +13,8 @@ import {
   checkpointOf,
   evaluateNet,
   Trainer,
+  type DoneEvent,
+  type LogEvent,
   type Means,
   type Net,
   type RunSettings,
@@ -203,16 +205,9 @@ class TrainJob {
     // A run that was done before it was resumed makes no step.
     const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
     this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${threads} thread`)
-    this.#output.event({
-      event: 'done',
-      trainAccuracy,
-      testAccuracy,
-      seconds,
-      medianStepMs,
-      device: name,
-      threads,
-      model: saved.path,
-    })
+    const means = { trainAccuracy, testAccuracy, seconds, medianStepMs }
+    const done: DoneEvent = { event: 'done', ...means, device: name, threads, model: saved.path }
+    this.#output.event(done)
   }
 }
 
@@ -230,15 +225,5 @@ function epochBar(output: Output, total: number, epochs: number) {
   }
 }
 
-const logText = ({
-  epoch,
-  batch,
-  loss,
-  accuracy,
-}: {
-  epoch: number
-  batch: number
-  loss: number
-  accuracy: number
-}): string =>
+const logText = ({ epoch, batch, loss, accuracy }: LogEvent): string =>
   `[${epoch}, ${String(batch).padStart(5)}] loss: ${loss.toFixed(3)}, accuracy: ${(100 * accuracy).toFixed(1)}`

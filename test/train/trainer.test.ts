@@ -12,10 +12,12 @@ import {
   checkpointOf,
   evaluateNet,
   Trainer,
+  type EpochEvent,
+  type LogEvent,
   type RunSettings,
+  type TrainEvent,
   type TrainerOptions,
 } from '../../src/train/index.js'
-import type { EpochEvent, LogEvent, TrainEvent } from '../../src/train/events.js'
 
 const side = 8
 const classes = ['dark', 'middling', 'light']
