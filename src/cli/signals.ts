@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM: the first asks the work to stop and save, the second ends the process at once. */
+/** Ctrl-C and SIGTERM: the first asks the work to stop and save, a later second ends the process at once. */
 
 /** Thrown when a signal stopped the work, after everything was saved. */
 export class Stopped extends Error {
@@ -15,19 +15,29 @@ export interface StopSignal {
   readonly exitCode: number
   /** Throws Stopped with the message once a signal came: the work ends here. */
   check(message: string): void
-  /** Gives the signals back. */
+  /** Gives the signals back, if none came. */
   release(): void
 }
 
 const numbers = { SIGINT: 2, SIGTERM: 15 } as const
 
+/**
+ * Signals so near are one: npm passes on to its script what the terminal has sent to both, and a busy event loop
+ * hands over together what came apart. The work must not be lost for that.
+ */
+const sameMs = 500
+
 export function stopSignal(): StopSignal {
   const controller = new AbortController()
   let exitCode = 0
+  let stoppedAt = 0
   const handlers = (Object.keys(numbers) as (keyof typeof numbers)[]).map((name) => {
     const handler = (): void => {
+      const again = controller.signal.aborted
+      if (again && performance.now() - stoppedAt < sameMs) return
       exitCode = 128 + numbers[name]
-      if (controller.signal.aborted) process.exit(exitCode)
+      if (again) process.exit(exitCode)
+      stoppedAt = performance.now()
       controller.abort()
     }
     process.on(name, handler)
@@ -41,6 +51,9 @@ export function stopSignal(): StopSignal {
     check: (message) => {
       if (controller.signal.aborted) throw new Stopped(message, exitCode)
     },
-    release: () => handlers.forEach(([name, handler]) => process.off(name, handler)),
+    release: () => {
+      // After a stop they stay: an echo must not end the process while it says what it has saved.
+      if (!controller.signal.aborted) handlers.forEach(([name, handler]) => process.off(name, handler))
+    },
   }
 }
