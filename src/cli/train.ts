@@ -148,7 +148,7 @@ class TrainJob {
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
-          if (!this.#output.json && batch % 16 === 0) bar.update(epoch, batch, means())
+          if (!this.#output.json) bar.update(epoch, batch, means)
         },
         onEpochEnd: () => this.#checkpoint(net, optimizer, trainer),
       },
@@ -217,10 +217,11 @@ function epochBar(output: Output, total: number, epochs: number) {
   let shown = 0
   return {
     clear: () => line?.clear(),
-    update: (epoch: number, batch: number, { loss, accuracy }: Means) => {
+    update: (epoch: number, batch: number, means: () => Means) => {
+      // The clock runs from the first step; means are read now and then only, for that costs a run of the device.
       if (epoch !== shown) line = output.progress({ total, label: `epoch ${epoch}/${epochs}` })
       shown = epoch
-      line?.update(batch, { loss, accuracy })
+      if (batch % 16 === 0) line?.update(batch, { ...means() })
     },
   }
 }
