@@ -3,7 +3,16 @@
  * plan by one walk over the graph. Not here: what a plan consists of (compiler/schedule).
  */
 import { LenetError, sizeOf, type HostArray } from '../base/index.js'
-import { allocBytes, groupSize, makePlan, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
+import {
+  allocBytes,
+  groupSize,
+  makePlan,
+  slackBytes,
+  unitBytes,
+  type Alloc,
+  type Plan,
+  type Value,
+} from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import type { HostStorage, Node, NodeType } from '../graph/index.js'
 import {
@@ -12,9 +21,10 @@ import {
   isHost,
   PlanResultStorage,
   Region,
-  Resident,
+  Saved,
   Stale,
   upload,
+  valuesOf,
   type PlanRun,
 } from './storage.js'
 
@@ -93,6 +103,14 @@ interface Staged {
   readonly type: NodeType
 }
 
+/** A value on the device that a plan reads: where it lies, or in the plan's own room for it if it was saved. */
+interface Direct {
+  readonly index: number
+  readonly word: number
+  room: Region | null
+  bytes: number
+}
+
 /** A plan in memory. */
 export class BoundPlan implements PlanRun {
   readonly key: readonly number[]
@@ -101,10 +119,8 @@ export class BoundPlan implements PlanRun {
   runs = 0
   #capacity = 0
   #arena: Region | null = null
-  /** Byte offset in the arena of each allocation; then of each staged leaf. */
-  #offsets: number[] = []
   readonly #staged: Staged[] = []
-  readonly #direct: { readonly index: number; readonly word: number }[] = []
+  readonly #direct: Direct[] = []
   readonly #addresses: Int32Array
   readonly #table: Region
   /** Small results of the last run that somebody may still hold. */
@@ -121,7 +137,7 @@ export class BoundPlan implements PlanRun {
       const node = 'leaf' in word ? order[word.leaf] : undefined
       if (!node || !('leaf' in word)) return
       if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word.leaf, i + 1, lanes))
-      else this.#direct.push({ index: word.leaf, word: i + 1 })
+      else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
     })
   }
 
@@ -132,14 +148,27 @@ export class BoundPlan implements PlanRun {
   /** Computes the graph: values in, one call, results out. */
   run(order: readonly Node[], batch: number): void {
     this.#freeze(order)
+    for (const input of this.#direct) this.#addresses[input.word] = this.#inputAt(input, order[input.index] as Node)
+    // from here on what the last run left is gone, also where this one fails
+    this.runs++
     this.#reserve(batch)
     this.#addresses[0] = batch
-    for (const { index, word } of this.#direct) this.#addresses[word] = addressOf(order[index] as Node)
     for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
     device().memory.i32(this.#table.address, this.#addresses.length).set(this.#addresses)
     this.executable.run(this.#table.address)
-    this.runs++
     this.#publish(order)
+  }
+
+  #inputAt(input: Direct, node: Node): number {
+    const { storage } = node
+    if (!(storage instanceof Saved)) return addressOf(node)
+    const { values } = storage
+    if (!input.room || input.bytes < values.byteLength) {
+      input.room = new Region(values.byteLength + slackBytes)
+      input.bytes = values.byteLength
+    }
+    viewOf(values, input.room.address, values.length).set(values)
+    return input.room.address
   }
 
   /** The address table, for profiles: as of the last run. */
@@ -152,12 +181,14 @@ export class BoundPlan implements PlanRun {
     for (const { index } of this.#direct) {
       const node = order[index] as Node
       const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.plan === this) node.storage = moveOut(node)
+      if (storage instanceof PlanResultStorage && storage.plan === this) node.storage = new Saved(node, addressOf(node))
     }
     for (const node of this.#small) {
       const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.kept)
-        node.storage = hostCopy(node, this.addressOf(storage.value))
+      if (storage instanceof PlanResultStorage && storage.kept) {
+        const kept: HostStorage = { kind: 'host', data: valuesOf(node) }
+        node.storage = kept
+      }
     }
     this.#small = []
   }
@@ -171,24 +202,30 @@ export class BoundPlan implements PlanRun {
     }
   }
 
-  /** Memory for batches of this size: as large as the largest so far. */
+  /** Memory for batches of this size: as large as the largest so far. Nothing changes where there is not enough. */
   #reserve(batch: number): void {
     if (this.#arena && batch <= this.#capacity) return
-    this.#capacity = Math.ceil(Math.max(batch, this.#capacity) / groupSize) * groupSize
+    const step = Math.max(groupSize, device().lanes)
+    const capacity = Math.ceil(batch / step) * step
     const allocs = [...this.plan.allocs, ...this.#staged.map((s) => s.alloc)]
     let bytes = 0
-    this.#offsets = allocs.map((alloc) => {
+    const offsets = allocs.map((alloc) => {
       const at = bytes
-      bytes += Math.ceil(allocBytes(alloc, this.#capacity) / 64) * 64
+      bytes += Math.ceil(allocBytes(alloc, capacity) / 64) * 64
       return at
     })
     this.#arena = new Region(bytes)
-    const base = this.#arena.address
+    this.#capacity = capacity
+    this.#place(this.#arena.address, offsets)
+  }
+
+  /** Addresses of all allocations, then of the staged leaves. */
+  #place(base: number, offsets: readonly number[]): void {
     this.plan.words.forEach((word, i) => {
-      if ('alloc' in word) this.#addresses[i + 1] = base + (this.#offsets[word.alloc] ?? 0) + word.offset
+      if ('alloc' in word) this.#addresses[i + 1] = base + (offsets[word.alloc] ?? 0) + word.offset
     })
     this.#staged.forEach(({ word }, i) => {
-      this.#addresses[word] = base + (this.#offsets[this.plan.allocs.length + i] ?? 0)
+      this.#addresses[word] = base + (offsets[this.plan.allocs.length + i] ?? 0)
     })
   }
 
@@ -214,22 +251,6 @@ function stagedOf(node: Node, index: number, word: number, lanes: number): Stage
     throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
   const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
   return { index, word, type, alloc: { bytes: unitBytes(type, lanes), per } }
-}
-
-function hostCopy(node: Node, address: number): HostStorage {
-  const view = viewOf(node.dtype === 'f32' ? new Float32Array(0) : new Int32Array(0), address, sizeOf(node.shape))
-  return { kind: 'host', data: view.slice() }
-}
-
-/** A copy of a plan's result in memory of its own, in the same layout. */
-function moveOut(node: Node): Resident {
-  const { lanes, memory } = device()
-  const batch = node.shape[0] ?? 1
-  const units = node.layout === 'plain' ? 1 : node.layout === 'lanes' ? Math.ceil(batch / lanes) : batch
-  const bytes = unitBytes(node, lanes) * units
-  const region = new Region(bytes + 256)
-  memory.u8(region.address, bytes).set(memory.u8(addressOf(node), bytes))
-  return new Resident(region)
 }
 
 const plans = new Map<number, BoundPlan[]>()

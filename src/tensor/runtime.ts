@@ -5,7 +5,7 @@
 import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
 import { createNode, type HostStorage, type Node } from '../graph/index.js'
 import { forgetLost, planFor, structureOf, type Structure } from './plans.js'
-import { addressOf, device, download, isHost, Region, Resident, Stale, upload, viewAt } from './storage.js'
+import { addressOf, device, isHost, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {
@@ -73,9 +73,8 @@ const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 export function read(node: Node): HostArray {
   forgetLost(node)
   realize([node])
-  const { storage } = node
-  if (!storage) throw new Error(`${node.op} was not computed`)
-  return isHost(storage) ? storage.data : download(node, addressOf(node))
+  if (!node.storage) throw new Error(`${node.op} was not computed`)
+  return valuesOf(node)
 }
 
 /**

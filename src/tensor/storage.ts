@@ -74,6 +74,19 @@ export class PlanResultStorage implements Storage {
   }
 }
 
+/**
+ * A result whose memory its plan writes again, as it lay there: in an array of JavaScript's, which is collected inside a
+ * loop that never yields. A Region would not be.
+ */
+export class Saved implements Storage {
+  readonly kind = 'device'
+  readonly values: HostArray
+  constructor(type: NodeType, address: number) {
+    const { dtype, length } = stored(type)
+    this.values = viewAt(dtype, address, length).slice()
+  }
+}
+
 /** The leaf that was overwritten by an optimizer's step: only what was computed before may show it. */
 export class Stale implements Storage {
   readonly kind = 'device'
@@ -118,19 +131,39 @@ export function viewAt(dtype: DType, address: number, length: number): HostArray
       : memory.u8(address, length)
 }
 
-/** The values at an address, row-major; a copy. Bytes in lanes are words there. */
-export function download(type: NodeType, address: number): HostArray {
+/** What stands in memory for values of a type. Bytes in lanes are words there. */
+function stored(type: NodeType): { dtype: DType; length: number } {
+  const { dtype, layout, shape } = type
+  if (layout !== 'lanes') return { dtype, length: sizeOf(shape) }
+  const { lanes } = device()
+  const blocks = Math.ceil((shape[0] ?? 1) / lanes)
+  return { dtype: dtype === 'u8' ? 'i32' : dtype, length: (blocks * unitBytes(type, lanes)) / 4 }
+}
+
+/** Values as they lie in memory, row-major. */
+function rowMajor(type: NodeType, from: HostArray): HostArray {
   const length = sizeOf(type.shape)
-  if (type.layout !== 'lanes') return viewAt(type.dtype, address, length).slice()
+  if (type.layout !== 'lanes') return from.slice()
   const { lanes } = device()
   const [N = 1] = type.shape
   const rest = length / Math.max(N, 1)
-  const blocks = Math.ceil(N / lanes)
-  const from = viewAt(type.dtype === 'f32' ? 'f32' : 'i32', address, (blocks * unitBytes(type, lanes)) / 4)
   const out = hostArray(type.dtype, length)
   for (let n = 0; n < N; n++) {
     const start = Math.floor(n / lanes) * rest * lanes + (n % lanes)
     for (let i = 0; i < rest; i++) out[n * rest + i] = from[start + i * lanes] ?? 0
   }
   return out
+}
+
+/** The values at an address, row-major; a copy. */
+export function download(type: NodeType, address: number): HostArray {
+  const { dtype, length } = stored(type)
+  return rowMajor(type, viewAt(dtype, address, length))
+}
+
+/** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
+export function valuesOf(node: Node): HostArray {
+  const { storage } = node
+  if (storage && isHost(storage)) return storage.data
+  return storage instanceof Saved ? rowMajor(node, storage.values) : download(node, addressOf(node))
 }
