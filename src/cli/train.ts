@@ -205,7 +205,7 @@ class TrainJob {
     // A run that was done before it was resumed makes no step.
     const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
     this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${threads} thread`)
-    const means = { trainAccuracy, testAccuracy, seconds, medianStepMs }
+    const means = { trainAccuracy, testAccuracy, seconds, medianStepMs: Number.isNaN(medianStepMs) ? 0 : medianStepMs }
     const done: DoneEvent = { event: 'done', ...means, device: name, threads, model: saved.path }
     this.#output.event(done)
   }

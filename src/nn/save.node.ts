@@ -41,7 +41,10 @@ function readFile(path: string): PthFile {
   } catch (error) {
     throw fileError(error, path, 'read')
   }
-  return readPth(bytes, path)
+  const file = readPth(bytes, path)
+  // a wrong checksum, say: PyTorch reads such files in silence, we read them and tell
+  for (const line of file.warnings) console.warn(`lenet: ${line}`)
+  return file
 }
 
 /**
