@@ -8,6 +8,7 @@
  * Order of sums: weight: pictures of a group in order, positions in order; groups in order. input: channels, positions.
  * Not here: how pictures become rows (rows.ts).
  */
+import { LenetError } from '../../base/index.js'
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { groupSize, groupsOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
@@ -37,17 +38,37 @@ const listsOf = (channels: number, positions: number): Lists => ({
 const picturesIn = (b: KernelBuilder, group: Expr): Local =>
   b.let('pictures', alu('imin', sub({ k: 'n' }, mul(group, groupSize)), int(groupSize)))
 
-/** A multiplication and a shift that divide every q < limit by `divisor`, checked for all of them. */
-export function divider(divisor: number, limit: number): { factor: number; shift: number } {
+/** q · factor >>> shift is q / divisor, rounded down; where not `exact` it may be one less. */
+interface Divider {
+  readonly factor: number
+  readonly shift: number
+  readonly exact: boolean
+}
+
+/** A multiplication and a shift that divide every q < limit by `divisor`; `exact` ones are checked for all of them. */
+export function divider(divisor: number, limit: number): Divider {
   for (let shift = 8; shift < 31; shift++) {
     const factor = Math.ceil(2 ** shift / divisor)
     if (factor * limit >= 2 ** 31) break
     let exact = true
     for (let q = divisor - 1; q < limit && exact; q += divisor)
       exact = (q * factor) >>> shift === (q + 1) / divisor - 1 && ((q + 1) * factor) >>> shift === (q + 1) / divisor
-    if (exact) return { factor, shift }
+    if (exact) return { factor, shift, exact }
   }
-  throw new Error(`no multiplication divides all below ${limit} by ${divisor}`)
+  // A factor rounded down is too small by less than 1, the quotient by less than limit / 2^shift.
+  const shift = 32 - Math.ceil(Math.log2(limit / divisor))
+  if (limit > 2 ** shift)
+    throw new LenetError(`conv2d: a result of ${limit / divisor} × ${divisor} is too large to be pooled and trained`)
+  return { factor: Math.floor(2 ** shift / divisor), shift, exact: false }
+}
+
+/** q / divisor rounded down, in the loop IR. */
+function quotient(b: KernelBuilder, q: Expr, divisor: number, { factor, shift, exact }: Divider): Expr {
+  const found = alu('ishru', mul(q, factor), int(shift))
+  if (exact) return found
+  const y = b.let('y', found)
+  const rest = sub(q, mul(y, divisor))
+  return add(add(y, 1), alu('ilt', rest, int(divisor)))
 }
 
 /** index: where each pooled gradient goes in the conv's output (null: `gradient` is of the conv's output itself). */
@@ -113,10 +134,10 @@ function listPicture(
   }
   if (buffers.index) {
     const index = b.let('index', add(buffers.index, at))
-    const { factor, shift } = divider(outW, outH * outW)
+    const by = divider(outW, outH * outW)
     b.loop(height * width, () => {
       const q = b.let('q', loadInt(index))
-      const y = alu('ishru', mul(q, factor), int(shift))
+      const y = quotient(b, q, outW, by)
       write(add(base, add(mul(q, sx * pixel), mul(y, (sy * attrs.rowPixels - outW * sx) * pixel))))
       b.bump(index, b.width)
     })
