@@ -27,7 +27,10 @@ test('a large result that its own plan read again keeps its values', () => {
   const second = first.add(0).realize()
   const third = second.add(0).realize()
   for (const x of [first, second, third]) assert.deepEqual([...x.toTypedArray()], [...values])
-  assert.deepEqual([...second.add(1).toTypedArray()], Array.from(values, (v) => v + 1))
+  assert.deepEqual(
+    [...second.add(1).toTypedArray()],
+    Array.from(values, (v) => v + 1),
+  )
 })
 
 test('small results of bytes keep their values when their plan runs again', () => {
