@@ -34,7 +34,7 @@ export interface Node<K extends OpName = OpName> {
   readonly layout: Layout
   /** A gradient can flow through it to a leaf that wants one. */
   readonly requiresGrad: boolean
-  /** Interned number of op, attributes, dtype, layout and shape (without a batch dim 0). */
+  /** Interned number of op, count of inputs, attributes, dtype, layout and shape (without a batch dim 0). */
   readonly signature: number
   /** 1 + the longest way to a node with values. */
   readonly depth: number
@@ -71,9 +71,9 @@ class Interned {
 const root = new Interned()
 let signatures = 0
 
-/** One number for each different (op, attributes, type): what the plan cache compares. */
-function signatureOf(op: OpName, attrs: object, { shape, dtype, layout }: NodeType): number {
-  let place = root.then(op).then(dtype).then(layout).then(shape.length)
+/** One number for each different (op, attributes, count of inputs, type): what the plan cache compares. */
+function signatureOf(op: OpName, attrs: object, inputs: number, { shape, dtype, layout }: NodeType): number {
+  let place = root.then(op).then(dtype).then(layout).then(shape.length).then(inputs)
   for (let i = layout === 'plain' ? 0 : 1; i < shape.length; i++) place = place.then(shape[i] ?? 0)
   for (const name in attrs) {
     const value = (attrs as Record<string, number | string | readonly number[]>)[name] ?? 0
@@ -95,7 +95,7 @@ export function createNode<K extends OpName>(
   let depth = 0
   for (const input of inputs) if (!input.storage && input.depth >= depth) depth = input.depth + 1
   const { shape, dtype, layout } = type
-  const signature = signatureOf(op, attrs, type)
+  const signature = signatureOf(op, attrs, inputs.length, type)
   return {
     id: ++lastId,
     op,
