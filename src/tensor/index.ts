@@ -1,5 +1,5 @@
 /** The room `tensor`: what people hold in their hands, and how it becomes values. */
-export { compute, endBatch, endStep, flushWrites, noGrad, own, takeBackwardRoots, writeLater } from './autograd.js'
+export { compute, endBatch, endStep, flushWrites, noGrad, takeBackwardRoots, writeLater } from './autograd.js'
 export {
   arange,
   equal,

@@ -104,6 +104,7 @@ export class Tensor {
   requiresGrad_(flag = true): this {
     if (this.node.op !== 'leaf') {
       if (flag === this.requiresGrad) return this
+      if (flag && this.dtype === 'f32') return this.#becomeLeaf()
       throw new LenetError(
         'requiresGrad can be set on leaves only (parameters, tensors made from values); call .detach() first',
       )
@@ -112,6 +113,13 @@ export class Tensor {
       throw new LenetError(`requiresGrad: only f32 tensors can have gradients, this one is ${this.dtype}`)
     }
     if (flag !== this.requiresGrad) this.renew(flag)
+    return this
+  }
+
+  /** What was computed without gradient becomes a leaf that wants one. */
+  #becomeLeaf(): this {
+    this.node = g.hostLeaf(this.toTypedArray(), this.shape, this.dtype, true)
+    own(this)
     return this
   }
 
