@@ -123,8 +123,8 @@ export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node 
   return leafOf(shape, dtype, region ? new Resident(region) : upload(data), false)
 }
 
-/** Overwrites a leaf's values in place. */
-export function writeLeaf(leaf: Node, values: HostArray): void {
+/** Overwrites a leaf's values in place; numbers become the leaf's dtype as in a typed array. */
+export function writeLeaf(leaf: Node, values: ArrayLike<number>): void {
   const { storage } = leaf
   if (storage && isHost(storage)) storage.data.set(values)
   else viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)

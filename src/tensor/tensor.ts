@@ -202,7 +202,7 @@ export class Tensor {
     const found = source instanceof Tensor ? source.shape : [values.length]
     if (source instanceof Tensor ? !sameShape(found, this.shape) : values.length !== this.numel())
       throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
-    writeLeaf(this.node, typed(values, this.dtype))
+    writeLeaf(this.node, values)
     this.renew()
     return this
   }
@@ -401,11 +401,4 @@ export class Tensor {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
-}
-
-/** Numbers as an array of the dtype; the array itself where it is one. */
-function typed(values: ArrayLike<number>, dtype: DType): HostArray {
-  if (dtype === 'f32') return values instanceof Float32Array ? values : Float32Array.from(values)
-  if (dtype === 'i32') return values instanceof Int32Array ? values : Int32Array.from(values)
-  return values instanceof Uint8Array ? values : Uint8Array.from(values)
 }
