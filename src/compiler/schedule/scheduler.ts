@@ -277,7 +277,7 @@ export class Scheduler {
   }
 
   #readsOnly(node: Node, own: ReadonlySet<Node>, inside: (node: Node) => boolean): boolean {
-    if (node.op === 'reshape') return this.#readsOnly(inputOf(node, 0), own, inside)
+    if (node.op === 'reshape' && !node.storage) return this.#readsOnly(inputOf(node, 0), own, inside)
     if (node.op === 'leaf') return own.has(node) || node.storage?.kind === 'host'
     if (!isElementwise(node) || !(inside(node) || this.isPrivate(node))) return true
     return node.inputs.every((input) => this.#readsOnly(input, own, inside))
