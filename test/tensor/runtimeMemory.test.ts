@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/index.js'
+import { optim } from '../../src/nn/index.js'
 import { device, fromArray, tensor, type Tensor } from '../../src/tensor/index.js'
 
 const filled = (length: number, value: number): Tensor =>
@@ -53,4 +54,24 @@ test('a batch too large for the memory leaves a plan that computes smaller ones 
   assert.throws(() => sum(20_000), LenetError)
   assert.equal(sum(40), 40 * 3 * 40_000)
   assert.equal(filled(1000, 1).add(filled(1000, 2)).sum().item(), 3000)
+})
+
+test('a gradient that was read before the step, and is another shape of something, goes into it', () => {
+  const [v, w] = [tensor([1, 2], { requiresGrad: true }), tensor([[1], [2], [3]], { requiresGrad: true })]
+  const optimizer = new optim.SGD([{ params: [v] }, { params: [w] }], { lr: 0.5 })
+  const loss = v
+    .view(1, 2)
+    .mul(tensor([[6, 8]]))
+    .sum()
+    .add(w.mul(2).sum())
+  loss.backward()
+  assert.deepEqual(v.grad?.toArray(), [6, 8])
+  optimizer.step()
+  assert.deepEqual(
+    [v.toArray(), w.toArray()],
+    [
+      [-2, -2],
+      [[0], [1], [2]],
+    ],
+  )
 })
