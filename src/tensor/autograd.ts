@@ -102,13 +102,15 @@ export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) 
   if (roots.length > MOST_KEPT) roots = roots.slice(-MOST_KEPT / 2)
 }
 
+/** Gradients that backward() began since the last step. */
+const waitingGradients = (): Node[] => [...gradOwners].flatMap(({ grad }) => (grad ? [grad.node] : []))
+
 /**
  * What the optimizer's step computes besides its update: the losses that were differentiated since the last step, all
  * gradients, and single numbers carried along. Forgets them.
  */
 export function takeBackwardRoots(): Node[] {
-  const targets = [...roots, ...scalars]
-  for (const tensor of gradOwners) if (tensor.grad) targets.push(tensor.grad.node)
+  const targets = [...roots, ...scalars, ...waitingGradients()]
   roots = []
   scalars = []
   gradOwners = new Set()
@@ -131,24 +133,26 @@ export function flushWrites(target?: Node): void {
   if (effects.some((effect) => !target || effect.target.node === target)) compute([])
 }
 
-/** Computes the nodes now, with all writes that were put off. */
-export function compute(targets: Node[]): void {
+/** Computes the nodes now, with all writes that were put off. Those `kept` stay what they can be computed from anew. */
+export function compute(targets: Node[], kept: ReadonlySet<Node> = new Set()): void {
   const writes = effects
   effects = []
   for (const effect of writes) targets.push(effect.write)
   realize(targets)
   for (const { target } of writes) target.renew()
   // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
-  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf') node.inputs = []
+  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = []
 }
 
 /**
  * Computes one node. Gradients that wait for a step come first: another run of the same forward pass would overwrite
- * the activations that they need.
+ * the activations that they need. If another net of the same structure overwrites them, the step computes them anew.
  */
 export function computeNode(node: Node): void {
   if (node.storage) return flushWrites(node)
-  compute(gradOwners.size > 0 ? [node, ...takeBackwardRoots()] : [node])
+  if (gradOwners.size === 0) return compute([node])
+  const gradients = new Set(waitingGradients())
+  compute([node, ...takeBackwardRoots()], gradients)
 }
 
 /** Parameters have changed: graphs that were made from them have ended. */

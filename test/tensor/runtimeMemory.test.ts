@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/index.js'
-import { optim } from '../../src/nn/index.js'
-import { device, fromArray, tensor, type Tensor } from '../../src/tensor/index.js'
+import { F, nn, optim } from '../../src/nn/index.js'
+import { device, fromArray, manualSeed, tensor, type Tensor } from '../../src/tensor/index.js'
 
 const filled = (length: number, value: number): Tensor =>
   fromArray(new Float32Array(length).fill(value), [length], 'f32')
@@ -73,5 +73,53 @@ test('a gradient that was read before the step, and is another shape of somethin
       [-2, -2],
       [[0], [1], [2]],
     ],
+  )
+})
+
+interface Trained {
+  readonly net: nn.Linear
+  readonly optimizer: optim.Adam
+}
+
+function start(seed: number): Trained {
+  manualSeed(seed)
+  const net = new nn.Linear(30, 9)
+  return { net, optimizer: new optim.Adam(net.parameters(), { lr: 0.1 }) }
+}
+
+function lossOf({ net, optimizer }: Trained, step: number): Tensor {
+  const inputs = fromArray(
+    Float32Array.from({ length: 8 * 30 }, (_, i) => Math.sin(i * (step + 1))),
+    [8, 30],
+    'f32',
+  )
+  optimizer.zeroGrad()
+  return F.relu(net(inputs)).square().mean()
+}
+
+test('two nets of one structure train beside each other, looked at after backward: the losses of each alone', () => {
+  const steps = [0, 1, 2, 3]
+  const alone = [1, 2].map((seed) => {
+    const run = start(seed)
+    return steps.map((step) => {
+      const loss = lossOf(run, step)
+      loss.backward()
+      run.optimizer.step()
+      return loss.item()
+    })
+  })
+  const both = [start(1), start(2)]
+  const found = steps.map((step) => {
+    const losses = both.map((run) => lossOf(run, step))
+    const seen = losses.map((loss) => {
+      loss.backward()
+      return loss.item()
+    })
+    for (const { optimizer } of both) optimizer.step()
+    return seen
+  })
+  assert.deepEqual(
+    [0, 1].map((i) => found.map((seen) => seen[i])),
+    alone,
   )
 })
