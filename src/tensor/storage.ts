@@ -156,7 +156,7 @@ function rowMajor(type: NodeType, from: HostArray): HostArray {
 }
 
 /** The values at an address, row-major; a copy. */
-export function download(type: NodeType, address: number): HostArray {
+function download(type: NodeType, address: number): HostArray {
   const { dtype, length } = stored(type)
   return rowMajor(type, viewAt(dtype, address, length))
 }
