@@ -3,9 +3,9 @@
  * Not here: what any operation computes (lower/), or which kernels there are (schedule/).
  */
 import { sizeOf, type DType, type Shape } from '../base/index.js'
-import type { Layout, Node, NodeType } from '../graph/index.js'
-import { add, addr, Builder, ceilDiv, int, mul } from './loop/build.js'
-import type { Access, Expr, LoopKernel, Var } from './loop/ir.js'
+import type { Node, NodeType } from '../graph/index.js'
+import { add, addr, Builder, ceilDiv, mul } from './loop/build.js'
+import type { Access, Expr, LoopKernel, Units, Var } from './loop/ir.js'
 
 /** Pictures whose gradients are summed in order before any other sum: the same for every device and thread count. */
 export const groupSize = 8
@@ -86,7 +86,7 @@ export class KernelBuilder extends Builder {
     this.for('unit', { k: 'var', v: this.lo }, { k: 'var', v: this.hi }, 1, body)
   }
 
-  finish(name: string, units: Expr, flops: (n: number) => number = () => 0): ScheduledKernel {
+  finish(name: string, units: Units, flops: (n: number) => number = () => 0): ScheduledKernel {
     const { lanes, lo, hi, body } = this
     return { kernel: { name, lanes, buffers: this.#access, units, lo, hi, body, flops }, values: this.#values }
   }
@@ -99,11 +99,4 @@ export class KernelBuilder extends Builder {
 
 export const blocksOf = (lanes: number): Expr => ceilDiv({ k: 'n' }, lanes)
 export const groupsOf: Expr = ceilDiv({ k: 'n' }, groupSize)
-export const one: Expr = int(1)
-
-/** How many units a kernel has that works through the given layout. */
-export function unitsOf(layout: Layout, lanes: number): Expr {
-  if (layout === 'lanes') return blocksOf(lanes)
-  if (layout === 'groups') return groupsOf
-  return layout === 'rows' ? { k: 'n' } : one
-}
+export const one: Units = { count: 1 }

@@ -6,18 +6,42 @@ import type { DeviceMemory } from './memory.js'
 
 /** A compiled program. `table` is the byte address of its address table in the device's memory. */
 export interface Executable {
-  /** One step: all kernels in order. */
+  /** One step: all kernels in order, by the whole team. */
   run(table: number): void
-  /** All units of one kernel, for profiles and tests. */
+  /** All units of one kernel by one thread, for profiles and tests. */
   runKernel(index: number, table: number): void
 }
 
-export interface Device {
-  readonly name: 'wasm' | 'interp'
-  /** Lanes that kernels for this device must have. */
-  readonly lanes: number
+/** What computes; 'native' is C code compiled on this machine. */
+export type TierName = 'native' | 'wasm' | 'interp'
+
+export interface Tier {
+  readonly name: TierName
+  /** Lanes that kernels must have here, for batches of n pictures. */
+  lanesFor(n: number): number
+  compile(program: Program): Executable
+}
+
+/** Code that somebody else compiles meanwhile. */
+export interface Pending {
+  /** undefined: not ready; null: there will be none. */
+  poll(): Executable | null | undefined
+}
+
+/** A faster tier that needs time: plans begin on their device's own tier and move between two runs. */
+export interface BackgroundTier {
+  readonly name: TierName
+  /** undefined: not known yet; null: this tier is not to be had. */
+  lanesFor(n: number): number | null | undefined
+  compile(program: Program): Pending
+}
+
+export interface Device extends Tier {
   readonly memory: DeviceMemory
+  readonly threads: number
   /** `fma` is rounded once here; where not, last bits differ from machines where it is. */
   readonly fusedMultiplyAdd: boolean
-  compile(program: Program): Executable
+  readonly next: BackgroundTier | null
+  /** Waits until everything works at full speed: for measurements and tests. */
+  ready(): Promise<void>
 }

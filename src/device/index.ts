@@ -1,18 +1,32 @@
-/** The room `device`: memory, and what runs compiled programs on it. */
+/** The room `device`: memory, the team of threads, and what runs compiled programs. */
+import { coreCount } from '#device-platform'
+import type { Device, TierName } from './device.js'
 import { createInterpDevice } from './interp.js'
-import type { Device } from './device.js'
-import { createWasmDevice, wasmSupport, type WasmSupport } from './wasm.js'
+import { DeviceMemory } from './memory.js'
+import { Team } from './team.js'
+import { createWasmTier, wasmSupport, type WasmSupport } from './wasm.js'
 
-export type { Device, Executable } from './device.js'
+export type { BackgroundTier, Device, Executable, Pending, Tier, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
 export { DeviceMemory } from './memory.js'
 export type { WasmSupport } from './wasm.js'
 
-export type DeviceName = Device['name']
+/** 'auto' begins on WebAssembly and goes on in native code where that can be had. */
+export type DeviceName = TierName | 'auto'
+
+export interface DeviceOptions {
+  /** Threads that share the work. Default: all cores. No result depends on it. */
+  readonly threads?: number
+}
 
 /** A new device with a memory of its own. */
-export function createDevice(name: DeviceName): Device {
-  return name === 'wasm' ? createWasmDevice() : createInterpDevice()
+export function createDevice(name: DeviceName, options: DeviceOptions = {}): Device {
+  if (name === 'interp') return createInterpDevice()
+  const { fusedMultiplyAdd, sharedMemory } = wasmSupport()
+  const memory = new DeviceMemory({ shared: sharedMemory })
+  const team = new Team(memory, options.threads ?? coreCount())
+  const tier = createWasmTier(memory, team)
+  return { ...tier, memory, threads: team.threads, fusedMultiplyAdd, next: null, ready: () => team.ready() }
 }
 
 /** What this platform offers to devices. */

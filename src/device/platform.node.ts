@@ -2,7 +2,32 @@
  * What a device asks of the platform, in Node: V8's switches.
  * Not here: anything that a browser can do too.
  */
+import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { Member } from './platform.js'
+import type { MemberData } from './team.js'
+
+export type { Member } from './platform.js'
+
+/** Starts a worker. It goes away with the process and keeps none alive. */
+export function startMember(data: MemberData): Member | null {
+  const { port1, port2 } = new MessageChannel()
+  const worker = new Worker(new URL('./worker.node.js', import.meta.url), {
+    workerData: { ...data, port: port2 },
+    transferList: [port2],
+  })
+  worker.unref()
+  port1.unref()
+  return {
+    post: (load) => port1.postMessage(load),
+    receive: () => receiveMessageOnPort(port1)?.message as string | undefined,
+    stop: () => void worker.terminate(),
+  }
+}
+
+/** Cores that a team may use unless told otherwise. */
+export const coreCount = availableParallelism
 
 /** Node 20's V8 has relaxed SIMD behind a switch; later ones always, and older ones not at all. */
 export function enableRelaxedSimd(): void {

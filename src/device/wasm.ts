@@ -1,12 +1,13 @@
 /**
- * The device that runs programs as WebAssembly with SIMD, in Node and in browsers. One thread so far.
+ * The tier that runs programs as WebAssembly with SIMD, in Node and in browsers.
  * Not here: how programs are spelled (compiler/render/wasm).
  */
 import { compileOptimized, enableRelaxedSimd } from '#device-platform'
 import { LenetError } from '../base/index.js'
-import { addr, alu, Builder, int, loadVec, renderWasm, verify, type Program } from '../compiler/index.js'
-import type { Device, Executable } from './device.js'
-import { DeviceMemory } from './memory.js'
+import { addr, alu, Builder, loadVec, renderWasm, unitCount, verify, type Program } from '../compiler/index.js'
+import type { Executable, Tier } from './device.js'
+import type { DeviceMemory } from './memory.js'
+import { isSmall, type Step, type Team } from './team.js'
 
 const LANES = 4
 
@@ -27,39 +28,42 @@ export function wasmSupport(): WasmSupport {
 }
 
 /** @throws LenetError where WebAssembly has no SIMD. */
-export function createWasmDevice(): Device {
-  const { simd, fusedMultiplyAdd, sharedMemory } = wasmSupport()
+export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
+  const { simd, fusedMultiplyAdd } = wasmSupport()
   if (!simd)
     throw new LenetError(
       "WebAssembly has no SIMD here, which device 'wasm' needs: use device 'interp' or a newer engine",
     )
-  const memory = new DeviceMemory({ shared: sharedMemory })
-  const options = { relaxedFma: fusedMultiplyAdd, shared: sharedMemory }
+  const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
     program.kernels.forEach(verify)
-    return instantiate(compileOptimized(renderWasm(program, options)), program, memory.memory)
+    const module = compileOptimized(renderWasm(program, options))
+    const { step, kernels } = instantiate(module, program, memory.memory)
+    const code = team.add({ kind: 'wasm', module })
+    return {
+      run: (table) => team.run(code, step, table, isSmall(program, memory.i32(table, 1)[0] ?? 0)),
+      runKernel: (index, table) => {
+        const units = program.kernels[index]?.units ?? missing(index)
+        kernels[index]?.(table, 0, unitCount(units, memory.i32(table, 1)[0] ?? 0))
+      },
+    }
   }
-  return { name: 'wasm', lanes: LANES, memory, fusedMultiplyAdd, compile }
+  return { name: 'wasm', lanesFor: () => LANES, compile }
 }
 
-type Entry = (a: number, b?: number, c?: number) => number
+interface Instance {
+  readonly step: Step
+  readonly kernels: readonly ((table: number, lo: number, hi: number) => void)[]
+}
 
-function instantiate(module: WebAssembly.Module, program: Program, memory: WebAssembly.Memory): Executable {
+function instantiate(module: WebAssembly.Module, program: Program, memory: WebAssembly.Memory): Instance {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const entry = (name: string): Entry => {
+  const entry = <F>(name: string): F => {
     const found = exports[name]
     if (typeof found !== 'function') throw new Error(`the module has no function '${name}'`)
-    return found as Entry
+    return found as F
   }
-  const step = entry('step')
-  const kernels = program.kernels.map((_, i) => ({ kernel: entry(`k${i}`), units: entry(`u${i}`) }))
-  return {
-    run: (table) => void step(table, 0, 1),
-    runKernel: (index, table) => {
-      const { kernel, units } = kernels[index] ?? missing(index)
-      kernel(table, 0, units(table))
-    },
-  }
+  return { step: entry('step'), kernels: program.kernels.map((_, i) => entry(`k${i}`)) }
 }
 
 function missing(index: number): never {
@@ -86,22 +90,22 @@ function probeProgram(): Program {
     name: 'probe',
     lanes: LANES,
     buffers: ['both'],
-    units: int(1),
+    units: { count: 1 },
     lo,
     hi,
     body: b.body,
     flops: () => 0,
   } as const
-  return { kernels: [kernel], slots: [[1]], slotCount: 2 }
+  return { kernels: [kernel], slots: [[1]], slotCount: 2, barriers: [false] }
 }
 
 /** relaxed_madd may round twice: only one rounding leaves 2^-24 of (1 + 2^-12)² − (1 + 2^-11). */
 function fuses(bytes: Uint8Array<ArrayBuffer>): boolean {
   const memory = new WebAssembly.Memory({ initial: 1 })
-  const executable = instantiate(new WebAssembly.Module(bytes), probeProgram(), memory)
+  const { step } = instantiate(new WebAssembly.Module(bytes), probeProgram(), memory)
   new Int32Array(memory.buffer, 0, 2).set([1, 64])
   const values = new Float32Array(memory.buffer, 64, 16)
   values.fill(1 + 2 ** -12, 0, 8).fill(-1 - 2 ** -11, 8, 12)
-  executable.run(0)
+  step(0, 0, 1, 0)
   return values.subarray(12).every((value) => value === 2 ** -24)
 }

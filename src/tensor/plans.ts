@@ -1,32 +1,13 @@
 /**
- * Plans found by the structure of what is to be computed, bound to memory, and run. The second step of a loop finds its
- * plan by one walk over the graph. Not here: what a plan consists of (compiler/schedule).
+ * Plans found by the structure of what is to be computed, and run on the fastest tier that is ready. The second step of a
+ * loop finds its plan by one walk over the graph. Not here: a plan's memory (bound.ts).
  */
-import { LenetError, sizeOf, type HostArray } from '../base/index.js'
-import {
-  allocBytes,
-  groupSize,
-  makePlan,
-  slackBytes,
-  unitBytes,
-  type Alloc,
-  type Plan,
-  type Value,
-} from '../compiler/index.js'
-import type { Executable } from '../device/index.js'
-import type { HostStorage, Node, NodeType } from '../graph/index.js'
-import {
-  addressOf,
-  device,
-  isHost,
-  PlanResultStorage,
-  Region,
-  Saved,
-  Stale,
-  upload,
-  valuesOf,
-  type PlanRun,
-} from './storage.js'
+import { sizeOf } from '../base/index.js'
+import { makePlan, type Plan, type Value } from '../compiler/index.js'
+import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
+import type { HostStorage, Node } from '../graph/index.js'
+import { Bound } from './bound.js'
+import { device, isHost, PlanResultStorage, Saved, Stale, upload, valuesOf, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
 const SMALL = 64
@@ -95,93 +76,94 @@ export function structureOf(targets: readonly Node[]): Structure {
   return { order, key, hash, batches }
 }
 
-/** A host leaf of a plan: where its values are put for each run. */
-interface Staged {
-  readonly index: number
-  readonly word: number
-  readonly alloc: Alloc
-  readonly type: NodeType
-}
+/** Runs on the first tier before a faster one is asked for: what runs only a few times is not worth compiling again. */
+const runsBefore = 4
 
-/** A value on the device that a plan reads: where it lies, or in the plan's own room for it if it was saved. */
-interface Direct {
-  readonly index: number
-  readonly word: number
-  room: Region | null
-  bytes: number
-}
-
-/** A plan in memory. */
+/** A plan that is found again by its structure, on the fastest tier that is ready. */
 export class BoundPlan implements PlanRun {
   readonly key: readonly number[]
-  readonly plan: Plan
-  readonly executable: Executable
   runs = 0
-  #capacity = 0
-  #arena: Region | null = null
-  readonly #staged: Staged[] = []
-  readonly #direct: Direct[] = []
-  readonly #addresses: Int32Array
-  readonly #table: Region
+  tier: TierName
+  #bound: Bound
+  /** The same computation for a faster tier, while that compiles it. */
+  #next: { readonly plan: Plan; readonly pending: Pending } | null = null
+  #settled = false
   /** Small results of the last run that somebody may still hold. */
   #small: Node[] = []
 
-  constructor({ order, key }: Structure, targets: readonly Node[]) {
-    const { lanes } = device()
+  constructor({ order, key }: Structure, targets: readonly Node[], batch: number) {
+    const tier = device()
     this.key = key
-    this.plan = makePlan(order, targets, lanes)
-    this.executable = device().compile(this.plan.program)
-    this.#addresses = new Int32Array(this.plan.words.length + 1)
-    this.#table = new Region(this.#addresses.byteLength)
-    this.plan.words.forEach((word, i) => {
-      const node = 'leaf' in word ? order[word.leaf] : undefined
-      if (!node || !('leaf' in word)) return
-      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word.leaf, i + 1, lanes))
-      else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
-    })
+    this.tier = tier.name
+    const plan = makePlan(order, targets, tier.lanesFor(batch))
+    this.#bound = new Bound(plan, tier.compile(plan.program), order)
+  }
+
+  get plan(): Plan {
+    return this.#bound.plan
+  }
+
+  get executable(): Executable {
+    return this.#bound.executable
+  }
+
+  get table(): number {
+    return this.#bound.table
+  }
+
+  get lanes(): number {
+    return this.#bound.plan.lanes
   }
 
   addressOf(value: Value): number {
-    return this.#addresses[value.word] ?? 0
+    return this.#bound.addressOf(value)
   }
 
   /** Computes the graph: values in, one call, results out. */
-  run(order: readonly Node[], batch: number): void {
+  run(order: readonly Node[], targets: readonly Node[], batch: number): void {
     this.#freeze(order)
-    for (const input of this.#direct) this.#addresses[input.word] = this.#inputAt(input, order[input.index] as Node)
+    if (!this.#settled) this.#advance(order, targets, batch)
+    this.#bound.find(order)
     // from here on what the last run left is gone, also where this one fails
     this.runs++
-    this.#reserve(batch)
-    this.#addresses[0] = batch
-    for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
-    device().memory.i32(this.#table.address, this.#addresses.length).set(this.#addresses)
-    this.executable.run(this.#table.address)
+    this.#bound.run(order, batch)
+    lastTier = this.tier
     this.#publish(order)
   }
 
-  #inputAt(input: Direct, node: Node): number {
-    const { storage } = node
-    if (!(storage instanceof Saved)) return addressOf(node)
-    const { values } = storage
-    if (!input.room || input.bytes < values.byteLength) {
-      input.room = new Region(values.byteLength + slackBytes)
-      input.bytes = values.byteLength
-    }
-    viewOf(values, input.room.address, values.length).set(values)
-    return input.room.address
+  /** Asks for faster code after some runs, and moves to it when it is there. */
+  #advance(order: readonly Node[], targets: readonly Node[], batch: number): void {
+    const { next } = device()
+    if (!next) this.#settled = true
+    else if (this.#next) this.#move(next.name, order)
+    else if (this.runs >= runsBefore) this.#ask(next, order, targets, batch)
   }
 
-  /** The address table, for profiles: as of the last run. */
-  get table(): number {
-    return this.#table.address
+  #ask(next: BackgroundTier, order: readonly Node[], targets: readonly Node[], batch: number): void {
+    const lanes = next.lanesFor(batch)
+    if (lanes === null) this.#settled = true
+    if (typeof lanes !== 'number') return
+    const plan = makePlan(order, targets, lanes)
+    this.#next = { plan, pending: next.compile(plan.program) }
+  }
+
+  #move(name: TierName, order: readonly Node[]): void {
+    const executable = this.#next?.pending.poll()
+    if (!this.#next || executable === undefined) return
+    this.#settled = true
+    if (!executable) return
+    this.#bound = new Bound(this.#next.plan, executable, order)
+    this.#next = null
+    this.tier = name
   }
 
   /** Before memory is written again: small results become host values, inputs that lie in this plan's memory move out. */
   #freeze(order: readonly Node[]): void {
-    for (const { index } of this.#direct) {
+    for (const { index } of this.#bound.inputs) {
       const node = order[index] as Node
       const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.plan === this) node.storage = new Saved(node, addressOf(node))
+      if (storage instanceof PlanResultStorage && storage.plan === this && storage.kept)
+        node.storage = new Saved(node, storage)
     }
     for (const node of this.#small) {
       const { storage } = node
@@ -201,57 +183,12 @@ export class BoundPlan implements PlanRun {
       if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
     }
   }
-
-  /** Memory for batches of this size: as large as the largest so far. Nothing changes where there is not enough. */
-  #reserve(batch: number): void {
-    if (this.#arena && batch <= this.#capacity) return
-    const step = Math.max(groupSize, device().lanes)
-    const capacity = Math.ceil(batch / step) * step
-    const allocs = [...this.plan.allocs, ...this.#staged.map((s) => s.alloc)]
-    let bytes = 0
-    const offsets = allocs.map((alloc) => {
-      const at = bytes
-      bytes += Math.ceil(allocBytes(alloc, capacity) / 64) * 64
-      return at
-    })
-    this.#arena = new Region(bytes)
-    this.#capacity = capacity
-    this.#place(this.#arena.address, offsets)
-  }
-
-  /** Addresses of all allocations, then of the staged leaves. */
-  #place(base: number, offsets: readonly number[]): void {
-    this.plan.words.forEach((word, i) => {
-      if ('alloc' in word) this.#addresses[i + 1] = base + (offsets[word.alloc] ?? 0) + word.offset
-    })
-    this.#staged.forEach(({ word }, i) => {
-      this.#addresses[word] = base + (offsets[this.plan.allocs.length + i] ?? 0)
-    })
-  }
-
-  #stage({ word, type }: Staged, node: Node): void {
-    const { data } = node.storage as HostStorage
-    const address = this.#addresses[word] ?? 0
-    const room = type.layout === 'lanes' ? Math.ceil(data.length / groupSize) * groupSize : data.length
-    const view = viewOf(data, address, room)
-    view.set(data)
-    if (room > data.length) view.fill(0, data.length)
-  }
 }
 
-function viewOf(data: HostArray, address: number, length: number): HostArray {
-  const { memory } = device()
-  if (data instanceof Float32Array) return memory.f32(address, length)
-  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
-}
+let lastTier: TierName | null = null
 
-function stagedOf(node: Node, index: number, word: number, lanes: number): Staged {
-  const type: NodeType = { shape: node.shape, dtype: node.dtype, layout: node.layout }
-  if (type.layout === 'lanes' && type.shape.length > 1)
-    throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
-  const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
-  return { index, word, type, alloc: { bytes: unitBytes(type, lanes), per } }
-}
+/** The tier that the last plan ran on. */
+export const tierInUse = (): TierName => lastTier ?? device().name
 
 const plans = new Map<number, BoundPlan[]>()
 
@@ -264,11 +201,11 @@ const sameKey = (a: readonly number[], b: readonly number[]): boolean => {
 /** All plans made so far, for profiles. */
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
 
-export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
+export function planFor(structure: Structure, targets: readonly Node[], batch: number): BoundPlan {
   const known = plans.get(structure.hash)
   const found = known?.find((plan) => sameKey(plan.key, structure.key))
   if (found) return found
-  const made = new BoundPlan(structure, targets)
+  const made = new BoundPlan(structure, targets, batch)
   plans.set(structure.hash, [...(known ?? []), made])
   return made
 }

@@ -14,7 +14,7 @@ export function realize(targets: readonly Node[]): void {
   const structure = structureOf(pending)
   if (structure.batches.size > 1) return realizeMixed(pending, structure)
   const [batch = 1] = structure.batches
-  planFor(structure, pending).run(structure.order, batch)
+  planFor(structure, pending, batch).run(structure.order, pending, batch)
 }
 
 /**
@@ -64,7 +64,7 @@ function realizeUnmixed(targets: readonly Node[]): void {
     throw new LenetError(
       `${pending[0]?.op ?? 'graph'}: batches of different sizes cannot be computed together; call .realize() on one first`,
     )
-  planFor(structure, pending).run(structure.order, batch)
+  planFor(structure, pending, batch).run(structure.order, pending, batch)
 }
 
 const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })

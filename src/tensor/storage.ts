@@ -4,24 +4,34 @@
  */
 import { hostArray, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
-import { createDevice, type Device, type DeviceName, type DeviceMemory } from '../device/index.js'
+import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
 import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
 
 let current: Device | null = null
 
-/** The device that computes; WebAssembly unless `setDevice` said otherwise. */
-export const device = (): Device => (current ??= createDevice('wasm'))
+let chosen = ''
+
+/** The device that computes: as `setDevice` said, or 'auto' with all cores. */
+export function device(): Device {
+  if (!current) setDevice('auto')
+  return current ?? createDevice('auto')
+}
 
 /**
- * Chooses what computes: 'wasm' (default) or 'interp' (the loop IR's interpreter: slow, for checks).
- * @throws LenetError once values lie in another device's memory
+ * Chooses what computes, and with how many threads. The results do not depend on it, to the last bit.
+ * @param name 'auto' (default): WebAssembly at once, native code as soon as a C compiler has made it; 'native': waits for
+ *   that code; 'wasm'; 'interp': the loop IR's interpreter (slow, for checks)
+ * @param options threads: default all cores
+ * @throws LenetError once values lie in another device's memory, or where the device cannot be had
  */
-export function setDevice(name: DeviceName): void {
-  if (current && current.name !== name)
+export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
+  const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
+  if (current && chosen !== wanted)
     throw new LenetError(
-      `setDevice('${name}'): '${current.name}' is in use already; choose the device before anything is computed`,
+      `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
     )
-  current ??= createDevice(name)
+  current ??= createDevice(name, options)
+  chosen = wanted
 }
 
 /** Bytes of device memory that live as long as somebody holds this object. */
@@ -55,6 +65,8 @@ export class Resident implements Storage {
 /** What runs a plan: addresses of its values, and how often it ran. */
 export interface PlanRun {
   readonly runs: number
+  /** Pictures in a block of its values in lanes, as of the last run. */
+  readonly lanes: number
   addressOf(value: Value): number
 }
 
@@ -81,9 +93,11 @@ export class PlanResultStorage implements Storage {
 export class Saved implements Storage {
   readonly kind = 'device'
   readonly values: HostArray
-  constructor(type: NodeType, address: number) {
-    const { dtype, length } = stored(type)
-    this.values = viewAt(dtype, address, length).slice()
+  readonly lanes: number
+  constructor(type: NodeType, { plan, value }: PlanResultStorage) {
+    const { dtype, length } = stored(type, plan.lanes)
+    this.values = viewAt(dtype, plan.addressOf(value), length).slice()
+    this.lanes = plan.lanes
   }
 }
 
@@ -132,19 +146,17 @@ export function viewAt(dtype: DType, address: number, length: number): HostArray
 }
 
 /** What stands in memory for values of a type. Bytes in lanes are words there. */
-function stored(type: NodeType): { dtype: DType; length: number } {
+function stored(type: NodeType, lanes: number): { dtype: DType; length: number } {
   const { dtype, layout, shape } = type
   if (layout !== 'lanes') return { dtype, length: sizeOf(shape) }
-  const { lanes } = device()
   const blocks = Math.ceil((shape[0] ?? 1) / lanes)
   return { dtype: dtype === 'u8' ? 'i32' : dtype, length: (blocks * unitBytes(type, lanes)) / 4 }
 }
 
 /** Values as they lie in memory, row-major. */
-function rowMajor(type: NodeType, from: HostArray): HostArray {
+function rowMajor(type: NodeType, from: HostArray, lanes: number): HostArray {
   const length = sizeOf(type.shape)
   if (type.layout !== 'lanes') return from.slice()
-  const { lanes } = device()
   const [N = 1] = type.shape
   const rest = length / Math.max(N, 1)
   const out = hostArray(type.dtype, length)
@@ -155,15 +167,36 @@ function rowMajor(type: NodeType, from: HostArray): HostArray {
   return out
 }
 
-/** The values at an address, row-major; a copy. */
-function download(type: NodeType, address: number): HostArray {
-  const { dtype, length } = stored(type)
-  return rowMajor(type, viewAt(dtype, address, length))
+/** Row-major values as they lie in blocks of so many lanes. */
+export function intoLanes(type: NodeType, values: HostArray, lanes: number): HostArray {
+  const { dtype, length } = stored(type, lanes)
+  const out = hostArray(dtype, length)
+  const [N = 1] = type.shape
+  const rest = values.length / Math.max(N, 1)
+  for (let n = 0; n < N; n++) {
+    const start = Math.floor(n / lanes) * rest * lanes + (n % lanes)
+    for (let i = 0; i < rest; i++) out[start + i * lanes] = values[n * rest + i] ?? 0
+  }
+  return out
+}
+
+/** The values at an address, row-major; a copy. Leaves that live on the device are never in lanes. */
+function download(type: NodeType, address: number, lanes: number): HostArray {
+  const { dtype, length } = stored(type, lanes)
+  return rowMajor(type, viewAt(dtype, address, length), lanes)
 }
 
 /** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
 export function valuesOf(node: Node): HostArray {
   const { storage } = node
   if (storage && isHost(storage)) return storage.data
-  return storage instanceof Saved ? rowMajor(node, storage.values) : download(node, addressOf(node))
+  if (storage instanceof Saved) return rowMajor(node, storage.values, storage.lanes)
+  return download(node, addressOf(node), storage instanceof PlanResultStorage ? storage.plan.lanes : 1)
+}
+
+/** Memory as an array of the same kind as `data`. */
+export function viewOf(data: HostArray, address: number, length: number): HostArray {
+  const { memory } = device()
+  if (data instanceof Float32Array) return memory.f32(address, length)
+  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
 }

@@ -58,7 +58,7 @@ function addresses(device: Device, plan: Plan, order: readonly Node[], pictures:
 }
 
 /** Row-major from lanes: [⌈N/L⌉][rest][L]. */
-function fromLanes({ lanes }: Device, shape: readonly number[], from: HostArray): number[] {
+function fromLanes(lanes: number, shape: readonly number[], from: HostArray): number[] {
   const rest = sizeOf(shape.slice(1))
   return Array.from({ length: sizeOf(shape) }, (_, i) => {
     const [n, k] = [Math.floor(i / rest), i % rest]
@@ -70,8 +70,9 @@ function fromLanes({ lanes }: Device, shape: readonly number[], from: HostArray)
 export function runPlan(device: Device, targets: readonly Node[]): number[][] {
   const order = orderOf(targets)
   const [batch = 1] = batchesOf(targets)
-  const plan = makePlan(order, targets, device.lanes)
-  const pictures = Math.ceil(batch / groupSize) * groupSize
+  const plan = makePlan(order, targets, device.lanesFor(batch))
+  const step = Math.max(groupSize, plan.lanes)
+  const pictures = Math.ceil(batch / step) * step
   const words = [batch, ...addresses(device, plan, order, pictures)]
   const table = device.memory.alloc(words.length * 4)
   device.memory.i32(table, words.length).set(words)
@@ -84,6 +85,6 @@ export function runPlan(device: Device, targets: readonly Node[]): number[][] {
     const at = words[result.value.word] ?? 0
     if (layout !== 'lanes') return Array.from(viewOf(device, dtype, at, sizeOf(shape)))
     const room = sizeOf(shape.slice(1)) * pictures
-    return fromLanes(device, shape, viewOf(device, dtype === 'f32' ? 'f32' : 'i32', at, room))
+    return fromLanes(plan.lanes, shape, viewOf(device, dtype === 'f32' ? 'f32' : 'i32', at, room))
   })
 }

@@ -3,14 +3,14 @@
  * A test kernel has two buffers: 0 is read, 1 is written.
  */
 import assert from 'node:assert/strict'
-import { addr, batchSize, Builder, type Expr, type LoopKernel, type Program } from '../../src/compiler/index.js'
+import { addr, Builder, type Expr, type LoopKernel, type Program, type Units } from '../../src/compiler/index.js'
 import { createDevice, type Device } from '../../src/device/index.js'
 
 export const input = addr(0)
 export const output = addr(1)
 
 /** A kernel of one unit a picture, whose body `write` makes. */
-export function kernelOf(write: (b: Builder, lo: Expr, hi: Expr) => void, units: Expr = batchSize): LoopKernel {
+export function kernelOf(write: (b: Builder, lo: Expr, hi: Expr) => void, units: Units = { pictures: 1 }): LoopKernel {
   const b = new Builder()
   const lo = b.local('i32', 'lo')
   const hi = b.local('i32', 'hi')
@@ -19,7 +19,7 @@ export function kernelOf(write: (b: Builder, lo: Expr, hi: Expr) => void, units:
 }
 
 export function programOf(...kernels: LoopKernel[]): Program {
-  return { kernels, slots: kernels.map(() => [1, 2]), slotCount: 3 }
+  return { kernels, slots: kernels.map(() => [1, 2]), slotCount: 3, barriers: kernels.map(() => true) }
 }
 
 export const wasm = createDevice('wasm')

@@ -2,4 +2,5 @@
 export * from './build.js'
 export * from './interp.js'
 export type * from './ir.js'
+export * from './team.js'
 export * from './verify.js'

@@ -39,11 +39,6 @@ export function interpret(
   compiled(kernel).run(slots, memory, table, lo, hi, ranges)
 }
 
-/** How many units the kernel has for a batch of n pictures. */
-export function unitsOf(kernel: LoopKernel, n: number): number {
-  return compiled(kernel).units(n)
-}
-
 const cache = new WeakMap<LoopKernel, Interpreter>()
 function compiled(kernel: LoopKernel): Interpreter {
   const known = cache.get(kernel)
@@ -59,7 +54,6 @@ class Interpreter {
   readonly #scalars: number[] = []
   readonly #vectors = new Map<number, Lanes>()
   readonly #body: Action
-  readonly #units: Scalar
 
   // What the current run works on.
   #memory: ArrayBufferLike = new ArrayBuffer(0)
@@ -72,12 +66,6 @@ class Interpreter {
     this.#kernel = kernel
     this.#lanes = kernel.lanes
     this.#body = this.#block(kernel.body)
-    this.#units = this.#scalar(kernel.units)
-  }
-
-  units(n: number): number {
-    this.#n = n
-    return this.#units()
   }
 
   run(

@@ -62,6 +62,11 @@ export type Stmt =
 export type Access = 'read' | 'write' | 'both'
 
 /**
+ * How a kernel's work is cut: into ⌈n / pictures⌉ units of so many pictures each (a power of two), or into a fixed number.
+ */
+export type Units = { readonly pictures: number } | { readonly count: number }
+
+/**
  * One kernel. It works on `units` independent pieces: a call does the pieces lo … hi−1, so a team can share them.
  * `buffers[i]` tells how buffer i is used; the program says which slot of the address table it is.
  */
@@ -69,7 +74,7 @@ export interface LoopKernel {
   readonly name: string
   readonly lanes: number
   readonly buffers: readonly Access[]
-  readonly units: Expr // of `int`, `n` and alu only
+  readonly units: Units
   readonly lo: Var
   readonly hi: Var
   readonly body: readonly Stmt[]
@@ -85,4 +90,6 @@ export interface Program {
   readonly kernels: readonly LoopKernel[]
   readonly slots: readonly (readonly number[])[]
   readonly slotCount: number
+  /** barriers[i]: a team meets before kernel i, which reads or overwrites what other members write before it. */
+  readonly barriers: readonly boolean[]
 }

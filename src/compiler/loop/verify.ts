@@ -5,7 +5,7 @@
  */
 import { aluTable } from '../../base/index.js'
 import { typeOf } from './build.js'
-import type { Expr, LoopKernel, Stmt, Type, Var } from './ir.js'
+import type { Expr, LoopKernel, Stmt, Type, Units, Var } from './ir.js'
 
 type StmtOf<K extends Stmt['k']> = Extract<Stmt, { k: K }>
 type ExprOf<K extends Expr['k']> = Extract<Expr, { k: K }>
@@ -17,6 +17,7 @@ export function verify(kernel: LoopKernel): void {
   new Verifier(kernel).run()
 }
 
+const isPower = (value: number): boolean => Number.isInteger(Math.log2(value))
 const isI32 = (value: number): boolean => (value | 0) === value
 const isFloat32 = (value: number): boolean => Object.is(Math.fround(value), value)
 const isOffset = (value: number): boolean => isI32(value) && value >= 0
@@ -60,10 +61,9 @@ class Verifier {
     if (type) this.#require(v.type === type, `'${v.name}' is ${v.type}, not ${type}`)
   }
 
-  #units(e: Expr): void {
-    this.#require(e.k === 'int' || e.k === 'n' || e.k === 'alu', `units may not use '${e.k}'`)
-    if (e.k === 'alu') e.args.forEach((arg) => this.#units(arg))
-    this.#expect(e, 'i32', new Set(), 'units')
+  #units(units: Units): void {
+    const [size, fits] = 'count' in units ? [units.count, units.count >= 0] : [units.pictures, isPower(units.pictures)]
+    this.#require(Number.isInteger(size) && fits, `units of ${JSON.stringify(units)}`)
   }
 
   #block(body: readonly Stmt[], known: Known): void {

@@ -8,7 +8,7 @@
 import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import type { ConvTile } from '../tile/plans.js'
 
 type Local = { k: 'var'; v: Var }
@@ -98,7 +98,7 @@ export function lowerConv(lanes: number, job: ConvJob, tile: ConvTile): Schedule
     )
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
-  return b.finish(job.pool ? 'conv2d+pool' : 'conv2d', blocksOf(lanes), (n) => n * flops)
+  return b.finish(job.pool ? 'conv2d+pool' : 'conv2d', { pictures: lanes }, (n) => n * flops)
 }
 
 class ConvKernel {

@@ -6,7 +6,7 @@
 import { sizeOf } from '../../base/index.js'
 import { add, alu, int, loadByte, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
+import { KernelBuilder, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
 
 export function lowerGather(
@@ -32,7 +32,7 @@ export function lowerGather(
     if (table.dtype === 'u8' && rest % 4 === 0 && lanes === 4) gatherBytes(b, rows, place, out, rest, finish)
     else gatherWords(b, rows, place, out, rest, table, finish)
   })
-  return b.finish('gatherRows', blocksOf(lanes))
+  return b.finish('gatherRows', { pictures: lanes })
 }
 
 /** Four pixels of four pictures at a time. */

@@ -52,7 +52,6 @@ export function lowerLinearGradInput(
 function contract(lanes: number, job: Contraction, plan: Plans['linear']): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const finish = job.tail?.(b) ?? null
-  const tiles = alu('ishru', add(blocksOf(lanes), plan.blocks - 1), int(Math.log2(plan.blocks)))
   const kernel = new ContractKernel(b, job, finish)
   b.forUnits((tile) => {
     const block = b.let('block', mul(tile, plan.blocks))
@@ -63,7 +62,7 @@ function contract(lanes: number, job: Contraction, plan: Plans['linear']): Sched
       () => kernel.block(block, plan.features, plan.blocks),
     )
   })
-  return b.finish(job.name, tiles, (n) => 2 * n * job.results * job.summed)
+  return b.finish(job.name, { pictures: lanes * plan.blocks }, (n) => 2 * n * job.results * job.summed)
 }
 
 class ContractKernel {
@@ -164,7 +163,7 @@ export function lowerLinearGradWeight(lanes: number, g: Value, x: Value, out: Va
       () => row(o, features),
     )
   })
-  return b.finish('linearGradWeight', int(tiles), (n) => 2 * n * O * I)
+  return b.finish('linearGradWeight', { count: tiles }, (n) => 2 * n * O * I)
 }
 
 /** [B, m, k] × [B, k, n] → [B, m, n], plain. Columns in lanes, the rest one by one. */
@@ -193,5 +192,5 @@ export function lowerMatmul(lanes: number, x: Value, y: Value, out: Value): Sche
       b.for('j', whole, n, 1, (j) => columns(row, matrix, j, 'one'))
     })
   })
-  return b.finish('matmul', int(B), () => 2 * B * m * n * k)
+  return b.finish('matmul', { count: B }, () => 2 * B * m * n * k)
 }

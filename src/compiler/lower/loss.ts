@@ -5,7 +5,7 @@
  */
 import { add, alu, float, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitExp, emitLog } from './elementwise.js'
 
 interface Row {
@@ -50,7 +50,7 @@ export function lowerCrossEntropy(lanes: number, logits: Value, labels: Value, o
     const loss = alu('fsub', emitLog(b, row.sum), alu('fsub', picked, row.largest))
     b.store('vec', b.pointer('out', b.buffer(out, 'write'), block, b.width), 0, loss)
   })
-  return b.finish('crossEntropy', blocksOf(lanes))
+  return b.finish('crossEntropy', { pictures: lanes })
 }
 
 export function lowerCrossEntropyGrad(
@@ -73,5 +73,5 @@ export function lowerCrossEntropyGrad(
       b.store('vec', at, 0, alu('fmul', alu('fsub', alu('fmul', loadVec(at), scale), onehot), grad))
     })
   })
-  return b.finish('crossEntropyGrad', blocksOf(lanes))
+  return b.finish('crossEntropyGrad', { pictures: lanes })
 }

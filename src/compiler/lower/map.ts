@@ -5,8 +5,8 @@
 import type { Node, NodeType } from '../../graph/index.js'
 import { sizeOf } from '../../base/index.js'
 import { alu, int, loadVec, mul, sub } from '../loop/build.js'
-import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, one, type ScheduledKernel, type Value } from '../kernel.js'
+import type { Expr, Units } from '../loop/ir.js'
+import { KernelBuilder, one, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import { axesOf, dimsOf, loadAt, nest, operand, stridesIn, type Axis, type Operand } from './space.js'
 
@@ -85,17 +85,17 @@ class MapKernel {
     })
   }
 
-  lanes(): Expr {
+  lanes(): Units {
     const dims = dimsOf(this.#space)
     this.#b.forUnits((block) => {
       const { inputs, outputs, all } = this.#operands(block)
       const axes = axesOf(dims, [...dims.keys()], all)
       nest(this.#b, axes, all, () => this.#body(inputs, outputs, () => false))
     })
-    return blocksOf(this.#b.lanes)
+    return { pictures: this.#b.lanes }
   }
 
-  plain(): Expr {
+  plain(): Units {
     const { inputs, outputs, all } = this.#operands(int(0))
     const dims = dimsOf(this.#space)
     const axes = axesOf(dims, [...dims.keys()], all)
@@ -136,7 +136,7 @@ class MapKernel {
   }
 
   /** One straight run, its vectors shared out as units; the last unit is what does not fill a vector. */
-  #flat(axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): Expr {
+  #flat(axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): Units {
     const { lanes } = this.#b
     const count = sizeOf(this.#space.shape)
     const whole = Math.floor(count / lanes)
@@ -145,7 +145,7 @@ class MapKernel {
     this.#run(sub(alu('imin', hi, int(whole)), lo), axis, all, write, lanes)
     if (count > whole * lanes)
       this.#b.if(alu('ilt', int(whole), hi), () => this.#run(int(count - whole * lanes), axis, all, write, 1))
-    return int(whole + (count > whole * lanes ? 1 : 0))
+    return { count: whole + (count > whole * lanes ? 1 : 0) }
   }
 }
 

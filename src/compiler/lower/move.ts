@@ -5,7 +5,7 @@
 import { HASH_FACTOR_1, HASH_FACTOR_2, LenetError, sizeOf, type Shape } from '../../base/index.js'
 import { add, alu, float, int, iota, loadInt, loadSplat, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { copyWords } from './map.js'
 import { clear } from './sparse.js'
 import { axesOf, nest, operand } from './space.js'
@@ -62,7 +62,7 @@ export function lowerRandom(lanes: number, key: Value, out: Value): ScheduledKer
   const start = b.buffer(out, 'write')
   if (lanesOut) {
     b.forUnits((block) => fill(add(start, mul(block, rest * b.width)), mul(block, lanes * rest), rest, rest, 'vec'))
-    return b.finish('random', blocksOf(lanes))
+    return b.finish('random', { pictures: lanes })
   }
   const whole = Math.floor(rest / lanes)
   fill(start, int(0), 1, whole, 'vec')

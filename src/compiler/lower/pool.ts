@@ -5,7 +5,7 @@
 import type { Window } from '../../graph/index.js'
 import { add, alu, float, int, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { clear } from './sparse.js'
 
 interface Planes {
@@ -92,7 +92,7 @@ export function lowerMaxPool(
       if (indexAt) b.store('vec', add(indexAt, place), 0, at)
     })
   })
-  return b.finish('maxPool2d', blocksOf(lanes))
+  return b.finish('maxPool2d', { pictures: lanes })
 }
 
 export function lowerAvgPool(lanes: number, w: Window, x: Value, out: Value): ScheduledKernel {
@@ -110,7 +110,7 @@ export function lowerAvgPool(lanes: number, w: Window, x: Value, out: Value): Sc
       b.store('vec', add(to, place), 0, alu('fmul', sum, scale))
     })
   })
-  return b.finish('avgPool2d', blocksOf(lanes))
+  return b.finish('avgPool2d', { pictures: lanes })
 }
 
 /** Spreads g back over the windows: to the picked position (index), or evenly (no index). */
@@ -134,5 +134,5 @@ export function lowerPoolGrad(lanes: number, w: Window, index: Value | null, g: 
       })
     })
   })
-  return b.finish(index ? 'maxPool2dGrad' : 'avgPool2dGrad', blocksOf(lanes))
+  return b.finish(index ? 'maxPool2dGrad' : 'avgPool2dGrad', { pictures: lanes })
 }

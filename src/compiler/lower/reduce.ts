@@ -14,7 +14,6 @@ import {
   one,
   restOf,
   typeOfNode,
-  unitsOf,
   type ScheduledKernel,
   type Value,
 } from '../kernel.js'
@@ -88,7 +87,7 @@ export function lowerReduce(
   }
   if (space.layout === 'lanes') b.forUnits(write)
   else write(int(0))
-  return b.finish(`${node.op}`, space.layout === 'lanes' ? unitsOf('lanes', lanes) : one)
+  return b.finish(`${node.op}`, space.layout === 'lanes' ? { pictures: lanes } : one)
 }
 
 /** Byte strides of the result along the dims of the source; 0 along what is reduced. */
@@ -186,5 +185,5 @@ export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, o
     })
     b.store('one', add(to, mul(i, 4)), 0, total)
   })
-  return b.finish(`${node.op} over pictures`, int(rest))
+  return b.finish(`${node.op} over pictures`, { count: rest })
 }

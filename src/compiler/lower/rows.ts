@@ -5,7 +5,7 @@
 import { sizeOf } from '../../base/index.js'
 import { add, alu, int, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
+import { KernelBuilder, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
 import type { ImageRows, RowKernel } from './geometry.js'
 import { clear, moveStrided } from './sparse.js'
@@ -43,7 +43,7 @@ export function lowerTransposeBatch(lanes: number, from: Value, to: Value, toLan
       )
     })
   })
-  return b.finish(name, blocksOf(lanes))
+  return b.finish(name, { pictures: lanes })
 }
 
 /** The same, one element at a time: short pictures, bytes. */
@@ -69,7 +69,7 @@ function byElement(
       b.bump(inRows, bytes ? 1 : 4)
     })
   })
-  return b.finish(name, { k: 'n' })
+  return b.finish(name, { pictures: 1 })
 }
 
 /** lanes [N, C, H, W] → row pictures [H+2p][W+2p][C]. Each pixel writes whole vectors; the next pixel overwrites the excess. */
@@ -97,7 +97,7 @@ export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: V
     })
     if (pW === 0 && pH > 0) blankAfter(b, to, lanes, pictureBytes)
   })
-  return b.finish('imageRows', blocksOf(lanes))
+  return b.finish('imageRows', { pictures: lanes })
 }
 
 function pixelToRows(
@@ -162,7 +162,7 @@ export function lowerFromImageRows(
       b.bump(from, 2 * pW * pixelBytes)
     })
   })
-  return b.finish('fromImageRows', blocksOf(lanes))
+  return b.finish('fromImageRows', { pictures: lanes })
 }
 
 /** weight [O, C, kH, kW] → [O][kH][rowFloats] of (kx, c), zeros elsewhere. */
@@ -185,7 +185,7 @@ export function lowerKernelRows(lanes: number, attrs: RowKernel, weight: Value, 
       b.bump(to, rowBytes - kW * pixelFloats * 4)
     })
   })
-  return b.finish('kernelRows', O === 0 ? one : int(O))
+  return b.finish('kernelRows', { count: O })
 }
 
 /** lanes [N, C, H, W] → lanes [N, C, H+2pH, W+2pW], zeros around. */
@@ -218,5 +218,5 @@ export function lowerPadLanes(
       b.bump(to, 2 * pH * wide * b.width)
     })
   })
-  return b.finish('padLanes', blocksOf(lanes))
+  return b.finish('padLanes', { pictures: lanes })
 }

@@ -11,7 +11,7 @@
 import { LenetError } from '../../base/index.js'
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { groupSize, groupsOf, KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { groupSize, groupsOf, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import type { Positions, RowKernel } from './geometry.js'
 
 type Local = { k: 'var'; v: Var }
@@ -107,7 +107,7 @@ export function lowerNonZeros(
       })
     })
   })
-  return b.finish('non-zeros', groupsOf)
+  return b.finish('non-zeros', { pictures: groupSize })
 }
 
 /** Appends one picture's channel: stores every position, moves on only behind a non-zero. */
@@ -208,7 +208,7 @@ export function lowerRowsGradWeight(
       b.bump(result, kernelBytes)
     })
   })
-  return b.finish('conv2dGradWeight', groupsOf, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradWeight', { pictures: groupSize }, denseFlops(attrs, channels, positions))
 }
 
 function listsIn(lists: Value, channels: number): Lists {
@@ -276,7 +276,7 @@ export function lowerRowsGradInput(
       })
     })
   })
-  return b.finish('conv2dGradInput', groupsOf, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradInput', { pictures: groupSize }, denseFlops(attrs, channels, positions))
 }
 
 interface Scatter {
@@ -343,7 +343,7 @@ export function lowerSumGroups(lanes: number, attrs: RowKernel, groups: Value, o
       b.bump(row, rowBytes - kW * attrs.pixelFloats * wordBytes)
     })
   })
-  return b.finish('sumGroups', channels === 0 ? one : int(channels))
+  return b.finish('sumGroups', { count: channels })
 }
 
 /** Copies `count` words; each side moves on by its stride. */

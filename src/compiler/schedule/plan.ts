@@ -6,6 +6,7 @@ import type { Node } from '../../graph/index.js'
 import { slackBytes, type Alloc, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
 import { computeTable } from './compute.js'
+import { intoPhases } from './phases.js'
 import { Scheduler } from './scheduler.js'
 
 /** A value that a node of the order has once the plan has run. Other shapes of leaves are none: they would outlive the leaf. */
@@ -18,6 +19,8 @@ export interface PlanResult {
 
 export interface Plan {
   readonly program: Program
+  /** Pictures in a block of values in lanes. */
+  readonly lanes: number
   readonly allocs: readonly Alloc[]
   /** For each word of the address table behind word 0: the allocation and offset, or the leaf it is of. */
   readonly words: readonly ({ readonly alloc: number; readonly offset: number } | { readonly leaf: number })[]
@@ -39,12 +42,14 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], lanes
     else if (node.op !== 'assign' && value.alloc) results.push({ index, value, companion: !indexOf.has(node) })
   }
   const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
+  const { kernels, barriers } = intoPhases(scheduler.kernels, lanes)
   const program: Program = {
-    kernels: scheduler.kernels.map((k) => k.kernel),
-    slots: scheduler.kernels.map((k) => k.values.map((value) => value.word)),
+    kernels: kernels.map((k) => k.kernel),
+    slots: kernels.map((k) => k.values.map((value) => value.word)),
     slotCount: scheduler.allWords.length + 1,
+    barriers,
   }
-  return { program, allocs, words, results }
+  return { program, lanes, allocs, words, results }
 }
 
 function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {

@@ -5,15 +5,13 @@ import {
   addr,
   alu,
   Builder,
-  ceilDiv,
-  batchSize,
   float,
   int,
   interpret,
   iota,
   loadVec,
   splat,
-  unitsOf,
+  unitCount,
   verify,
   type Access,
   type Expr,
@@ -34,7 +32,7 @@ function kernelOf(
   const lo = b.local('i32', 'lo')
   const hi = b.local('i32', 'hi')
   write(b)
-  const kernel = { name: 'copy', lanes, buffers, units: ceilDiv(batchSize, 4), lo, hi, body: b.body, flops: () => 0 }
+  const kernel = { name: 'copy', lanes, buffers, units: { pictures: 4 }, lo, hi, body: b.body, flops: () => 0 }
   verify(kernel)
   return kernel
 }
@@ -92,7 +90,7 @@ test('accesses outside the declared buffers are named', () => {
 
 test('units are counted from n', () => {
   assert.deepEqual(
-    [1, 4, 5, 32].map((n) => unitsOf(double(4), n)),
+    [1, 4, 5, 32].map((n) => unitCount(double(4).units, n)),
     [1, 1, 2, 8],
   )
 })

@@ -2,10 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  add,
   addr,
   alu,
-  batchSize,
   float,
   int,
   iota,
@@ -31,7 +29,7 @@ const kernel = (body: readonly Stmt[], more: Partial<LoopKernel> = {}): LoopKern
   name: 'sum',
   lanes: 4,
   buffers: ['both'],
-  units: batchSize,
+  units: { pictures: 1 },
   lo,
   hi,
   body,
@@ -109,8 +107,8 @@ const refused: Record<string, readonly [body: readonly Stmt[], message: RegExp, 
   'an output twice': [[{ k: 'transpose', out: [f, f, f, f], from: four(float(1)) }], /gives one local twice/],
   'bytes into floats': [[{ k: 'bytes4', out: rows, at: four(addr(0)), offset: 0 }], /'x5' is f32v, not i32v/],
   'bytes at too few addresses': [[{ k: 'bytes4', out: rows, at: [addr(0)], offset: 0 }], /wants 4 addresses/],
-  'units that load': [[], /head: units may not use 'load'/, { units: add(batchSize, loadInt(addr(0))) }],
-  'units that are no i32': [[], /units may not use 'float'/, { units: float(1) }],
+  'units of no power of two': [[], /head: units of {"pictures":3}/, { units: { pictures: 3 } }],
+  'a broken number of units': [[], /units of {"count":-1}/, { units: { count: -1 } }],
   'no lanes': [[], /lanes are 0/, { lanes: 0 }],
   'lo and hi in one local': [[], /one local/, { hi: lo }],
 }

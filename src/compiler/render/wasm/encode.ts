@@ -86,12 +86,21 @@ export class Code {
     this.#with(0x10, func)
   }
 
+  branch(depth: number): void {
+    this.#with(0x0c, depth)
+  }
+
   branchIf(depth: number): void {
     this.#with(0x0d, depth)
   }
 
   i32Const(value: number): void {
     this.bytes.push(0x41)
+    this.op(s32(value))
+  }
+
+  i64Const(value: number): void {
+    this.bytes.push(0x42)
     this.op(s32(value))
   }
 
@@ -143,10 +152,21 @@ export class Code {
   }
 }
 
+/** An access to memory that no other thread sees half done. */
+const atomic = (opcode: number): Bytes => [0xfe, opcode]
+/** For `access`; the address is a multiple of 4. */
+export const NOTIFY: Bytes = atomic(0x00)
+export const WAIT32: Bytes = atomic(0x01)
+export const ATOMIC_LOAD: Bytes = atomic(0x10)
+export const ATOMIC_STORE: Bytes = atomic(0x17)
+export const ATOMIC_ADD: Bytes = atomic(0x1e)
+
 export const LOOP: Bytes = [0x03, 0x40]
 export const IF: Bytes = [0x04, 0x40]
 export const ELSE: Bytes = [0x05]
 export const END: Bytes = [0x0b]
+export const RETURN: Bytes = [0x0f]
+export const DROP: Bytes = [0x1a]
 export const SELECT: Bytes = [0x1b]
 /** For `access`. */
 export const I32_LOAD: Bytes = [0x28]
@@ -162,7 +182,9 @@ export const STORE_LANE: Bytes = [SIMD, 0x5a]
 export const i32 = {
   eqz: [0x45],
   eq: [0x46],
+  ne: [0x47],
   ltS: [0x48],
+  ltU: [0x49],
   gtS: [0x4a],
   add: [0x6a],
   sub: [0x6b],

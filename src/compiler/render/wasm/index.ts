@@ -1,13 +1,13 @@
 /**
- * A program as one WebAssembly module: the kernels, how many units each has, and the step that calls them in order.
- * The bytes depend on the program and the options alone.
- * Not here: compiling and running it (device), barriers between kernels of a team (one thread runs a step so far).
+ * A program as one WebAssembly module: the kernels, and the step that calls them in order.
+ * The bytes depend on the program and the options alone. Not here: compiling and running it (device).
  */
 import type { LoopKernel, Program } from '../../loop/ir.js'
 import * as w from './encode.js'
-import { Code, I32, type Bytes } from './encode.js'
-import { kernelCode, unitsCode } from './kernel.js'
+import { I32, type Bytes } from './encode.js'
+import { kernelCode } from './kernel.js'
 import type { WasmOptions } from './ops.js'
+import { barrierCode, stepCode } from './team.js'
 
 export type { WasmOptions } from './ops.js'
 
@@ -15,16 +15,18 @@ const VERSION: Bytes = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 /** All that 32-bit addresses reach. */
 const MAX_PAGES = 65536
 
-/** Types: 0 is (table, lo, hi) or (table, tid, nth) → nothing; 1 is (table) → units. */
+/** Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32. */
 const FUNC = 0x60
 const TYPES: readonly Bytes[] = [
   [FUNC, 3, I32, I32, I32, 0],
-  [FUNC, 1, I32, 1, I32],
+  [FUNC, 4, I32, I32, I32, I32, 1, I32],
+  [FUNC, 2, I32, I32, 1, I32],
 ]
 
 /**
- * Exports for `program` of k kernels: `k0`…(table, lo, hi) do the units lo … hi−1; `u0`…(table) count the units;
- * `step`(table, tid, nth) does the share of thread tid of nth of every kernel in order. Memory is imported: env.memory.
+ * Exports for `program`: `k0`…(table, lo, hi) do the units lo … hi−1 of a kernel; `step`(table, tid, nth, team) does the
+ * share of member tid of nth of every kernel in order and gives 0, or 1 when a member failed (`team`: the address of the
+ * team's block; without shared memory nth must be 1). Memory is imported: env.memory.
  */
 export function renderWasm(program: Program, options: WasmOptions): Uint8Array<ArrayBuffer> {
   const { kernels, slots } = program
@@ -34,10 +36,10 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
   const count = kernels.length
   const code = [
     ...kernels.map((kernel, i) => kernelCode(kernel, slots[i] ?? [], options)),
-    ...kernels.map((kernel) => unitsCode(kernel, options)),
-    stepCode(count),
+    stepCode(program, options.shared ? count + 1 : null),
+    ...(options.shared ? [barrierCode()] : []),
   ]
-  const types = code.map((_, i) => [i < count || i === 2 * count ? 0 : 1])
+  const types = code.map((_, i) => [Math.max(0, i - count + 1)])
   const sections = [
     w.section(1, w.vector(TYPES)),
     w.section(2, w.vector([memoryImport(options.shared)])),
@@ -57,32 +59,7 @@ function memoryImport(shared: boolean): Bytes {
 function exportsOf(count: number): Bytes[] {
   const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(index)]
   const all = Array.from({ length: count }, (_, i) => i)
-  return [...all.map((i) => func(`k${i}`, i)), ...all.map((i) => func(`u${i}`, count + i)), func('step', 2 * count)]
-}
-
-/** For each kernel: u = units(table); k(table, u·tid / nth, u·(tid + 1) / nth). Locals: 0 table, 1 tid, 2 nth, 3 u. */
-function stepCode(count: number): Bytes {
-  const code = new Code()
-  const share = (next: boolean): void => {
-    code.get(3)
-    code.get(1)
-    if (next) code.i32Const(1)
-    if (next) code.op(w.i32.add)
-    code.op(w.i32.mul)
-    code.get(2)
-    code.op(w.i32.divU)
-  }
-  for (let i = 0; i < count; i++) {
-    code.get(0)
-    code.call(count + i)
-    code.set(3)
-    code.get(0)
-    share(false)
-    share(true)
-    code.call(i)
-  }
-  code.op(w.END)
-  return [1, 1, I32, ...code.bytes]
+  return [...all.map((i) => func(`k${i}`, i)), func('step', count)]
 }
 
 /** The custom section that profilers read: each kernel's function has its name. */

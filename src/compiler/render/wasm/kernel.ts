@@ -31,11 +31,6 @@ export function kernelCode(kernel: LoopKernel, slots: readonly number[], options
   return new FunctionBody(slots, options, HI + 1, params).code(kernel.body)
 }
 
-/** The function (table) → how many units the kernel has. */
-export function unitsCode(kernel: LoopKernel, options: WasmOptions): Bytes {
-  return new FunctionBody([], options, TABLE + 1, new Map()).result(kernel.units)
-}
-
 const four = (word: number): Words => [word, word, word, word]
 const LOADS = { i32: w.I32_LOAD, vec: w.V128_LOAD, splat: w.LOAD_SPLAT } as const
 
@@ -61,11 +56,6 @@ class FunctionBody {
 
   code(body: readonly Stmt[]): Bytes {
     this.#block(body)
-    return this.#assemble()
-  }
-
-  result(value: Expr): Bytes {
-    this.#expr(value)
     return this.#assemble()
   }
 

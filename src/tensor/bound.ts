@@ -1,0 +1,144 @@
+/**
+ * A plan in memory: its address table, its arena, where its inputs are put for each run.
+ * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
+ */
+import { LenetError, type HostArray } from '../base/index.js'
+import { allocBytes, groupSize, slackBytes, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
+import type { Executable } from '../device/index.js'
+import type { HostStorage, Node, NodeType } from '../graph/index.js'
+import { addressOf, device, intoLanes, isHost, PlanResultStorage, Region, Saved, valuesOf, viewOf } from './storage.js'
+
+/** A host leaf of a plan: where its values are put for each run. */
+interface Staged {
+  readonly index: number
+  readonly word: number
+  readonly alloc: Alloc
+  readonly type: NodeType
+}
+
+/** A value on the device that a plan reads: where it lies, or in the plan's own room for it if it must be copied. */
+interface Direct {
+  readonly index: number
+  readonly word: number
+  room: Region | null
+  bytes: number
+}
+
+export class Bound {
+  readonly plan: Plan
+  readonly executable: Executable
+  readonly #staged: Staged[] = []
+  readonly #direct: Direct[] = []
+  readonly #addresses: Int32Array
+  readonly #table: Region
+  #capacity = 0
+  #arena: Region | null = null
+
+  constructor(plan: Plan, executable: Executable, order: readonly Node[]) {
+    this.plan = plan
+    this.executable = executable
+    this.#addresses = new Int32Array(plan.words.length + 1)
+    this.#table = new Region(this.#addresses.byteLength)
+    plan.words.forEach((word, i) => {
+      const node = 'leaf' in word ? order[word.leaf] : undefined
+      if (!node || !('leaf' in word)) return
+      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word.leaf, i + 1, plan.lanes))
+      else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
+    })
+  }
+
+  /** The nodes that are read where they lie, as numbers in the order. */
+  get inputs(): readonly { readonly index: number }[] {
+    return this.#direct
+  }
+
+  /** The address table, for profiles: as of the last run. */
+  get table(): number {
+    return this.#table.address
+  }
+
+  addressOf(value: Value): number {
+    return this.#addresses[value.word] ?? 0
+  }
+
+  /** Finds the values on the device that the plan reads. Throws where one is gone, before anything has changed. */
+  find(order: readonly Node[]): void {
+    for (const input of this.#direct) this.#addresses[input.word] = this.#inputAt(input, order[input.index] as Node)
+  }
+
+  run(order: readonly Node[], batch: number): void {
+    this.#reserve(batch)
+    this.#addresses[0] = batch
+    for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
+    device().memory.i32(this.#table.address, this.#addresses.length).set(this.#addresses)
+    this.executable.run(this.#table.address)
+  }
+
+  #inputAt(input: Direct, node: Node): number {
+    const values = this.#toCopy(node)
+    if (!values) return addressOf(node)
+    if (!input.room || input.bytes < values.byteLength) {
+      input.room = new Region(values.byteLength + slackBytes)
+      input.bytes = values.byteLength
+    }
+    viewOf(values, input.room.address, values.length).set(values)
+    return input.room.address
+  }
+
+  /** The values of an input that does not lie on the device as this plan wants it. */
+  #toCopy(node: Node): HostArray | null {
+    const { storage } = node
+    const { lanes } = this.plan
+    if (storage instanceof Saved)
+      return storage.lanes === lanes || node.layout !== 'lanes'
+        ? storage.values
+        : intoLanes(node, valuesOf(node), lanes)
+    const elsewhere = storage instanceof PlanResultStorage && storage.plan.lanes !== lanes
+    return elsewhere && node.layout === 'lanes' ? intoLanes(node, valuesOf(node), lanes) : null
+  }
+
+  /** Memory for batches of this size: as large as the largest so far. Nothing changes where there is not enough. */
+  #reserve(batch: number): void {
+    if (this.#arena && batch <= this.#capacity) return
+    const step = Math.max(groupSize, this.plan.lanes)
+    const capacity = Math.ceil(batch / step) * step
+    const allocs = [...this.plan.allocs, ...this.#staged.map((s) => s.alloc)]
+    let bytes = 0
+    const offsets = allocs.map((alloc) => {
+      const at = bytes
+      bytes += Math.ceil(allocBytes(alloc, capacity) / 64) * 64
+      return at
+    })
+    this.#arena = new Region(bytes)
+    this.#capacity = capacity
+    this.#place(this.#arena.address, offsets)
+  }
+
+  /** Addresses of all allocations, then of the staged leaves. */
+  #place(base: number, offsets: readonly number[]): void {
+    this.plan.words.forEach((word, i) => {
+      if ('alloc' in word) this.#addresses[i + 1] = base + (offsets[word.alloc] ?? 0) + word.offset
+    })
+    this.#staged.forEach(({ word }, i) => {
+      this.#addresses[word] = base + (offsets[this.plan.allocs.length + i] ?? 0)
+    })
+  }
+
+  #stage({ word, type }: Staged, node: Node): void {
+    const { data } = node.storage as HostStorage
+    const address = this.#addresses[word] ?? 0
+    const step = Math.max(groupSize, this.plan.lanes)
+    const room = type.layout === 'lanes' ? Math.ceil(data.length / step) * step : data.length
+    const view = viewOf(data, address, room)
+    view.set(data)
+    if (room > data.length) view.fill(0, data.length)
+  }
+}
+
+function stagedOf(node: Node, index: number, word: number, lanes: number): Staged {
+  const type: NodeType = { shape: node.shape, dtype: node.dtype, layout: node.layout }
+  if (type.layout === 'lanes' && type.shape.length > 1)
+    throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
+  const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
+  return { index, word, type, alloc: { bytes: unitBytes(type, lanes), per } }
+}
