@@ -1,0 +1,80 @@
+/**
+ * Loads a compiled library and calls it on our memory, by koffi. For the main thread and for workers alike.
+ * Not here: where libraries come from (service).
+ */
+import { createRequire } from 'node:module'
+import { entryProblem } from './cache.node.js'
+import { messageOf } from './process.node.js'
+import { type BuildFailure, NATIVE_ABI } from './types.js'
+
+/** The two functions of a program; see compiler/render/c. Addresses are byte offsets in the memory. */
+export interface NativeLibrary {
+  /** Runs the whole step as thread `tid` of `nth`; `team` is the address of the team's barriers. @returns what the C function returns */
+  step(table: number, tid: number, nth: number, team: number): number
+  /** Runs one kernel on this thread. */
+  kernel(table: number, index: number): void
+}
+
+/** The part of koffi in use. */
+interface Koffi {
+  load(path: string): KoffiLibrary
+  decode(value: unknown, type: string): unknown
+}
+
+interface KoffiLibrary {
+  func(definition: string): (...args: readonly (number | Uint8Array)[]) => unknown
+  symbol(name: string): unknown
+}
+
+/**
+ * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
+ * @throws where it is not installed or has no binary for this platform
+ */
+export function loadCaller(name = 'koffi'): Koffi {
+  const caller: Koffi = createRequire(import.meta.url)(name)
+  return caller
+}
+
+/**
+ * Loads a library that the service built. Its sum is checked again before the system sees the file.
+ * @param path of NativeBuild
+ * @param memory the device's memory, shared or not; its growth is noticed
+ * @returns the functions, or why there are none
+ */
+export function loadLibrary(path: string, memory: WebAssembly.Memory): NativeLibrary | BuildFailure {
+  const opened = openLibrary(path, loadCaller)
+  return 'error' in opened ? opened : bind(opened.library, memory)
+}
+
+/** Checks and opens a library. @param caller makes native calls */
+export function openLibrary(path: string, caller: () => Koffi): { library: KoffiLibrary } | BuildFailure {
+  const problem = entryProblem(path)
+  if (problem !== undefined) return { error: `compiled kernels ${path} are not loaded: ${problem}` }
+  try {
+    const koffi = caller()
+    const library = koffi.load(path)
+    const abi = koffi.decode(library.symbol('lenet_abi'), 'uint32_t')
+    if (abi === NATIVE_ABI) return { library }
+    return { error: `compiled kernels ${path} are not loaded: they are of version ${String(abi)}, not ${NATIVE_ABI}` }
+  } catch (error) {
+    return { error: `compiled kernels ${path} cannot be loaded: ${messageOf(error)}` }
+  }
+}
+
+function bind(library: KoffiLibrary, memory: WebAssembly.Memory): NativeLibrary | BuildFailure {
+  try {
+    const step = library.func(
+      'int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)',
+    )
+    const kernel = library.func('void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index)')
+    let bytes = new Uint8Array(memory.buffer)
+    // A memory that grew has a new buffer; the old one of an unshared memory is empty.
+    const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
+    return {
+      step: (table, tid, nth, team) => Number(step(base(), table, tid, nth, team)),
+      kernel: (table, index) => void kernel(base(), table, index),
+    }
+  } catch (error) {
+    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What the native compiler service tells: plain values that also go between threads.
+ * Not here: anything that runs.
+ */
+
+/** A C compiler that can make kernels for this processor, and where they are kept. */
+export interface ToolchainInfo {
+  /** As a person would type it: 'cc', 'zig cc', or what CC says. */
+  readonly command: string
+  /** The program's absolute path. */
+  readonly path: string
+  /** What stands before the flags, such as zig's 'cc' or the rest of CC. */
+  readonly prefix: readonly string[]
+  /** 'gcc 12.2.0', 'clang 14.0.6'. */
+  readonly version: string
+  /** Of the processor, as the compiler sees them with all flags: 'avx512f', 'avx2', 'fma', 'neon', 'sve'. */
+  readonly features: readonly string[]
+  /** float32 numbers in one vector: what C should be rendered for. */
+  readonly lanes: 4 | 8 | 16
+  /** All flags of a compilation, those of LENET_CFLAGS last. */
+  readonly flags: readonly string[]
+  readonly cache: CacheInfo
+  /** Clear lines for the user: what could not be used, and what is used instead. Often empty. */
+  readonly notices: readonly string[]
+}
+
+/** The folder of compiled kernels. */
+export interface CacheInfo {
+  readonly folder: string
+  /** It is a temporary one of this process, because the usual one cannot be trusted or written (a notice says why). */
+  readonly isPrivate: boolean
+  readonly entries: number
+  readonly bytes: number
+}
+
+/** Why there is no native device. */
+export interface NoToolchain {
+  readonly reason: string
+}
+
+/** A compiled library, checked, loadable by loadLibrary. */
+export interface Built {
+  readonly path: string
+  /** It was in the cache: no compiler ran. */
+  readonly cached: boolean
+}
+
+/** Why a source has no library. */
+export interface BuildFailure {
+  readonly error: string
+}
+
+/** What the compile worker is started with. All of it can be cloned. */
+export interface WorkerOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly folder: string
+  readonly maximumBytes: number
+  /** Name of the module that makes native calls. */
+  readonly caller: string
+  readonly niceness: number
+  /** In the names of this service's temporary folders. */
+  readonly token: string
+  readonly shared: Int32Array
+}
+
+/** Cells of WorkerOptions.shared. */
+export const CELL = {
+  /** Counts the worker's messages: the main thread waits for a change. */
+  messages: 0,
+  /** Counts up while the worker lives. */
+  beat: 1,
+  /** Process group of the compiler that runs now, else 0. */
+  group: 2,
+  /** 1: begin nothing more. */
+  closed: 3,
+} as const
+
+export interface Job {
+  readonly id: number
+  readonly source: string
+}
+
+export type WorkerMessage =
+  | { readonly kind: 'toolchain'; readonly result: ToolchainInfo | NoToolchain }
+  | { readonly kind: 'built'; readonly id: number; readonly result: Built | BuildFailure }
+
+/** Of the C file's exported functions; loadLibrary refuses others. */
+export const NATIVE_ABI = 1
