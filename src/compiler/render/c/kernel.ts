@@ -6,6 +6,7 @@
 import type { Expr, LoadKind, LoopKernel, Stmt, StoreKind, Type, Var } from '../../loop/ir.js'
 import { typeOf } from '../../loop/build.js'
 import { spell } from './ops.js'
+import { countReads, type Reads } from './reads.js'
 
 type ExprOf<K extends Expr['k']> = Extract<Expr, { k: K }>
 type StmtOf<K extends Stmt['k']> = Extract<Stmt, { k: K }>
@@ -36,6 +37,7 @@ function floatText(value: number): string {
 class KernelText {
   readonly #kernel: LoopKernel
   readonly #slots: readonly number[]
+  readonly #reads: Reads
   readonly #lines: string[] = []
   /** Locals by id, as C names them. */
   readonly #names = new Map<number, string>()
@@ -48,6 +50,7 @@ class KernelText {
   constructor(kernel: LoopKernel, slots: readonly number[]) {
     this.#kernel = kernel
     this.#slots = slots
+    this.#reads = countReads(kernel.body)
   }
 
   write(name: string): string {
@@ -148,7 +151,7 @@ class KernelText {
   #stmt(s: Stmt): void {
     switch (s.k) {
       case 'set':
-        return this.#line(`${this.#name(s.v)} = ${this.#expr(s.value)};`)
+        return this.#set(s)
       case 'store':
         return this.#store(s)
       case 'loop':
@@ -162,6 +165,13 @@ class KernelText {
       case 'bytes4':
         return this.#bytes4(s)
     }
+  }
+
+  /** What is loaded once and read often stays in a register: gcc would rather load it anew for every reader. */
+  #set({ v, value }: StmtOf<'set'>): void {
+    const held = value.k === 'load' && value.mem === 'vec' && (this.#reads.get(v.id) ?? 0) > 1
+    const name = this.#name(v)
+    this.#line(`${name} = ${this.#expr(value)};${held ? ` HOLD(${name});` : ''}`)
   }
 
   #store({ mem, at, offset, value }: StmtOf<'store'>): void {

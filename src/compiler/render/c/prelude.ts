@@ -102,6 +102,12 @@ typedef union { vf v; part p[4 * L / PART_BYTES]; float f[L]; } parts;
   return r.v;
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__) && defined(__AVX__) && PART_BYTES == 4 * L
+#define HOLD(v) __asm__("" : "+v"(v))
+#else
+#define HOLD(v) (void)0
+#endif
+
 INLINE vf v_fma(vf a, vf b, vf c) {
 #if defined(PART_FMA)
   BY_PARTS(a, b, c, PART_FMA((part)a, (part)b, (part)c), PART_FMA(x.p[i], y.p[i], z.p[i]))
