@@ -16,7 +16,7 @@ export {
 } from './create.js'
 export { cat, max, stack, where } from './functions.js'
 export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomState, type RandomState } from './random.js'
-export { allPlans } from './plans.js'
+export { allPlans, tierInUse } from './plans.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
 export { device, setDevice } from './storage.js'
 export { Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
