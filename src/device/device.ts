@@ -42,6 +42,8 @@ export interface Device extends Tier {
   /** `fma` is rounded once here; where not, last bits differ from machines where it is. */
   readonly fusedMultiplyAdd: boolean
   readonly next: BackgroundTier | null
+  /** Lines for the user: what is not as it could be, and why. Grows while the device works. */
+  readonly notices: readonly string[]
   /** Waits until everything works at full speed: for measurements and tests. */
   ready(): Promise<void>
 }

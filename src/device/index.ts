@@ -1,5 +1,6 @@
 /** The room `device`: memory, the team of threads, and what runs compiled programs. */
-import { coreCount } from '#device-platform'
+import { coreCount, nativeTier } from '#device-platform'
+import { LenetError } from '../base/index.js'
 import type { Device, TierName } from './device.js'
 import { createInterpDevice } from './interp.js'
 import { DeviceMemory } from './memory.js'
@@ -25,8 +26,15 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   const { fusedMultiplyAdd, sharedMemory } = wasmSupport()
   const memory = new DeviceMemory({ shared: sharedMemory })
   const team = new Team(memory, options.threads ?? coreCount())
-  const tier = createWasmTier(memory, team)
-  return { ...tier, memory, threads: team.threads, fusedMultiplyAdd, next: null, ready: () => team.ready() }
+  const notices: string[] = []
+  const native = name === 'wasm' ? null : nativeTier(memory, team, (line) => notices.push(line))
+  if (name === 'native' && !native)
+    throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
+  // without fused multiply-add in WebAssembly the bits would change when native code takes over
+  const next = fusedMultiplyAdd ? (native?.background ?? null) : null
+  const tier =
+    name === 'native' && native ? { ...native.waiting, next: null } : { ...createWasmTier(memory, team), next }
+  return { ...tier, memory, threads: team.threads, fusedMultiplyAdd, notices, ready: () => team.ready() }
 }
 
 /** What this platform offers to devices. */

@@ -22,6 +22,7 @@ export function createInterpDevice(options: InterpOptions = {}): Device {
     name: 'interp',
     lanesFor: () => lanes,
     next: null,
+    notices: [],
     memory,
     threads,
     fusedMultiplyAdd: true,

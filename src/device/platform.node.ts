@@ -5,10 +5,12 @@
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
-import type { Member } from './platform.js'
-import type { MemberData } from './team.js'
+import type { DeviceMemory } from './memory.js'
+import { NativeTier } from './native/index.node.js'
+import type { Member, Native } from './platform.js'
+import type { MemberData, Team } from './team.js'
 
-export type { Member } from './platform.js'
+export type { Member, Native } from './platform.js'
 
 /** Starts a worker. It goes away with the process and keeps none alive. */
 export function startMember(data: MemberData): Member | null {
@@ -28,6 +30,11 @@ export function startMember(data: MemberData): Member | null {
 
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = availableParallelism
+
+/** Native code; whether this machine can make it is found out when it is asked for. `notice` is given lines for the user. */
+export function nativeTier(memory: DeviceMemory, team: Team, notice: (line: string) => void): Native | null {
+  return new NativeTier(memory, team, notice)
+}
 
 /** Node 20's V8 has relaxed SIMD behind a switch; later ones always, and older ones not at all. */
 export function enableRelaxedSimd(): void {

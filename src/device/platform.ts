@@ -1,7 +1,9 @@
 /**
  * What a device asks of the platform, where the platform is a browser (Node: platform.node.ts; package.json chooses).
  */
-import type { Load, MemberData } from './team.js'
+import type { BackgroundTier, Tier } from './device.js'
+import type { DeviceMemory } from './memory.js'
+import type { Load, MemberData, Team } from './team.js'
 
 /** A worker of the team, seen from the thread that calls. */
 export interface Member {
@@ -18,6 +20,17 @@ export function startMember(_data: MemberData): Member | null {
 
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = (): number => 1
+
+/** C code, compiled on this machine. */
+export interface Native {
+  readonly waiting: Tier
+  readonly background: BackgroundTier
+}
+
+/** Native code, where the platform can run it; `notice` is given lines for the user. */
+export function nativeTier(_memory: DeviceMemory, _team: Team, _notice: (line: string) => void): Native | null {
+  return null
+}
 
 /** Lets the engine accept relaxed SIMD where that hides behind a switch. Browsers have no switches. */
 export function enableRelaxedSimd(): void {}

@@ -5,6 +5,7 @@
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { teamBlock } from '../compiler/index.js'
+import { loadLibrary } from './native/index.node.js'
 import { command, type Load, type MemberData, type Step } from './team.js'
 
 /** Milliseconds in which the next step is looked for before the thread sleeps: longer than what lies between two steps. */
@@ -15,7 +16,11 @@ const words = new Int32Array(memory.buffer, team, command.words)
 const steps = new Map<number, Step>()
 
 function load({ id, code }: Load): void {
-  if (code.kind === 'native') throw new Error('no native code yet')
+  if (code.kind === 'native') {
+    const library = loadLibrary(code.path, memory)
+    if ('error' in library) throw new Error(library.error)
+    return void steps.set(id, library.step)
+  }
   const { step } = new WebAssembly.Instance(code.module, { env: { memory } }).exports
   if (typeof step !== 'function') throw new Error('the module has no step')
   steps.set(id, step as Step)

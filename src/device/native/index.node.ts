@@ -4,4 +4,5 @@
  */
 export { loadLibrary, type NativeLibrary } from './library.node.js'
 export { type NativeBuild, type NativeOptions, type NativeService, startNativeService } from './service.node.js'
+export { NativeTier } from './tier.node.js'
 export type { BuildFailure, Built, CacheInfo, NoToolchain, ToolchainInfo } from './types.js'

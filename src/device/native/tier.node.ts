@@ -1,0 +1,111 @@
+/**
+ * The tier that runs programs as C, compiled on this machine: in the background while another tier works, or waited for.
+ * Not here: how C is spelled (compiler/render/c), compiled and kept (service.node.ts).
+ */
+import { LenetError } from '../../base/index.js'
+import { renderC, verify, type Program } from '../../compiler/index.js'
+import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
+import type { DeviceMemory } from '../memory.js'
+import { isSmall, type Team } from '../team.js'
+import { loadLibrary } from './library.node.js'
+import { startNativeService, type NativeService } from './service.node.js'
+import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
+
+/** The lanes of a plan: as many as the processor has, but no member of the team without a block of pictures. */
+function lanesOf(most: number, n: number, threads: number): number {
+  let lanes = most
+  while (lanes > 4 && Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4))) lanes /= 2
+  return lanes
+}
+
+export class NativeTier {
+  readonly #memory: DeviceMemory
+  readonly #team: Team
+  readonly #notice: (line: string) => void
+  #service: NativeService | null = null
+  #told = false
+
+  /** @param notice is given lines for the user: why something is not as it could be */
+  constructor(memory: DeviceMemory, team: Team, notice: (line: string) => void) {
+    this.#memory = memory
+    this.#team = team
+    this.#notice = notice
+  }
+
+  /** Waits for the compiler. `compile` and `lanesFor` throw a LenetError that says why there is no native code. */
+  get waiting(): Tier {
+    return {
+      name: 'native',
+      lanesFor: (n) => lanesOf(this.#required().lanes, n, this.#team.threads),
+      compile: (program) => {
+        this.#required()
+        const found = this.#load(this.#build(program).wait(), program)
+        if ('error' in found) throw new LenetError(`--device native: ${found.error}`)
+        return found
+      },
+    }
+  }
+
+  get background(): BackgroundTier {
+    return {
+      name: 'native',
+      lanesFor: (n) => {
+        const found = this.#tell(this.#running.poll())
+        if (!found) return undefined
+        return 'reason' in found ? null : lanesOf(found.lanes, n, this.#team.threads)
+      },
+      compile: (program) => this.#pending(program),
+    }
+  }
+
+  get #running(): NativeService {
+    return (this.#service ??= startNativeService())
+  }
+
+  #required(): ToolchainInfo {
+    const found = this.#running.wait()
+    if ('reason' in found)
+      throw new LenetError(`device 'native' cannot be had: ${found.reason}; use device 'auto' or 'wasm'`)
+    this.#tell(found)
+    return found
+  }
+
+  /** Once: what the user should know. */
+  #tell(found: ToolchainInfo | NoToolchain | undefined): typeof found {
+    if (!found || this.#told) return found
+    this.#told = true
+    if ('reason' in found) this.#notice(`no native code: ${found.reason}; WebAssembly goes on`)
+    else found.notices.forEach((line) => this.#notice(line))
+    return found
+  }
+
+  #build(program: Program): ReturnType<NativeService['build']> {
+    program.kernels.forEach(verify)
+    return this.#running.build(renderC(program))
+  }
+
+  #pending(program: Program): Pending {
+    const build = this.#build(program)
+    const poll = (): Executable | null | undefined => {
+      const built = build.poll()
+      if (!built) return undefined
+      const found = this.#load(built, program)
+      if (!('error' in found)) return found
+      this.#notice(`${found.error}; WebAssembly goes on`)
+      return null
+    }
+    return { poll }
+  }
+
+  #load(built: Built | BuildFailure, program: Program): Executable | BuildFailure {
+    if ('error' in built) return built
+    const library = loadLibrary(built.path, this.#memory.memory)
+    if ('error' in library) return library
+    const code = this.#team.add({ kind: 'native', path: built.path })
+    const batch = (table: number): number => this.#memory.i32(table, 1)[0] ?? 0
+    return {
+      run: (table) => this.#team.run(code, library.step, table, isSmall(program, batch(table))),
+      runKernel: (index, table) => library.kernel(table, index),
+    }
+  }
+}
