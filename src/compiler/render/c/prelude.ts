@@ -99,6 +99,7 @@ typedef union { vf v; part p[4 * L / PART_BYTES]; float f[L]; } parts;
 #define BY_PARTS(a, b, c, whole, each) \\
   parts x = {a}, y = {b}, z = {c}, r; \\
   for (unsigned i = 0; i < 4 * L / PART_BYTES; i++) r.p[i] = (each); \\
+  (void)y, (void)z; \\
   return r.v;
 #endif
 
