@@ -3,9 +3,11 @@
  * On a terminal one line that is drawn over itself; elsewhere (CI, a file) a plain line now and then.
  * It writes by the function it is given and owns no timer: it draws only when it is told of progress.
  */
-import { cutText, formatBytes, formatDuration, formatStepTime } from './text.js'
+import { cutText, formatBytes, formatDuration, formatStepTime, textWidth } from './text.js'
 
 const BAR_WIDTH = 20
+/** A shorter bar says nothing. */
+const SHORTEST_BAR = 5
 /** Least time between two drawings, in seconds. */
 const REDRAW_SECONDS = 0.1
 const PLAIN_SECONDS = 10
@@ -26,10 +28,12 @@ export interface ProgressState {
 }
 
 /** Keras's bar: '━━━━━━╸' done, the rest a thin line. */
-function bar(share: number): string {
-  const halves = Math.floor(Math.min(1, Math.max(0, share)) * BAR_WIDTH * 2)
+function bar({ done, total }: ProgressState, width: number): string {
+  if (total === undefined || width < SHORTEST_BAR) return ''
+  const share = total > 0 ? done / total : 1
+  const halves = Math.floor(Math.min(1, Math.max(0, share)) * width * 2)
   const full = '━'.repeat(halves >> 1) + (halves % 2 === 1 ? '╸' : '')
-  return full.padEnd(BAR_WIDTH, '─')
+  return full.padEnd(width, '─')
 }
 
 /** As Keras: four places, and the exponent for what would be lost in them. */
@@ -55,16 +59,33 @@ function formatTime({ done, total, seconds }: ProgressState): string {
   return done > 0 ? formatDuration((seconds / done) * (total - done)) : ''
 }
 
+/** What is left out where the line is too long, in this order; the bar has become short before. */
+const omissions = [[], ['bar'], ['bar', 'rate'], ['bar', 'rate', 'time'], ['bar', 'rate', 'time', 'label']] as const
+
 /**
  * One line: '500/1563 ━━━━━━╸───────────── 3s 2.6ms/step - loss: 1.7012 - accuracy: 0.3811'.
  * While it runs the time is what is left; when done it is what it took.
+ * @param columns where the line would be longer, the bar becomes shorter and then less important parts go, so that count
+ *   and values stay; default: any length
  */
-export function progressLine(state: ProgressState): string {
-  const { label = '', done, total, values = {} } = state
-  const drawn = total === undefined ? '' : bar(total > 0 ? done / total : 1)
-  const parts = [label, formatCount(state), drawn, formatTime(state), formatRate(state)]
+export function progressLine(state: ProgressState, columns = Infinity): string {
+  const { label = '', values = {} } = state
   const told = Object.entries(values).map(([name, value]) => ` - ${name}: ${formatValue(value)}`)
-  return parts.filter((part) => part !== '').join(' ') + told.join('')
+  const line = (left: readonly string[], barWidth: number): string => {
+    const parts = {
+      label,
+      count: formatCount(state),
+      bar: bar(state, barWidth),
+      time: formatTime(state),
+      rate: formatRate(state),
+    }
+    const shown = Object.entries(parts).filter(([name, part]) => part !== '' && !left.includes(name))
+    return shown.map(([, part]) => part).join(' ') + told.join('')
+  }
+  const full = line([], BAR_WIDTH)
+  const barWidth = Math.max(SHORTEST_BAR, BAR_WIDTH - Math.max(0, textWidth(full) - columns))
+  const lines = omissions.map((left) => line(left, barWidth))
+  return lines.find((text) => textWidth(text) <= columns) ?? lines.at(-1) ?? full
 }
 
 export interface ProgressOptions {
@@ -134,17 +155,18 @@ export class Progress {
     this.#lineIsOpen = false
   }
 
-  #line(): string {
+  #line(columns?: number): string {
     const { label, unit } = this.#options
     const seconds = (this.#now() - this.#start) / 1000
-    return progressLine({
+    const state = {
       done: this.#done,
       seconds,
       values: this.#values,
       ...(this.#total !== undefined && { total: this.#total }),
       ...(label !== undefined && { label }),
       ...(unit !== undefined && { unit }),
-    })
+    }
+    return progressLine(state, columns)
   }
 
   #draw(): void {
@@ -155,7 +177,7 @@ export class Progress {
       return
     }
     // One column is left free: some terminals wrap when the last one is filled.
-    write(`\r${cutText(this.#line(), columns - 1)}\x1b[K`)
+    write(`\r${cutText(this.#line(columns - 1), columns - 1)}\x1b[K`)
     this.#lineIsOpen = true
   }
 }

@@ -40,10 +40,32 @@ test('on a terminal: drawn at once, then ten times a second, over the same line,
   assert.deepEqual(written.slice(4), ['\n'])
 })
 
-test('on a narrow terminal the line is cut, so that it does not wrap', () => {
+test('at 80 columns loss and accuracy of a training are there: the bar is shorter', () => {
+  const { clock, written, progress } = watched({ isTTY: true, total: 1563, columns: 80, label: 'epoch 10/10' })
+  clock.ms = 900
+  progress.update(500, { loss: 1.70123, accuracy: 0.3811 })
+  assert.equal(written[0], '\repoch 10/10  500/1563 ━━╸────── 2s 1.8ms/step - loss: 1.7012 - accuracy: 0.3811\x1b[K')
+})
+
+test('in less room the bar goes first, then rate, time and label; count and values stay', () => {
+  const values = { loss: 1.70123, accuracy: 0.3811 }
+  const state = { done: 500, total: 1563, seconds: 1, label: 'epoch 1/9', values }
+  const told = ' - loss: 1.7012 - accuracy: 0.3811'
+  assert.equal(progressLine(state, 74), `epoch 1/9  500/1563 ━╸──── 2s 2.0ms/step${told}`)
+  assert.equal(progressLine(state, 72), `epoch 1/9  500/1563 2s 2.0ms/step${told}`)
+  assert.equal(progressLine(state, 60), `epoch 1/9  500/1563 2s${told}`)
+  assert.equal(progressLine(state, 55), `epoch 1/9  500/1563${told}`)
+  assert.equal(progressLine(state, 50), ` 500/1563${told}`)
+  for (let columns = 43; columns < 120; columns++) {
+    const line = progressLine(state, columns)
+    assert.ok(line.length <= columns && line.endsWith(told), line)
+  }
+})
+
+test('on a very narrow terminal the line is cut, so that it does not wrap', () => {
   const { written, progress } = watched({ isTTY: true, total: 100, columns: 20 })
   progress.update(1, { loss: 1, accuracy: 1 })
-  assert.equal(written[0], '\r  1/100 ───────────\x1b[K')
+  assert.equal(written[0], '\r  1/100 - loss: 1.0\x1b[K')
 })
 
 test('clear takes the line away and the next update draws it again', () => {
