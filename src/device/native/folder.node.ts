@@ -36,12 +36,21 @@ export function openCacheFolder(wanted: string): CacheFolder {
 function makeIfMissing(wanted: string): string | undefined {
   try {
     makeFolder(dirname(wanted))
-    mkdirSync(wanted, { mode: 0o700 })
+    if (!exists(wanted)) mkdirSync(wanted, { mode: 0o700 })
   } catch (error) {
-    if (lstatSync(wanted, { throwIfNoEntry: false }) === undefined)
-      return `cannot be made (${shortReason(error, wanted)})`
+    // Another process may have made it in this moment.
+    if (!exists(wanted)) return `cannot be made (${shortReason(error, wanted)})`
   }
   return undefined
+}
+
+/** A link that leads nowhere is there too. */
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
+  }
 }
 
 function shortReason(error: unknown, path: string): string {

@@ -15,8 +15,16 @@ export interface Invocation {
   readonly folder?: string
   readonly limitMs: number
   readonly niceness: number
-  /** Told the process group when it begins, and 0 when it has ended. */
-  readonly onGroup?: (group: number) => void
+  readonly gate: Gate
+}
+
+/** By which the main thread knows what runs, so that nothing outlives the process. */
+export interface Gate {
+  /** Before a program is started. False: start nothing more. */
+  enter(): boolean
+  /** Which process group it is; 0 on systems without. */
+  running(group: number): void
+  leave(): void
 }
 
 export type Outcome =
@@ -34,7 +42,8 @@ const ownGroup = process.platform !== 'win32'
 
 /** Never rejects. */
 export function runCompiler(invocation: Invocation): Promise<Outcome> {
-  const { path, args, env, folder } = invocation
+  const { path, args, env, folder, gate } = invocation
+  if (!gate.enter()) return Promise.resolve({ kind: 'failed', message: 'the compile worker was closed' })
   try {
     const child = spawn(path, args, {
       env: { ...env, LC_ALL: 'C' },
@@ -43,25 +52,29 @@ export function runCompiler(invocation: Invocation): Promise<Outcome> {
       windowsHide: true,
       ...(folder === undefined ? {} : { cwd: folder }),
     })
+    gate.running(ownGroup ? (child.pid ?? 0) : 0)
     return watch(child, invocation)
   } catch (error) {
+    gate.leave()
     return Promise.resolve({ kind: 'failed', message: messageOf(error) })
   }
 }
 
-function watch(child: ChildProcess, invocation: Invocation): Promise<Outcome> {
+function watch(child: ChildProcess, { limitMs, niceness, input, gate }: Invocation): Promise<Outcome> {
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
-  lowerPriority(child.pid, invocation.niceness)
-  if (ownGroup && child.pid !== undefined) invocation.onGroup?.(child.pid)
+  lowerPriority(child.pid, niceness)
   const { promise, resolve } = withResolvers<Outcome>()
   const timer = setTimeout(() => {
     killGroup(child)
     settle({ kind: 'late' })
-  }, invocation.limitMs)
+  }, limitMs)
+  let isSettled = false
   const settle = (outcome: Outcome): void => {
+    if (isSettled) return
+    isSettled = true
     clearTimeout(timer)
-    invocation.onGroup?.(0)
+    gate.leave()
     for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe?.destroy()
     resolve(outcome)
   }
@@ -76,7 +89,7 @@ function watch(child: ChildProcess, invocation: Invocation): Promise<Outcome> {
   child.on('exit', (code, signal) => setTimeout(end, PIPES_MS, code, signal))
   // One that ends without reading everything gives EPIPE here; its exit code tells more.
   child.stdin?.on('error', () => undefined)
-  child.stdin?.end(invocation.input)
+  child.stdin?.end(input)
   return promise
 }
 

@@ -14,6 +14,7 @@ import {
   CELL,
   type Job,
   type NoToolchain,
+  STARTING,
   type ToolchainInfo,
   type WorkerMessage,
   type WorkerOptions,
@@ -52,6 +53,8 @@ export interface NativeBuild {
 
 /** A worker that lives counts every second, even on a busy machine. */
 const SILENCE_MS = 30_000
+/** Making a process takes a millisecond. */
+const START_MS = 500
 
 /** Starts the worker; returns at once. For the main thread, one for a process. Never throws. */
 export function startNativeService(options: NativeOptions = {}): NativeService {
@@ -135,7 +138,7 @@ class Service implements NativeService {
     if (services.size === 0) process.off('exit', closeAll)
     const { shared, token } = this.#options
     Atomics.store(shared, CELL.closed, 1)
-    killGroup(Atomics.exchange(shared, CELL.group, 0))
+    killGroup(groupOf(shared))
     this.#receive()
     this.#ended ??= 'the compile worker was closed'
     this.#port.close()
@@ -171,7 +174,12 @@ class Service implements NativeService {
   }
 }
 
-/** Of the compiler that runs, where there is one. */
+/** Of the compiler that runs or is just being started; 0 where there is none. */
+function groupOf(shared: Int32Array): number {
+  Atomics.wait(shared, CELL.group, STARTING, START_MS)
+  return Atomics.exchange(shared, CELL.group, 0)
+}
+
 function killGroup(group: number): void {
   if (group <= 0) return
   try {

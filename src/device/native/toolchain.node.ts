@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
-import { firstLine, runCompiler } from './process.node.js'
+import { firstLine, type Gate, runCompiler } from './process.node.js'
 import type { NoToolchain } from './types.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -67,18 +67,18 @@ export function splitWords(text: string): string[] {
 }
 
 /** CC, then cc, clang, gcc and zig: the first that makes code with fused multiply-add for this processor. */
-export async function findToolchain(env: Environment): Promise<Toolchain | NoToolchain> {
+export async function findToolchain(env: Environment, gate: Gate): Promise<Toolchain | NoToolchain> {
   const notices = limitNotices(env)
   const reasons: string[] = []
   const chosen = env['CC']?.trim() ?? ''
   if (chosen !== '') {
-    const found = await tryCandidate(chosenCandidate(chosen, env), env)
+    const found = await tryCandidate(chosenCandidate(chosen, env), env, gate)
     if (typeof found !== 'string') return { ...found, notices }
     notices.push(`CC='${chosen}' cannot be used: ${found}; cc, clang, gcc and zig are tried instead`)
     reasons.push(`CC='${chosen}': ${found}`)
   }
   for (const candidate of usualCandidates(env)) {
-    const found = await tryCandidate(candidate, env)
+    const found = await tryCandidate(candidate, env, gate)
     if (typeof found !== 'string') return { ...found, notices }
     reasons.push(`${candidate.command}: ${found}`)
   }
@@ -139,13 +139,13 @@ function isProgram(path: string): boolean {
 }
 
 /** @returns a string that says why it cannot be used, where it cannot */
-async function tryCandidate(candidate: Candidate | string, env: Environment): Promise<Toolchain | string> {
+async function tryCandidate(candidate: Candidate | string, env: Environment, gate: Gate): Promise<Toolchain | string> {
   if (typeof candidate === 'string') return candidate
   const own = splitWords(env['LENET_CFLAGS'] ?? '')
   let problem = ''
   for (const target of TARGETS) {
     const flags = [...FLAGS, ...(process.platform === 'win32' ? [] : ['-fPIC']), ...target, ...own]
-    const answer = await probe(candidate, flags, env)
+    const answer = await probe(candidate, flags, env, gate)
     if (typeof answer === 'object') return toolchainOf(candidate, flags, answer)
     // Later sets only drop flags, so what the first complains about is told; one that hangs is asked no more.
     if (problem === '') problem = answer
@@ -154,10 +154,15 @@ async function tryCandidate(candidate: Candidate | string, env: Environment): Pr
   return problem
 }
 
-async function probe(candidate: Candidate, flags: readonly string[], env: Environment): Promise<Macros | string> {
+async function probe(
+  candidate: Candidate,
+  flags: readonly string[],
+  env: Environment,
+  gate: Gate,
+): Promise<Macros | string> {
   const limitMs = Math.min(PROBE_LIMIT_MS, compileLimitMs(env))
   const args = [...candidate.prefix, ...flags, '-dM', '-E', '-x', 'c', '-']
-  const outcome = await runCompiler({ path: candidate.path, args, input: '', env, limitMs, niceness: 0 })
+  const outcome = await runCompiler({ path: candidate.path, args, input: '', env, limitMs, niceness: 0, gate })
   if (outcome.kind === 'late') return `it hangs (no answer within ${limitMs / 1000} s)`
   if (outcome.kind === 'failed') return outcome.message
   if (outcome.code !== 0) {

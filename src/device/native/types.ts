@@ -69,11 +69,14 @@ export const CELL = {
   messages: 0,
   /** Counts up while the worker lives. */
   beat: 1,
-  /** Process group of the compiler that runs now, else 0. */
+  /** Process group of the compiler that runs now, STARTING, or 0. */
   group: 2,
   /** 1: begin nothing more. */
   closed: 3,
 } as const
+
+/** Of CELL.group: a process is being made. */
+export const STARTING = -1
 
 export interface Job {
   readonly id: number

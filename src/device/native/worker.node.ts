@@ -9,7 +9,7 @@ import { type MessagePort, workerData } from 'node:worker_threads'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { loadCaller, openLibrary } from './library.node.js'
-import { firstLine, messageOf, type Outcome, runCompiler } from './process.node.js'
+import { firstLine, type Gate, messageOf, type Outcome, runCompiler } from './process.node.js'
 import { compileLimitMs, findToolchain, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,
@@ -18,6 +18,7 @@ import {
   type Job,
   NATIVE_ABI,
   type NoToolchain,
+  STARTING,
   type ToolchainInfo,
   type WorkerMessage,
   type WorkerOptions,
@@ -41,13 +42,30 @@ function tell(message: WorkerMessage): void {
   Atomics.notify(shared, CELL.messages)
 }
 
+function setGroup(group: number): void {
+  Atomics.store(shared, CELL.group, group)
+  Atomics.notify(shared, CELL.group)
+}
+
+/** The main thread sets `closed` first and reads the group then; here it is the other way round, so one sees the other. */
+const gate: Gate = {
+  enter: () => {
+    setGroup(STARTING)
+    if (Atomics.load(shared, CELL.closed) === 0) return true
+    setGroup(0)
+    return false
+  },
+  running: setGroup,
+  leave: () => setGroup(0),
+}
+
 async function open(): Promise<Workshop | NoToolchain> {
   try {
     loadCaller(options.caller)
   } catch (error) {
     return { reason: `native calls are not possible here: ${firstLine(messageOf(error))} (npm install koffi)` }
   }
-  const toolchain = await findToolchain(env)
+  const toolchain = await findToolchain(env, gate)
   if ('reason' in toolchain) return toolchain
   try {
     return { toolchain, folder: openCacheFolder(options.folder) }
@@ -74,7 +92,6 @@ const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
 async function compile(workshop: Workshop, key: string, { id, source }: Job): Promise<Built | BuildFailure> {
   const found = findBuilt(workshop, key)
   if (found !== undefined) return found
-  if (Atomics.load(shared, CELL.closed) !== 0) return { error: 'the compile worker was closed' }
   const work = temporaryFolderOf(workshop.folder.path, token, id)
   try {
     mkdirSync(work, { mode: 0o700 })
@@ -99,7 +116,7 @@ function runOn({ toolchain }: Workshop, input: string, work: string, output: str
     folder: work,
     limitMs: compileLimitMs(env),
     niceness,
-    onGroup: (group) => void Atomics.store(shared, CELL.group, group),
+    gate,
   })
 }
 

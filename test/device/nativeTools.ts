@@ -1,0 +1,97 @@
+/** What the tests of the native compiler share: small C sources, folders and programs that stand in for compilers. */
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type NativeOptions, type NativeService, startNativeService } from '../../src/device/native/service.node.js'
+import type { BuildFailure, Built, ToolchainInfo } from '../../src/device/native/types.js'
+
+/** Adds 1.5 to the float at table + 4 tid and gives 100 nth + team; the kernel writes its index as a byte. */
+export function sourceOf(extra = ''): string {
+  return `#include <stdint.h>
+#include <stdio.h>
+const uint32_t lenet_abi = 1;
+int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+  ((float *)(memory + table))[tid] += 1.5f;
+  return (int32_t)(100 * nth + team);
+}
+void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index) { memory[table] = (uint8_t)index; }
+${extra}
+`
+}
+
+/** A folder for one test, removed after it. Absolute, without links. */
+export function scratch(t: TestContext): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lenet-test-')))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A service that ends with the test. */
+export function serviceFor(t: TestContext, folder: string, options: NativeOptions = {}): NativeService {
+  const service = startNativeService({ folder, ...options })
+  t.after(() => service.close())
+  return service
+}
+
+/** An executable shell script. */
+export function script(path: string, lines: string): string {
+  writeFileSync(path, `#!/bin/sh\n${lines}\n`)
+  chmodSync(path, 0o755)
+  return path
+}
+
+/** A compiler that answers probes as the system's does; before compiling it runs `lines`. */
+export function wrapper(path: string, lines: string): string {
+  return script(path, `case " $* " in *" -E "*) ;; *)\n${lines}\n;; esac\nexec cc "$@"`)
+}
+
+export function withEnv(extra: Readonly<Record<string, string>>): NonNullable<NativeOptions['env']> {
+  const { CC: _, LENET_CFLAGS: __, LENET_CC_TIMEOUT: ___, ...rest } = process.env
+  return { ...rest, ...extra }
+}
+
+export function infoOf(service: NativeService): ToolchainInfo {
+  const found = service.wait()
+  if ('reason' in found) throw new Error(found.reason)
+  return found
+}
+
+export function built(result: Built | BuildFailure): Built {
+  if ('error' in result) throw new Error(result.error)
+  return result
+}
+
+export const countLines = (path: string): number =>
+  existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').length : 0
+
+/** Whether a process that was sent a signal is gone within two seconds. A zombie that nobody reaps is gone. */
+export function isGone(pid: number): boolean {
+  const cell = new Int32Array(new SharedArrayBuffer(4))
+  for (let tries = 0; tries < 40; tries++) {
+    if (!isAlive(pid)) return true
+    Atomics.wait(cell, 0, 0, 50)
+  }
+  return false
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : ''
+    return stat.split(') ')[1]?.startsWith('Z') !== true
+  } catch {
+    return false
+  }
+}
+
+/** False where a compiler is there, else the reason to skip what needs one. */
+export function whyNoCompiler(): string | false {
+  if (process.platform === 'win32') return 'the stand-ins are shell scripts'
+  const folder = mkdtempSync(join(tmpdir(), 'lenet-test-'))
+  const service = startNativeService({ folder: join(folder, 'native'), env: withEnv({}) })
+  const found = service.wait()
+  service.close()
+  rmSync(folder, { recursive: true, force: true })
+  return 'reason' in found ? found.reason : false
+}
