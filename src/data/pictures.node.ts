@@ -12,7 +12,14 @@ export interface PictureSize {
   readonly height: number
   /** 1: grey; 3: colour (sRGB). */
   readonly channels: number
+  /**
+   * Of a picture of other proportions: 'cover' (default) keeps its middle; 'contain' the whole of it, with black bars;
+   * 'fill' the whole of it, squeezed.
+   */
+  readonly fit?: PictureFit
 }
+
+export type PictureFit = 'cover' | 'contain' | 'fill'
 
 type MakeSharp = (input: Uint8Array | string, options?: SharpOptions) => Sharp
 
@@ -36,8 +43,15 @@ function sharpOnce(): Promise<MakeSharp> {
   return loaded
 }
 
-function pictureError(name: string, error: unknown): LenetError {
+/** The reason in a line; what the library says of a picture's size is not clear without the limit. */
+function reasonOf(error: unknown, limit: number): string {
   const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+  if (!/pixel limit/.test(reason)) return reason
+  return `it claims more than ${limit.toLocaleString('en')} pixels`
+}
+
+function pictureError(name: string, error: unknown, limit = mostPixels): LenetError {
+  const reason = reasonOf(error, limit)
   return new LenetError(`${name} cannot be read as a picture (JPEG, PNG, GIF and WebP can): ${reason}`, {
     cause: error,
   })
@@ -54,8 +68,22 @@ function planes(interleaved: Uint8Array, channels: number): Uint8Array {
 }
 
 /**
+ * Width and height of a picture as it is shown: turned upright by its EXIF data. Reads its head only.
+ * @throws LenetError: not a picture
+ */
+export async function pictureSize(bytes: Uint8Array, name: string): Promise<{ width: number; height: number }> {
+  const sharp = await sharpOnce()
+  try {
+    const { autoOrient } = await sharp(bytes, { limitInputPixels: mostPixels }).metadata()
+    return { width: autoOrient.width, height: autoOrient.height }
+  } catch (error) {
+    throw pictureError(name, error)
+  }
+}
+
+/**
  * One picture as [channels, height, width] bytes: turned upright by its EXIF data, its transparency laid on black, scaled
- * to cover the size and cropped in the middle. An animated picture gives its first frame.
+ * (Lanczos) to cover the size and cropped in the middle, or as `fit` says. An animated picture gives its first frame.
  * @param input a path, or the file's bytes
  * @param name what errors call it; default the path
  * @throws LenetError: not a picture, damaged, cut off, or of more than 100 million pixels
@@ -68,7 +96,9 @@ export async function decodePicture(
   const sharp = await sharpOnce()
   try {
     const upright = sharp(input, { limitInputPixels: mostPixels, failOn: 'error' }).autoOrient()
-    const fitted = upright.resize(size.width, size.height, { fit: 'cover' }).flatten({ background: '#000' })
+    const fitted = upright
+      .resize(size.width, size.height, { fit: size.fit ?? 'cover', background: '#000' })
+      .flatten({ background: '#000' })
     const coloured = size.channels === 1 ? fitted.toColourspace('b-w') : fitted.toColourspace('srgb')
     const { data, info } = await coloured.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
     if (info.channels !== size.channels) throw new LenetError(`it has ${info.channels} channels`)
@@ -98,7 +128,7 @@ export async function decodeExactRgb(
     }
     return data
   } catch (error) {
-    throw pictureError(name, error)
+    throw pictureError(name, error, width * height)
   }
 }
 

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import sharp, { type Sharp } from 'sharp'
-import { decodePicture, encodePng } from '../../src/data/index.node.js'
+import { decodePicture, encodePng, pictureSize } from '../../src/data/index.node.js'
 import { temporaryFolder, writeFiles } from './helpers.js'
 
 const three = { width: 4, height: 4, channels: 3 }
@@ -74,6 +74,19 @@ test('a picture of other proportions is cropped in the middle', async () => {
   assert.deepEqual(pixels, new Uint8Array(12).fill(50))
 })
 
+test("'contain' keeps the whole picture between black bars, 'fill' squeezes it", async () => {
+  const wide = await plain(8, 4, '#fff').png().toBuffer()
+  const of = (fit: 'contain' | 'fill') => decodePicture(wide, { width: 4, height: 4, channels: 1, fit })
+  assert.deepEqual(await of('contain'), new Uint8Array(16).fill(255, 4, 12))
+  assert.deepEqual(await of('fill'), new Uint8Array(16).fill(255))
+})
+
+test('the size is that of the picture turned upright', async () => {
+  const lying = await plain(8, 4, '#fff').withMetadata({ orientation: 6 }).jpeg().toBuffer()
+  assert.deepEqual(await pictureSize(lying, 'lying.jpg'), { width: 4, height: 8 })
+  await assert.rejects(pictureSize(svg, 'a.svg'), /^LenetError: a\.svg cannot be read as a picture/)
+})
+
 test('an animated picture gives its first frame', async () => {
   const frames = await Promise.all(['#f00', '#00f'].map((colour) => plain(4, 4, colour).png().toBuffer()))
   const gif = await sharp(frames, { join: { animated: true } })
@@ -94,6 +107,10 @@ const refused: readonly (readonly [string, Uint8Array])[] = [
   ['a PNG cut off', png.subarray(0, png.length - 20)],
   ['a PNG that claims 3.6 billion pixels', giant],
 ]
+test('a limit of pixels is told as such', async () => {
+  await assert.rejects(decodePicture(giant, three), /it claims more than 100,000,000 pixels$/)
+})
+
 for (const [what, bytes] of refused) {
   test(`${what} is refused in one line that names it`, async (t) => {
     const folder = writeFiles(temporaryFolder(t), { 'cat.jpg': bytes })
