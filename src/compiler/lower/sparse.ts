@@ -1,168 +1,51 @@
 /**
- * The backward of conv2d as a sparse contraction: behind relu and max-pool most of the output's gradient is zero, so its
- * non-zeros are listed once and each adds a whole kernel row of products. A skipped zero changes no finite sum.
- *
- * Layout of `nonZeros`, for each group of 8 pictures, O channels of P positions each:
- *   ends    i32 [O][8]: bytes of entries of channel o up to and with picture i of the group
- *   entries [O][8·P] of (i32 byte offset in the group's row pictures, f32 value)
- * Order of sums: weight: pictures of a group in order, positions in order; groups in order. input: channels, positions.
- * Not here: how pictures become rows (rows.ts).
+ * The backward of conv2d as a sparse contraction: each non-zero of the output's gradient (nonZeros.ts) adds a whole kernel
+ * of products, row by row.
+ * Order of sums: weight: pictures of a group in order, entries in order; groups in order. Input: output channels in order,
+ * entries in order. Not here: how pictures become rows (rows.ts).
  */
-import { LenetError } from '../../base/index.js'
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
-import type { Expr, Var } from '../loop/ir.js'
-import { groupSize, groupsOf, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
-import type { Positions, RowKernel } from './geometry.js'
+import type { Expr } from '../loop/ir.js'
+import { groupSize, groupsOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import type { RowVectors } from '../tile/plans.js'
+import type { RowKernel } from './geometry.js'
+import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes, type Local } from './nonZeros.js'
 
-type Local = { k: 'var'; v: Var }
-const wordBytes = 4
-const entryBytes = 8
-const endsBytes = groupSize * wordBytes
-
-/** i32 words for one group. */
-export const nonZeroWords = (channels: number, positions: number): number => channels * groupSize * (1 + 2 * positions)
-
-interface Lists {
-  readonly channels: number
-  readonly positions: number
-  readonly groupBytes: number
+/** A vector of a kernel: bytes from the kernel rows' start, and from an entry's place in the row picture. */
+interface Piece {
+  readonly weight: number
+  readonly image: number
+  /** Which vector it is of those of a row. */
+  readonly vector: number
 }
 
-const listsOf = (channels: number, positions: number): Lists => ({
-  channels,
-  positions,
-  groupBytes: nonZeroWords(channels, positions) * wordBytes,
-})
-
-/** Pictures of the batch in group `group`: 8, or fewer in the last. */
-const picturesIn = (b: KernelBuilder, group: Expr): Local =>
-  b.let('pictures', alu('imin', sub({ k: 'n' }, mul(group, groupSize)), int(groupSize)))
-
-/** q · factor >>> shift is q / divisor, rounded down; where not `exact` it may be one less. */
-interface Divider {
-  readonly factor: number
-  readonly shift: number
-  readonly exact: boolean
-}
-
-/** A multiplication and a shift that divide every q < limit by `divisor`; `exact` ones are checked for all of them. */
-export function divider(divisor: number, limit: number): Divider {
-  for (let shift = 8; shift < 31; shift++) {
-    const factor = Math.ceil(2 ** shift / divisor)
-    if (factor * limit >= 2 ** 31) break
-    let exact = true
-    for (let q = divisor - 1; q < limit && exact; q += divisor)
-      exact = (q * factor) >>> shift === (q + 1) / divisor - 1 && ((q + 1) * factor) >>> shift === (q + 1) / divisor
-    if (exact) return { factor, shift, exact }
-  }
-  // A factor rounded down is too small by less than 1, the quotient by less than limit / 2^shift.
-  const shift = 32 - Math.ceil(Math.log2(limit / divisor))
-  if (limit > 2 ** shift)
-    throw new LenetError(`conv2d: a result of ${limit / divisor} × ${divisor} is too large to be pooled and trained`)
-  return { factor: Math.floor(2 ** shift / divisor), shift, exact: false }
-}
-
-/** q / divisor rounded down, in the loop IR. */
-function quotient(b: KernelBuilder, q: Expr, divisor: number, { factor, shift, exact }: Divider): Expr {
-  const found = alu('ishru', mul(q, factor), int(shift))
-  if (exact) return found
-  const y = b.let('y', found)
-  const rest = sub(q, mul(y, divisor))
-  return add(add(y, 1), alu('ilt', rest, int(divisor)))
-}
-
-/** index: where each pooled gradient goes in the conv's output (null: `gradient` is of the conv's output itself). */
-export function lowerNonZeros(
-  lanes: number,
-  attrs: Positions,
-  gradient: Value,
-  index: Value | null,
-  out: Value,
-): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  const [, channels = 1, height = 1, width = 1] = gradient.shape
-  const lists = listsOf(channels, height * width)
-  const blockBytes = restOf(gradient) * b.width
-  const buffers = {
-    gradient: b.buffer(gradient, 'read'),
-    index: index && b.buffer(index, 'read'),
-    out: b.buffer(out, 'write'),
-  }
-  b.forUnits((group) => {
-    const pictures = picturesIn(b, group)
-    const start = b.pointer('start', buffers.out, group, lists.groupBytes)
-    b.for('o', 0, channels, 1, (o) => {
-      const ends = b.pointer('ends', start, o, endsBytes)
-      const entriesAt = add(mul(o, groupSize * lists.positions * entryBytes), channels * endsBytes)
-      const first = b.let('first', add(start, entriesAt))
-      const entry = b.let('entry', first)
-      b.for('i', 0, pictures, 1, (i) => {
-        const picture = b.let('picture', add(mul(group, groupSize), i))
-        const block = mul(alu('ishru', picture, int(Math.log2(lanes))), blockBytes)
-        const lane = mul(alu('iand', picture, int(lanes - 1)), wordBytes)
-        const at = b.let('at', add(add(block, lane), mul(o, lists.positions * b.width)))
-        const base = b.let('base', mul(i, attrs.pictureFloats * wordBytes))
-        listPicture(b, attrs, [height, width], buffers, at, base, entry)
-        b.store('i32', add(ends, mul(i, wordBytes)), 0, sub(entry, first))
-      })
-    })
-  })
-  return b.finish('non-zeros', { pictures: groupSize })
-}
-
-/** Appends one picture's channel: stores every position, moves on only behind a non-zero. */
-function listPicture(
-  b: KernelBuilder,
-  attrs: Positions,
-  [height, width]: readonly [number, number],
-  buffers: { gradient: Expr; index: Expr | null },
-  at: Expr,
-  base: Expr,
-  entry: Local,
-): void {
-  const pixel = attrs.pixelFloats * wordBytes
-  const [sy, sx] = attrs.stride
-  const [outH, outW] = attrs.outSize
-  const gradient = b.let('g', add(buffers.gradient, at))
-  const write = (offset: Expr): void => {
-    const bits = b.let('bits', loadInt(gradient))
-    b.store('i32', entry, 0, offset)
-    b.store('i32', entry, wordBytes, bits)
-    const isZero = alu('ieq', alu('ishl', bits, int(1)), int(0))
-    b.bump(entry, sub(int(entryBytes), alu('iand', isZero, int(entryBytes))))
-    b.bump(gradient, b.width)
-  }
-  if (buffers.index) {
-    const index = b.let('index', add(buffers.index, at))
-    const by = divider(outW, outH * outW)
-    b.loop(height * width, () => {
-      const q = b.let('q', loadInt(index))
-      const y = quotient(b, q, outW, by)
-      write(add(base, add(mul(q, sx * pixel), mul(y, (sy * attrs.rowPixels - outW * sx) * pixel))))
-      b.bump(index, b.width)
-    })
-    return
-  }
-  const offset = b.let('offset', base)
-  b.loop(height, () => {
-    b.loop(width, () => {
-      write(offset)
-      b.bump(offset, sx * pixel)
-    })
-    b.bump(offset, (sy * attrs.rowPixels - width * sx) * pixel)
-  })
-}
-
-/** Cuts the vectors of a kernel (kH rows of rowFloats) into passes that fit in registers. */
-function passesOf(attrs: RowKernel, lanes: number, most: number): { row: number; vector: number }[][] {
+function piecesOf(attrs: RowKernel, lanes: number): Piece[] {
   const perRow = attrs.rowFloats / lanes
-  const all = Array.from({ length: attrs.kernelSize[0] * perRow }, (_, i) => ({
-    row: Math.floor(i / perRow),
-    vector: i % perRow,
-  }))
-  const passes = Math.ceil(all.length / most)
-  const size = Math.ceil(all.length / passes)
-  return Array.from({ length: passes }, (_, i) => all.slice(i * size, (i + 1) * size)).filter((p) => p.length > 0)
+  return Array.from({ length: attrs.kernelSize[0] * perRow }, (_, i) => {
+    const [row, vector] = [Math.floor(i / perRow), i % perRow]
+    const image = row * attrs.rowPixels * attrs.pixelFloats + vector * lanes
+    return { weight: i * lanes * wordBytes, image: image * wordBytes, vector }
+  })
+}
+
+/** Passes whose sums fit in registers. */
+function sumPasses(attrs: RowKernel, lanes: number, most: number): Piece[][] {
+  const all = piecesOf(attrs, lanes)
+  const size = Math.ceil(all.length / Math.ceil(all.length / most))
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
+}
+
+/**
+ * Passes of about `most` vectors that add to different channels, so that each element gets its products in the order of
+ * the entries however the vectors are cut; one pass where a vector holds several pixels.
+ */
+function scatterPasses(attrs: RowKernel, lanes: number, most: number): Piece[][] {
+  const all = piecesOf(attrs, lanes)
+  if (attrs.pixelFloats % lanes !== 0) return [all]
+  const chunks = attrs.pixelFloats / lanes
+  const passes = Math.min(chunks, Math.ceil(all.length / most))
+  const passOf = (piece: Piece): number => Math.floor(((piece.vector % chunks) * passes) / chunks)
+  return Array.from({ length: passes }, (_, i) => all.filter((piece) => passOf(piece) === i))
 }
 
 /** (nonZeros, row pictures of x) → [group][O][kH][rowFloats]. */
@@ -176,9 +59,8 @@ export function lowerRowsGradWeight(
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const channels = out.shape[1] ?? 1
-  const { groupBytes, positions } = listsIn(lists, channels)
-  const rowBytes = attrs.rowFloats * wordBytes
-  const kernelBytes = attrs.kernelSize[0] * rowBytes
+  const { groupBytes, channelBytes, positions } = listsIn(lanes, lists, channels)
+  const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), x: b.buffer(x, 'read'), out: b.buffer(out, 'write') }
   b.forUnits((group) => {
     const pictures = picturesIn(b, group)
@@ -189,31 +71,18 @@ export function lowerRowsGradWeight(
       const ends = add(start, mul(o, endsBytes))
       const bytes = b.let('bytes', loadInt(add(ends, mul(sub(pictures, 1), wordBytes))))
       const count = b.let('count', alu('ishru', bytes, int(3)))
-      const first = b.let('first', add(start, add(mul(o, groupSize * positions * entryBytes), channels * endsBytes)))
-      for (const pass of passesOf(attrs, lanes, most)) {
-        const sums = pass.map(() => b.let('acc', float(0)))
+      const first = b.let('first', add(start, add(mul(o, channelBytes), channels * endsBytes)))
+      for (const pass of sumPasses(attrs, lanes, most)) {
+        const sums = pass.map(({ image }) => ({ image, sum: b.let('acc', float(0)) }))
         forEntries(b, first, count, rows, (place, value) =>
-          pass.forEach(({ row, vector }, i) => {
-            const sum = sums[i] as Local
-            b.set(
-              sum.v,
-              alu('fma', loadVec(place, (row * attrs.rowPixels * attrs.pixelFloats + vector * lanes) * 4), value, sum),
-            )
-          }),
+          sums.forEach(({ image, sum }) => b.set(sum.v, alu('fma', loadVec(place, image), value, sum))),
         )
-        pass.forEach(({ row, vector }, i) =>
-          b.store('vec', result, row * rowBytes + vector * b.width, sums[i] as Local),
-        )
+        pass.forEach(({ weight }, i) => b.store('vec', result, weight, sums[i]?.sum as Local))
       }
       b.bump(result, kernelBytes)
     })
   })
   return b.finish('conv2dGradWeight', { pictures: groupSize }, denseFlops(attrs, channels, positions))
-}
-
-function listsIn(lists: Value, channels: number): Lists {
-  const positions = ((lists.shape[1] ?? 0) / (channels * groupSize) - 1) / 2
-  return listsOf(channels, positions)
 }
 
 const denseFlops = (attrs: RowKernel, channels: number, positions: number) => (n: number) =>
@@ -242,12 +111,12 @@ export function lowerRowsGradInput(
   lists: Value,
   weight: Value,
   out: Value,
-  most: number,
+  plan: RowVectors['input'],
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const channels = weight.shape[0] ?? 1
-  const { groupBytes, positions } = listsIn(lists, channels)
-  const rowBytes = attrs.rowFloats * wordBytes
+  const { groupBytes, channelBytes, positions } = listsIn(lanes, lists, channels)
+  const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const pictureBytes = attrs.pictureFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), weight: b.buffer(weight, 'read'), out: b.buffer(out, 'both') }
   b.forUnits((group) => {
@@ -268,11 +137,11 @@ export function lowerRowsGradInput(
         b.if(alu('ieq', isFirst, int(0)), () => b.set(from.v, loadInt(sub(ends, wordBytes))))
         const count = b.let('count', alu('ishru', sub(loadInt(ends), from), int(3)))
         const first = b.let('first', add(channel, from))
-        for (const pass of passesOf(attrs, lanes, most))
-          scatterPass(b, attrs, pass, { w, first, count, rows, rowBytes })
-        b.bump(w, attrs.kernelSize[0] * rowBytes)
+        for (const pass of scatterPasses(attrs, lanes, plan.most))
+          scatter(b, pass, { w, first, count, rows, registers: plan.registers })
+        b.bump(w, kernelBytes)
         b.bump(ends, endsBytes)
-        b.bump(channel, groupSize * positions * entryBytes)
+        b.bump(channel, channelBytes)
       })
     })
   })
@@ -284,21 +153,16 @@ interface Scatter {
   readonly first: Expr
   readonly count: Expr
   readonly rows: Expr
-  readonly rowBytes: number
+  readonly registers: number
 }
 
-function scatterPass(
-  b: KernelBuilder,
-  attrs: RowKernel,
-  pass: readonly { row: number; vector: number }[],
-  s: Scatter,
-): void {
-  const weights = pass.map(({ row, vector }) => b.let('w', loadVec(s.w, row * s.rowBytes + vector * b.width)))
+/** Adds each entry's products to its place; the first weights stay in registers, the others are read again. */
+function scatter(b: KernelBuilder, pass: readonly Piece[], s: Scatter): void {
+  const kept = pass.slice(0, s.registers).map(({ weight }) => b.let('w', loadVec(s.w, weight)))
   forEntries(b, s.first, s.count, s.rows, (place, value) =>
-    pass.forEach(({ row, vector }, i) => {
-      const offset = row * attrs.rowPixels * attrs.pixelFloats * wordBytes + vector * b.width
-      b.store('vec', place, offset, alu('fma', weights[i] as Local, value, loadVec(place, offset)))
-    }),
+    pass.forEach(({ weight, image }, i) =>
+      b.store('vec', place, image, alu('fma', kept[i] ?? loadVec(s.w, weight), value, loadVec(place, image))),
+    ),
   )
 }
 

@@ -13,6 +13,7 @@ import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul }
 import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
 import { lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
+import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
 import {
@@ -22,13 +23,7 @@ import {
   lowerPadLanes,
   lowerTransposeBatch,
 } from '../lower/rows.js'
-import {
-  lowerNonZeros,
-  lowerRowsGradInput,
-  lowerRowsGradWeight,
-  lowerSumGroups,
-  nonZeroWords,
-} from '../lower/sparse.js'
+import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
 import { inputOf, type Compute, type Scheduler } from './scheduler.js'
 
 // ── convolution ──
@@ -51,18 +46,31 @@ function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
   })
 }
 
-/** The non-zeros of a conv output's gradient; behind a max-pool they are found without the dense gradient. */
+/**
+ * What to list of a conv output's gradient. Behind a max-pool whose windows lie apart: window by window, in any case, so
+ * that no bit depends on who else looks at it; found without the dense gradient, unless only that is left.
+ */
+function listed(s: Scheduler, g: Node): Listed {
+  const byRows = { window: [1, 1], windowStride: [1, 1] } as const
+  if (g.op !== 'maxPool2dGrad') return { gradient: s.value(g), index: null, ...byRows }
+  const { kernelSize, stride, padding } = (g as Node<'maxPool2dGrad'>).attrs
+  const apart = padding.every((size) => size === 0) && kernelSize.every((size, i) => size <= (stride[i] ?? 0))
+  if (!apart) return { gradient: s.value(g), index: null, ...byRows }
+  if (g.storage) return { gradient: s.value(g), index: null, window: kernelSize, windowStride: stride }
+  return { gradient: s.input(g, 1), index: s.input(g, 0), ...byRows }
+}
+
 function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kernel: RowKernel): Value {
   return shared(s, `nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.pixelFloats}`, () => {
     const [N = 1, O = 1, OH = 1, OW = 1] = g.shape
-    const pooled = g.op === 'maxPool2dGrad' && !s.has(g)
-    const gradient = pooled ? s.input(g, 1) : s.value(g)
-    const index = pooled ? s.input(g, 0) : null
-    const words = nonZeroWords(O, sizeOf(gradient.shape.slice(2)))
-    const lists = s.scratch({ shape: [Math.ceil(N / groupSize), words], dtype: 'i32', layout: 'groups' })
+    const what = listed(s, g)
+    const positions = sizeOf(what.gradient.shape.slice(2))
+    const groups = Math.ceil(N / groupSize)
+    const scratch = (words: number): Value => s.scratch({ shape: [groups, words], dtype: 'i32', layout: 'groups' })
+    const [own, lists] = [scratch(listScratchWords(s.lanes, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
     const { pixelFloats, rowPixels, pictureFloats } = kernel
     const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
-    s.emit(lowerNonZeros(s.lanes, attrs, gradient, index, lists))
+    s.emit(lowerNonZeros(s.lanes, attrs, what, own, lists))
     return lists
   })
 }

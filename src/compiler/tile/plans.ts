@@ -17,15 +17,22 @@ export interface Plans {
   readonly linear: { readonly features: number; readonly blocks: number }
   /** linear's weight gradient: output features × vectors of input features. */
   readonly linearGrad: { readonly features: number; readonly vectors: number }
-  /** Vectors of a kernel row kept in registers by the sparse gradients. */
-  readonly rowVectors: { readonly weight: number; readonly input: number }
+  readonly rowVectors: RowVectors
+}
+
+/** Vectors of a conv's kernel in one pass over a list of non-zeros. */
+export interface RowVectors {
+  /** Sums of the weight gradient, all in registers. */
+  readonly weight: number
+  /** Input gradient: so many weights in registers, the others read for each entry, about `most` in all. */
+  readonly input: { readonly registers: number; readonly most: number }
 }
 
 const wasm: Plans = {
   conv: { channels: 2, rows: 2, columns: 2 },
   linear: { features: 2, blocks: 4 },
   linearGrad: { features: 2, vectors: 4 },
-  rowVectors: { weight: 7, input: 7 },
+  rowVectors: { weight: 7, input: { registers: 10, most: 144 } },
 }
 
 /** The plans for a device of so many lanes. */
