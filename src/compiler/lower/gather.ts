@@ -29,13 +29,13 @@ export function lowerGather(
       return b.pointer('row', b.buffer(table, 'read'), alu('imin', positive, int(last)), rest * width)
     })
     const place = b.let('place', mul(block, rest * b.width))
-    if (table.dtype === 'u8' && rest % 4 === 0 && lanes === 4) gatherBytes(b, rows, place, out, rest, finish)
+    if (table.dtype === 'u8' && rest % 4 === 0) gatherBytes(b, rows, place, out, rest, finish)
     else gatherWords(b, rows, place, out, rest, table, finish)
   })
   return b.finish('gatherRows', { pictures: lanes })
 }
 
-/** Four pixels of four pictures at a time. */
+/** Four bytes of each picture at a time. */
 function gatherBytes(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, finish: Tail | null): void {
   const to = b.buffer(out, 'write')
   const offset = b.let('offset', int(0))

@@ -42,8 +42,9 @@ export function rowGeometry(
   padding: readonly [number, number],
 ): { image: ImageRows; kernel: RowKernel } {
   const [tall, wide] = [H + 2 * padding[0], W + 2 * padding[1]]
-  // Neighbouring pixels' vectors must not overlap in part: a load behind such a store waits. One vector's worth may.
-  const pixelFloats = channels > 4 ? roundUp(channels, 4) : channels
+  // Neighbouring pixels' vectors should not overlap in part: a load behind such a store waits. Few channels gain more by
+  // being close; above a vector's worth each vector belongs to one pixel.
+  const pixelFloats = channels > 4 ? roundUp(channels, channels > lanes ? lanes : 4) : channels
   const pictureFloats = roundUp(tall * wide * pixelFloats + lanes - 1, lanes)
   const rowFloats = roundUp(kernelSize[1] * pixelFloats, lanes)
   return {

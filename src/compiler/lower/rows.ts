@@ -1,9 +1,9 @@
 /**
  * Changes of layout: plain or rows ↔ lanes, pictures with channels innermost ("row pictures") ↔ lanes, conv kernels as
- * rows. Four by four transposes in registers. Not here: copies within the plain layout (move.ts).
+ * rows. Square transposes in registers. Not here: copies within the plain layout (move.ts).
  */
 import { sizeOf } from '../../base/index.js'
-import { add, alu, int, loadInt, loadVec, mul } from '../loop/build.js'
+import { add, alu, float, int, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
@@ -72,52 +72,82 @@ function byElement(
   return b.finish(name, { pictures: 1 })
 }
 
-/** lanes [N, C, H, W] → row pictures [H+2p][W+2p][C]. Each pixel writes whole vectors; the next pixel overwrites the excess. */
+/** Rows of pixels that lie without a gap in row pictures and in lanes: of the picture, or all of it where no padding is beside. */
+function runsOf({ size: [H, W], padding: [, pW] }: ImageRows): { count: number; pixels: number } {
+  return pW > 0 ? { count: H, pixels: W } : { count: 1, pixels: H * W }
+}
+
+/** A number of a row picture's vector: the channel of a pixel, both counted from where the run has come to. */
+interface Place {
+  readonly pixel: number
+  readonly channel: number
+}
+
+/**
+ * Goes through a run of pixels in vectors of its row picture. Calls back with a vector's numbers (some of them room behind
+ * a pixel's channels or, in the last vector, behind the run) and its first byte; `next` moves on by so many pixels.
+ */
+function forVectors(
+  lanes: number,
+  { pixelFloats }: ImageRows,
+  pixels: number,
+  loop: (count: number, body: () => void) => void,
+  body: (places: Place[], byte: number, pixels: number) => void,
+  next: (pixels: number) => void,
+): void {
+  // vectors and pixels begin together again after so many pixels
+  let period = 1
+  while ((period * pixelFloats) % lanes !== 0) period++
+  const some = (count: number): void => {
+    for (let f = 0; f < count * pixelFloats; f += lanes) {
+      const places = Array.from({ length: lanes }, (_, k) => ({
+        pixel: Math.floor((f + k) / pixelFloats),
+        channel: (f + k) % pixelFloats,
+      }))
+      body(places, f * 4, count)
+    }
+    next(count)
+  }
+  loop(Math.floor(pixels / period), () => some(period))
+  if (pixels % period > 0) some(pixels % period)
+}
+
+/** lanes [N, C, H, W] → row pictures [H+2p][W+2p][pixelFloats]; what is in the room behind a pixel's channels has no meaning. */
 export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const { channels } = attrs
+  const { channels, pixelFloats } = attrs
   const [H, W] = attrs.size
   const [pH, pW] = attrs.padding
   const pictureBytes = attrs.pictureFloats * 4
-  const pixelBytes = attrs.pixelFloats * 4
+  const pixelBytes = pixelFloats * 4
   const [source, target] = [b.buffer(x, 'read'), b.buffer(out, 'write')]
+  const { count, pixels } = runsOf(attrs)
+  const passesEnd = (pixels * pixelFloats) % lanes !== 0
   b.forUnits((block) => {
     const from = b.pointer('from', source, block, channels * H * W * b.width)
     const to = b.pointer('to', target, block, lanes * pictureBytes)
     if (pH + pW > 0) clear(b, to, lanes * pictureBytes)
     b.bump(to, (pH * (W + 2 * pW) + pW) * pixelBytes)
-    b.loop(H, () => {
-      b.loop(W, () => {
-        pixelToRows(b, from, to, channels, H * W * b.width, pictureBytes)
-        b.bump(from, b.width)
-        b.bump(to, pixelBytes)
+    const write = (places: Place[], byte: number, size: number): void => {
+      const read = places.map(({ pixel, channel }) => {
+        const plane = Math.min(channel, channels - 1) * H * W
+        return loadVec(from, (plane + Math.min(pixel, size - 1)) * b.width)
       })
-      if (pW > 0) blankAfter(b, to, lanes, pictureBytes)
+      b.transpose(read).forEach((value, lane) => b.store('vec', to, lane * pictureBytes + byte, value))
+    }
+    const next = (size: number): void => {
+      b.bump(from, size * b.width)
+      b.bump(to, size * pixelBytes)
+    }
+    b.loop(count, () => {
+      forVectors(lanes, attrs, pixels, (n, body) => b.loop(n, body), write, next)
+      // the last vector reached into padding that must be zero; what is zeroed of the next row is yet to come
+      if (passesEnd && pH + pW > 0)
+        for (let lane = 0; lane < lanes; lane++) b.store('vec', to, lane * pictureBytes, float(0))
       b.bump(to, 2 * pW * pixelBytes)
     })
-    if (pW === 0 && pH > 0) blankAfter(b, to, lanes, pictureBytes)
   })
   return b.finish('imageRows', { pictures: lanes })
-}
-
-function pixelToRows(
-  b: KernelBuilder,
-  from: Expr,
-  to: Expr,
-  channels: number,
-  planeBytes: number,
-  pictureBytes: number,
-): void {
-  for (let c = 0; c < channels; c += b.lanes) {
-    const read = Array.from({ length: b.lanes }, (_, k) => loadVec(from, Math.min(c + k, channels - 1) * planeBytes))
-    b.transpose(read).forEach((value, lane) => b.store('vec', to, lane * pictureBytes + c * 4, value))
-  }
-}
-
-/** The last pixel of a row wrote past it, into padding that must be zero. */
-function blankAfter(b: KernelBuilder, to: Expr, lanes: number, pictureBytes: number): void {
-  for (let lane = 0; lane < lanes; lane++)
-    for (let k = 0; k < lanes - 1; k++) b.store('i32', to, lane * pictureBytes + k * 4, int(0))
 }
 
 /** Row pictures → lanes [N, C, H, W] without the padding, through a fused elementwise tail. */
@@ -136,29 +166,27 @@ export function lowerFromImageRows(
   const pictureBytes = attrs.pictureFloats * 4
   const pixelBytes = attrs.pixelFloats * 4
   const [source, target] = [b.buffer(rows, 'read'), b.buffer(out, 'write')]
+  const { count, pixels } = runsOf(attrs)
   b.forUnits((block) => {
     const from = b.pointer('from', source, block, lanes * pictureBytes)
-    const blockAt = b.let('blockAt', mul(block, channels * H * W * b.width))
+    const place = b.let('place', mul(block, channels * H * W * b.width))
     b.bump(from, (pH * (W + 2 * pW) + pW) * pixelBytes)
-    const place = b.let('place', blockAt)
-    b.loop(H, () => {
-      b.loop(W, () => {
-        for (let c = 0; c < channels; c += lanes) {
-          const read = Array.from({ length: lanes }, (_, i) => loadVec(from, i * pictureBytes + c * 4))
-          b.transpose(read).forEach((value, k) => {
-            if (c + k >= channels) return
-            const offset = (c + k) * H * W * b.width
-            b.store(
-              'vec',
-              add(target, place),
-              offset,
-              finish ? finish(b, value, b.let('where', add(place, offset))) : value,
-            )
-          })
-        }
-        b.bump(from, pixelBytes)
-        b.bump(place, b.width)
+    const write = (places: Place[], byte: number, size: number): void => {
+      const read = Array.from({ length: lanes }, (_, lane) => loadVec(from, lane * pictureBytes + byte))
+      b.transpose(read).forEach((value, k) => {
+        const { pixel, channel } = places[k] as Place
+        if (channel >= channels || pixel >= size) return
+        const offset = (channel * H * W + pixel) * b.width
+        const result = finish ? finish(b, value, b.let('where', add(place, offset))) : value
+        b.store('vec', add(target, place), offset, result)
       })
+    }
+    const next = (size: number): void => {
+      b.bump(from, size * pixelBytes)
+      b.bump(place, size * b.width)
+    }
+    b.loop(count, () => {
+      forVectors(lanes, attrs, pixels, (n, body) => b.loop(n, body), write, next)
       b.bump(from, 2 * pW * pixelBytes)
     })
   })
