@@ -21,8 +21,8 @@ function peakKernel(lanes: number): LoopKernel {
 
 /** GFLOP/s; the best of five. */
 export function fmaPeak(): number {
-  const { memory, lanesFor, compile } = device()
-  const lanes = lanesFor(1)
+  const { memory, targetFor, compile } = device()
+  const { lanes } = targetFor(1)
   const table = memory.alloc(8)
   memory.i32(table, 2).set([1, memory.alloc(64)])
   const program = compile({ kernels: [peakKernel(lanes)], slots: [[1]], slotCount: 2, barriers: [false] })

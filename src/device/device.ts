@@ -1,7 +1,7 @@
 /**
  * What every device offers. Not here: any device.
  */
-import type { Program } from '../compiler/index.js'
+import type { Program, Target } from '../compiler/index.js'
 import type { DeviceMemory } from './memory.js'
 
 /** A compiled program. `table` is the byte address of its address table in the device's memory. */
@@ -17,8 +17,8 @@ export type TierName = 'native' | 'wasm' | 'interp'
 
 export interface Tier {
   readonly name: TierName
-  /** Lanes that kernels must have here, for batches of n pictures. */
-  lanesFor(n: number): number
+  /** What plans are made for here, for batches of n pictures. */
+  targetFor(n: number): Target
   compile(program: Program): Executable
 }
 
@@ -32,7 +32,7 @@ export interface Pending {
 export interface BackgroundTier {
   readonly name: TierName
   /** undefined: not known yet; null: this tier is not to be had. */
-  lanesFor(n: number): number | null | undefined
+  targetFor(n: number): Target | null | undefined
   compile(program: Program): Pending
 }
 

@@ -2,7 +2,19 @@
  * The device that runs programs on the loop IR's interpreter: slow, needs no WebAssembly code, and is what the others
  * are compared with.
  */
-import { granuleOf, interpret, shareOf, verify, type Program } from '../compiler/index.js'
+import {
+  granuleOf,
+  interpret,
+  phasesOf,
+  shareOf,
+  unitCount,
+  unitsIn,
+  verify,
+  wasmTarget,
+  type Phase,
+  type Program,
+  type Units,
+} from '../compiler/index.js'
 import type { Device, Executable } from './device.js'
 import { DeviceMemory } from './memory.js'
 
@@ -20,7 +32,7 @@ export function createInterpDevice(options: InterpOptions = {}): Device {
   const memory = new DeviceMemory()
   return {
     name: 'interp',
-    lanesFor: () => lanes,
+    targetFor: () => ({ ...wasmTarget, lanes }),
     next: null,
     notices: [],
     memory,
@@ -40,31 +52,41 @@ function check(found: number, lanes: number, name: string): void {
 }
 
 function executable(program: Program, memory: DeviceMemory, threads: number, checked: boolean): Executable {
-  const granule = granuleOf(program.kernels)
-  const runShare = (index: number, table: number, tid: number, nth: number): void => {
+  const part = (index: number, table: number, [lo, hi]: readonly [number, number]): void => {
     const kernel = program.kernels[index]
     if (!kernel) throw new Error(`the program has no kernel ${index}`)
     const slots = program.slots[index] ?? []
     const words = memory.i32(table, program.slotCount)
     const ranges = checked ? slots.map((slot) => range(memory, words[slot] ?? 0)) : undefined
-    const [lo, hi] = shareOf(kernel.units, words[0] ?? 0, tid, nth, granule)
     interpret(kernel, slots, memory.buffer, table, lo, hi, ranges)
   }
-  const run = (table: number): void => {
-    for (const phase of phasesOf(program))
-      for (let tid = threads - 1; tid >= 0; tid--) for (const index of phase) runShare(index, table, tid, threads)
+  const batch = (table: number): number => memory.i32(table, 1)[0] ?? 0
+  const unitsOf = (index: number): Units => program.kernels[index]?.units ?? { count: 0 }
+  return {
+    run: (table) => runTeam(program, batch(table), threads, unitsOf, (index, units) => part(index, table, units)),
+    runKernel: (index, table) => part(index, table, [0, unitCount(unitsOf(index), batch(table))]),
   }
-  return { run, runKernel: (index, table) => runShare(index, table, 0, 1) }
 }
 
-/** The numbers of the kernels between two barriers. */
-function phasesOf({ kernels, barriers }: Program): number[][] {
-  const phases: number[][] = []
-  kernels.forEach((_, i) => {
-    if (i === 0 || barriers[i]) phases.push([])
-    phases.at(-1)?.push(i)
-  })
-  return phases
+/** What a team does, one member after the other between two barriers. */
+function runTeam(
+  program: Program,
+  n: number,
+  threads: number,
+  unitsOf: (index: number) => Units,
+  part: (index: number, units: readonly [number, number]) => void,
+): void {
+  const granule = granuleOf(program.kernels)
+  const member = ({ byPicture, counted }: Phase, tid: number): void => {
+    const [first, end] = shareOf(Math.ceil(n / granule), tid, threads)
+    for (let g = first; g < end; g++)
+      for (const index of byPicture) {
+        const units = unitsOf(index)
+        if ('pictures' in units) part(index, unitsIn(units.pictures, n, g, granule))
+      }
+    for (const index of counted) part(index, shareOf(unitCount(unitsOf(index), n), tid, threads))
+  }
+  for (const phase of phasesOf(program)) for (let tid = threads - 1; tid >= 0; tid--) member(phase, tid)
 }
 
 /** From a buffer's address to the end of the block in which it lies. */

@@ -31,6 +31,10 @@ const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNM
 export class DeviceMemory {
   readonly memory: WebAssembly.Memory
   readonly shared: boolean
+  /** The whole memory, for single values: ask anew after an allocation. */
+  floats = new Float32Array(0)
+  ints = new Int32Array(0)
+  bytes = new Uint8Array(0)
   readonly #maximumPages: number
   /** By address; neighbours are merged, so no two touch. */
   readonly #free: Block[] = []
@@ -46,6 +50,7 @@ export class DeviceMemory {
     this.memory = memory
     this.#maximumPages = maximum
     this.#end = memory.buffer.byteLength
+    this.#look()
     // The first 64 bytes stay unused, so that no address is 0.
     if (this.#end > ALIGNMENT) this.#free.push({ address: ALIGNMENT, size: this.#end - ALIGNMENT })
   }
@@ -158,9 +163,18 @@ export class DeviceMemory {
     this.#end = end
   }
 
+  /** Views of the whole memory as it is now. */
+  #look(): void {
+    const { buffer } = this.memory
+    this.floats = new Float32Array(buffer)
+    this.ints = new Int32Array(buffer)
+    this.bytes = new Uint8Array(buffer)
+  }
+
   #tryGrow(pages: number): boolean {
     try {
       this.memory.grow(pages)
+      this.#look()
       return true
     } catch (error) {
       if (error instanceof RangeError) return false

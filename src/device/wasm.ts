@@ -4,12 +4,22 @@
  */
 import { compileOptimized, enableRelaxedSimd } from '#device-platform'
 import { LenetError } from '../base/index.js'
-import { addr, alu, Builder, loadVec, renderWasm, unitCount, verify, type Program } from '../compiler/index.js'
+import {
+  addr,
+  alu,
+  Builder,
+  loadVec,
+  renderWasm,
+  unitCount,
+  verify,
+  wasmTarget,
+  type Program,
+} from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
 import type { DeviceMemory } from './memory.js'
 import { isSmall, type Step, type Team } from './team.js'
 
-const LANES = 4
+const LANES = wasmTarget.lanes
 
 export interface WasmSupport {
   /** 128-bit SIMD, without which there is no wasm device. */
@@ -48,7 +58,7 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
       },
     }
   }
-  return { name: 'wasm', lanesFor: () => LANES, compile }
+  return { name: 'wasm', targetFor: () => wasmTarget, compile }
 }
 
 interface Instance {

@@ -3,11 +3,11 @@
  * loop finds its plan by one walk over the graph. Not here: a plan's memory (bound.ts).
  */
 import { sizeOf } from '../base/index.js'
-import { makePlan, type Plan, type Value } from '../compiler/index.js'
+import { makePlan, type Plan, type PlanResult, type Value } from '../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
-import type { HostStorage, Node } from '../graph/index.js'
+import { newWalk, type Node } from '../graph/index.js'
 import { Bound } from './bound.js'
-import { device, isHost, PlanResultStorage, Saved, Stale, upload, valuesOf, type PlanRun } from './storage.js'
+import { copied, device, isHost, PlanResultStorage, Saved, Stale, upload, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
 const SMALL = 64
@@ -15,18 +15,20 @@ const SMALL = 64
 /** A graph as numbers: for each node (inputs first) what it is and which nodes it reads, then the targets. */
 export interface Structure {
   readonly order: readonly Node[]
-  readonly key: readonly number[]
+  /** Good until the next walk. */
+  readonly key: Int32Array
   readonly hash: number
-  /** Sizes of batches met; one plan has one. */
-  readonly batches: ReadonlySet<number>
+  /** The size of the batches met, 1 where there is none; one plan has one. */
+  readonly batch: number
+  /** Batches of another size were met too. */
+  readonly mixed: boolean
 }
 
 const codeOf = (node: Node): number => {
-  if (node.storage) return -(2 * node.signature + (isHost(node.storage) ? 1 : 0))
-  return 2 * node.signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
+  const { signature } = node.kind
+  if (node.storage) return -(2 * signature + (isHost(node.storage) ? 1 : 0))
+  return 2 * signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
 }
-
-let walks = 0
 
 const isLost = ({ storage }: Node): boolean => storage instanceof PlanResultStorage && !storage.kept
 
@@ -50,30 +52,67 @@ export function forgetLost(node: Node): void {
   if (isLost(node) && canRecompute(node)) node.storage = null
 }
 
-/** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
-export function structureOf(targets: readonly Node[]): Structure {
-  const walk = ++walks
-  const order: Node[] = []
-  const key: number[] = []
-  const batches = new Set<number>()
-  const visit = (node: Node): void => {
-    node.walk = walk
+/** One walk over a graph. There is one at a time, so all share the memory of the key. */
+class Walk {
+  static #key = new Int32Array(4096)
+  readonly #number = newWalk()
+  readonly order: Node[] = []
+  #length = 0
+  #hash = 0
+  #batch = -1
+  #mixed = false
+
+  structure(): Structure {
+    const batch = this.#batch < 0 ? 1 : this.#batch
+    const key = Walk.#key.subarray(0, this.#length)
+    return { order: this.order, key, hash: this.#hash, batch, mixed: this.#mixed }
+  }
+
+  target(node: Node): void {
+    if (node.walk !== this.#number) this.#visit(node)
+    this.#put(-1)
+    this.#put(node.place)
+  }
+
+  #visit(node: Node): void {
+    node.walk = this.#number
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
       node.storage = upload(node.storage.data)
-    forgetLost(node)
-    if (!node.storage) for (const input of node.inputs) if (input.walk !== walk) visit(input)
-    if (node.layout !== 'plain') batches.add(node.shape[0] ?? 1)
-    key.push(codeOf(node))
-    if (!node.storage) for (const input of node.inputs) key.push(input.place)
-    node.place = order.push(node) - 1
+    if (node.storage) forgetLost(node)
+    const inputs = node.storage ? noInputs : node.inputs
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i] as Node
+      if (input.walk !== this.#number) this.#visit(input)
+    }
+    if (node.layout !== 'plain') this.#meet(node.shape[0] ?? 1)
+    this.#put(codeOf(node))
+    for (let i = 0; i < inputs.length; i++) this.#put((inputs[i] as Node).place)
+    node.place = this.order.push(node) - 1
   }
-  for (const target of targets) {
-    if (target.walk !== walk) visit(target)
-    key.push(-1, target.place)
+
+  #meet(batch: number): void {
+    if (this.#batch < 0) this.#batch = batch
+    else if (this.#batch !== batch) this.#mixed = true
   }
-  let hash = 0
-  for (const word of key) hash = (Math.imul(hash, 31) + word) | 0
-  return { order, key, hash, batches }
+
+  #put(word: number): void {
+    if (this.#length === Walk.#key.length) {
+      const longer = new Int32Array(2 * this.#length)
+      longer.set(Walk.#key)
+      Walk.#key = longer
+    }
+    Walk.#key[this.#length++] = word
+    this.#hash = (Math.imul(this.#hash, 31) + word) | 0
+  }
+}
+
+const noInputs: readonly Node[] = []
+
+/** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
+export function structureOf(targets: readonly Node[]): Structure {
+  const walk = new Walk()
+  for (const target of targets) walk.target(target)
+  return walk.structure()
 }
 
 /** Runs on the first tier before a faster one is asked for: what runs only a few times is not worth compiling again. */
@@ -81,7 +120,7 @@ const runsBefore = 4
 
 /** A plan that is found again by its structure, on the fastest tier that is ready. */
 export class BoundPlan implements PlanRun {
-  readonly key: readonly number[]
+  readonly key: Int32Array
   runs = 0
   tier: TierName
   #bound: Bound
@@ -89,13 +128,13 @@ export class BoundPlan implements PlanRun {
   #next: { readonly plan: Plan; readonly pending: Pending } | null = null
   #settled = false
   /** Small results of the last run that somebody may still hold. */
-  #small: Node[] = []
+  readonly #small: Node[] = []
 
   constructor({ order, key }: Structure, targets: readonly Node[], batch: number) {
     const tier = device()
-    this.key = key
+    this.key = key.slice()
     this.tier = tier.name
-    const plan = makePlan(order, targets, tier.lanesFor(batch))
+    const plan = makePlan(order, targets, tier.targetFor(batch))
     this.#bound = new Bound(plan, tier.compile(plan.program), order)
   }
 
@@ -140,10 +179,10 @@ export class BoundPlan implements PlanRun {
   }
 
   #ask(next: BackgroundTier, order: readonly Node[], targets: readonly Node[], batch: number): void {
-    const lanes = next.lanesFor(batch)
-    if (lanes === null) this.#settled = true
-    if (typeof lanes !== 'number') return
-    const plan = makePlan(order, targets, lanes)
+    const target = next.targetFor(batch)
+    if (target === null) this.#settled = true
+    if (!target) return
+    const plan = makePlan(order, targets, target)
     this.#next = { plan, pending: next.compile(plan.program) }
   }
 
@@ -167,16 +206,15 @@ export class BoundPlan implements PlanRun {
     }
     for (const node of this.#small) {
       const { storage } = node
-      if (storage instanceof PlanResultStorage && storage.kept) {
-        const kept: HostStorage = { kind: 'host', data: valuesOf(node) }
-        node.storage = kept
-      }
+      if (storage instanceof PlanResultStorage && storage.kept) node.storage = copied(node, storage)
     }
-    this.#small = []
+    this.#small.length = 0
   }
 
   #publish(order: readonly Node[]): void {
-    for (const { index, value, companion } of this.plan.results) {
+    const { results } = this.plan
+    for (let i = 0; i < results.length; i++) {
+      const { index, value, companion } = results[i] as PlanResult
       const found = order[index] as Node
       const node = companion && found.companion ? found.companion : found
       node.storage = new PlanResultStorage(this, value)
@@ -192,7 +230,7 @@ export const tierInUse = (): TierName => lastTier ?? device().name
 
 const plans = new Map<number, BoundPlan[]>()
 
-const sameKey = (a: readonly number[], b: readonly number[]): boolean => {
+const sameKey = (a: Int32Array, b: Int32Array): boolean => {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true
@@ -201,10 +239,10 @@ const sameKey = (a: readonly number[], b: readonly number[]): boolean => {
 /** All plans made so far, for profiles. */
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
 
-export function planFor(structure: Structure, targets: readonly Node[], batch: number): BoundPlan {
+export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
+  const { batch } = structure
   const known = plans.get(structure.hash)
-  const found = known?.find((plan) => sameKey(plan.key, structure.key))
-  if (found) return found
+  if (known) for (const plan of known) if (sameKey(plan.key, structure.key)) return plan
   const made = new BoundPlan(structure, targets, batch)
   plans.set(structure.hash, [...(known ?? []), made])
   return made

@@ -15,6 +15,7 @@ import {
   mul,
   shareOf,
   unitCount,
+  unitsIn,
   type Expr,
   type Units,
 } from '../../src/compiler/index.js'
@@ -74,6 +75,13 @@ function ownJob(after: number): Job {
 
 const UNITS: Units[] = [{ pictures: 1 }, { pictures: 4 }, { pictures: 16 }, { count: 7 }, { count: 1 }, { count: 0 }]
 
+/** The calls [lo, hi) of a kernel that a member makes. */
+function callsOf(units: Units, n: number, tid: number, nth: number, granule: number): (readonly [number, number])[] {
+  if ('count' in units) return [shareOf(units.count, tid, nth)]
+  const [first, last] = shareOf(Math.ceil(n / granule), tid, nth)
+  return Array.from({ length: last - first }, (_, i) => unitsIn(units.pictures, n, first + i, granule))
+}
+
 describe('a team of C', { skip: noCompiler }, () => {
   const n = 33
   const notes = UNITS.map(noteJob)
@@ -105,8 +113,8 @@ describe('a team of C', { skip: noCompiler }, () => {
       UNITS.forEach((units, i) => {
         const wanted = new Int32Array(3 * LENGTH)
         for (let tid = 0; tid < nth; tid++) {
-          const [lo, hi] = shareOf(units, n, tid, nth, granule)
-          for (let u = lo; u < hi; u++) wanted.set([lo, hi, 1], 3 * u)
+          for (const [lo, hi] of callsOf(units, n, tid, nth, granule))
+            for (let u = lo; u < hi; u++) wanted.set([lo, hi, 1], 3 * u)
         }
         assert.equal(wanted.filter((value, at) => at % 3 === 2 && value === 1).length, unitCount(units, n))
         assert.deepEqual(found?.[i], wanted, notes[i]!.name)

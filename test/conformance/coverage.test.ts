@@ -1,7 +1,7 @@
 /** The case list is whole: every operation of the closed union is in some case's graph, and the fusions happen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { makePlan } from '../../src/compiler/index.js'
+import { makePlan, wasmTarget } from '../../src/compiler/index.js'
 import { elementwiseOps } from '../../src/compiler/lower/elementwise.js'
 import { computeTable } from '../../src/compiler/schedule/compute.js'
 import type { Node } from '../../src/graph/index.js'
@@ -32,7 +32,7 @@ function kernelsOf(name: string): string[] {
   const entry = cases.find((c) => c.name.startsWith(name))
   assert.ok(entry, name)
   const targets = nodesOf(entry.build())
-  return makePlan(orderOf(targets), targets, 4).program.kernels.map((kernel) => kernel.name)
+  return makePlan(orderOf(targets), targets, wasmTarget).program.kernels.map((kernel) => kernel.name)
 }
 
 test('conv, bias, relu and max-pool are one kernel, and their gradient goes by its non-zeros', () => {

@@ -70,7 +70,7 @@ function fromLanes(lanes: number, shape: readonly number[], from: HostArray): nu
 export function runPlan(device: Device, targets: readonly Node[]): number[][] {
   const order = orderOf(targets)
   const [batch = 1] = batchesOf(targets)
-  const plan = makePlan(order, targets, device.lanesFor(batch))
+  const plan = makePlan(order, targets, device.targetFor(batch))
   const step = Math.max(groupSize, plan.lanes)
   const pictures = Math.ceil(batch / step) * step
   const words = [batch, ...addresses(device, plan, order, pictures)]

@@ -96,6 +96,6 @@ test('memory is shared where SharedArrayBuffer exists; each device has its own',
   const [a, b] = [createDevice('wasm'), createDevice('interp')]
   assert.ok(a.memory.shared && a.memory.buffer instanceof SharedArrayBuffer)
   assert.notEqual(a.memory.buffer, b.memory.buffer)
-  assert.deepEqual([a.name, a.lanesFor(8), b.name, b.lanesFor(8)], ['wasm', 4, 'interp', 4])
+  assert.deepEqual([a.name, a.targetFor(8).lanes, b.name, b.targetFor(8).lanes], ['wasm', 4, 'interp', 4])
   assert.equal(deviceInfo().fusedMultiplyAdd, a.fusedMultiplyAdd)
 })

@@ -2,9 +2,30 @@
  * How a team of threads shares a program: the definition that every renderer's step follows.
  * The batch is cut at multiples of the granule, for all kernels at the same places, so that what one member wrote of its
  * own pictures it may read again without meeting the others; other kernels' units are cut evenly.
+ * Kernels of one phase that touch the same memory are all of pictures, or all of them only read it.
  * No sum depends on the cuts. Not here: barriers (schedule/phases.ts), threads (device).
  */
-import type { LoopKernel, Units } from './ir.js'
+import type { LoopKernel, Program, Units } from './ir.js'
+
+/** What lies between two barriers, as numbers of kernels. */
+export interface Phase {
+  /**
+   * Kernels whose units are of pictures. A member takes them through its share granule by granule, all kernels for the
+   * one before the first for the next, so that what one kernel wrote is still in the cache when the next reads it.
+   */
+  readonly byPicture: readonly number[]
+  /** Kernels of a fixed number of units, after those. */
+  readonly counted: readonly number[]
+}
+
+export function phasesOf({ kernels, barriers }: Program): Phase[] {
+  const phases: { byPicture: number[]; counted: number[] }[] = []
+  kernels.forEach(({ units }, i) => {
+    if (i === 0 || barriers[i]) phases.push({ byPicture: [], counted: [] })
+    phases.at(-1)?.['count' in units ? 'counted' : 'byPicture'].push(i)
+  })
+  return phases
+}
 
 /** The units of a kernel for a batch of n pictures. */
 export function unitCount(units: Units, n: number): number {
@@ -16,14 +37,15 @@ export function granuleOf(kernels: readonly LoopKernel[]): number {
   return kernels.reduce((most, { units }) => ('count' in units ? most : Math.max(most, units.pictures)), 1)
 }
 
-/** The units [lo, hi) that member `tid` of `nth` does of a kernel; `granule` is that of its program. */
-export function shareOf(units: Units, n: number, tid: number, nth: number, granule: number): readonly [number, number] {
-  const part = (whole: number, member: number): number => Math.floor((whole * member) / nth)
-  if ('count' in units) return [part(units.count, tid), part(units.count, tid + 1)]
-  const blocks = Math.ceil(n / granule)
-  const cut = (member: number): number =>
-    Math.min(unitCount(units, n), part(blocks, member) * (granule / units.pictures))
-  return [cut(tid), cut(tid + 1)]
+/** The part [lo, hi) of `whole` pieces that member `tid` of `nth` does: units of a counted kernel, granules of a batch. */
+export function shareOf(whole: number, tid: number, nth: number): readonly [number, number] {
+  return [Math.floor((whole * tid) / nth), Math.floor((whole * (tid + 1)) / nth)]
+}
+
+/** The units [lo, hi) of a kernel of pictures in granule `g`. */
+export function unitsIn(pictures: number, n: number, g: number, granule: number): readonly [number, number] {
+  const cut = (at: number): number => Math.min(Math.ceil(n / pictures), at * (granule / pictures))
+  return [cut(g), cut(g + 1)]
 }
 
 /**

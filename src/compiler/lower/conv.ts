@@ -9,7 +9,8 @@ import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
-import type { ConvTile } from '../tile/plans.js'
+import type { ConvTile } from '../tile/choose.js'
+import type { Plans } from '../tile/plans.js'
 
 type Local = { k: 'var'; v: Var }
 
@@ -81,17 +82,16 @@ function tiles(
   if (count > whole) body(int(whole), count - whole)
 }
 
-export function lowerConv(lanes: number, job: ConvJob, tile: ConvTile): ScheduledKernel {
+export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const kernel = new ConvKernel(b, job)
   const g = kernel.g
-  const rows = Math.max(g.perRow, Math.floor(tile.rows / g.perRow) * g.perRow)
-  const columns = Math.max(g.perRow, Math.floor(tile.columns / g.perRow) * g.perRow)
+  const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
   b.forUnits((block) => {
     kernel.begin(block)
-    tiles(b, 'row', g.OH, rows, (row, rowCount) =>
+    tiles(b, 'row', g.OH, tile.rows, (row, rowCount) =>
       tiles(b, 'o', g.O, tile.channels, (o, channels) =>
-        tiles(b, 'column', g.OW, columns, (column, columnCount) =>
+        tiles(b, 'column', g.OW, tile.columns, (column, columnCount) =>
           kernel.tile(o, row, column, { channels, rows: rowCount, columns: columnCount }),
         ),
       ),

@@ -6,6 +6,7 @@
 import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import type { LinearTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
 import type { Tail } from './conv.js'
 
@@ -33,7 +34,11 @@ export function lowerLinear(
 ): ScheduledKernel {
   const [results = 1, summed = 1] = weight.shape
   const strides = { rBytes: summed * 4, sBytes: 4 }
-  return contract(lanes, { name: 'linear', x, weight, bias, out, results, summed, ...strides, tail }, plans.linear)
+  return contract(
+    lanes,
+    { name: 'linear', x, weight, bias, out, results, summed, ...strides, tail },
+    plans.linear(results, strides.rBytes),
+  )
 }
 
 export function lowerLinearGradInput(
@@ -45,11 +50,11 @@ export function lowerLinearGradInput(
   const [summed = 1, results = 1] = weight.shape
   const strides = { rBytes: 4, sBytes: results * 4 }
   const job = { name: 'linearGradInput', x: g, weight, bias: null, out, results, summed, ...strides, tail }
-  return contract(lanes, job, plans.linear)
+  return contract(lanes, job, plans.linear(results, strides.rBytes))
 }
 
 /** Units are tiles of `blocks` blocks of pictures; the last tile may have fewer and goes block by block. */
-function contract(lanes: number, job: Contraction, plan: Plans['linear']): ScheduledKernel {
+function contract(lanes: number, job: Contraction, plan: LinearTile): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const finish = job.tail?.(b) ?? null
   const kernel = new ContractKernel(b, job, finish)
@@ -120,7 +125,7 @@ class ContractKernel {
 export function lowerLinearGradWeight(lanes: number, g: Value, x: Value, out: Value, plans: Plans): ScheduledKernel {
   const [O = 1, I = 1] = out.shape
   const b = new KernelBuilder(lanes)
-  const { features, vectors } = plans.linearGrad
+  const { features, vectors } = plans.linearGrad(O, I)
   const buffers = { g: b.buffer(g, 'read'), x: b.buffer(x, 'read'), out: b.buffer(out, 'write') }
   const tile = (o: Expr, i: Expr, rows: number, wide: number, type: 'vec' | 'one'): void => {
     const sums = Array.from({ length: rows * wide }, () => b.let('acc', float(0)))

@@ -24,7 +24,8 @@ export function intoPhases(kernels: readonly ScheduledKernel[], lanes: number): 
     }
     phases.push(phase)
   })
-  const order = [...kernels.keys()].sort((a, b) => (phases[a] ?? 0) - (phases[b] ?? 0) || a - b)
+  const key = (i: number): number => 2 * (phases[i] ?? 0) + Number('count' in (kernels[i]?.kernel.units ?? {}))
+  const order = [...kernels.keys()].sort((a, b) => key(a) - key(b) || a - b)
   return {
     kernels: order.flatMap((i) => kernels[i] ?? []),
     barriers: order.map((i, at) => at > 0 && phases[i] !== phases[order[at - 1] ?? 0]),

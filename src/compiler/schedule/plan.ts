@@ -7,6 +7,7 @@ import { slackBytes, type Alloc, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
 import { computeTable } from './compute.js'
 import { intoPhases } from './phases.js'
+import type { Target } from '../tile/target.js'
 import { Scheduler } from './scheduler.js'
 
 /** A value that a node of the order has once the plan has run. Other shapes of leaves are none: they would outlive the leaf. */
@@ -28,8 +29,9 @@ export interface Plan {
 }
 
 /** Plans the computation of `targets`; `order` has every node they need, inputs before users. */
-export function makePlan(order: readonly Node[], targets: readonly Node[], lanes: number): Plan {
-  const scheduler = new Scheduler(order, targets, lanes, computeTable)
+export function makePlan(order: readonly Node[], targets: readonly Node[], target: Target): Plan {
+  const { lanes } = target
+  const scheduler = new Scheduler(order, targets, target, computeTable)
   scheduler.run(targets)
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]

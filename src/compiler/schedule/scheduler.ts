@@ -21,6 +21,7 @@ import type { Expr } from '../loop/ir.js'
 import type { Tail } from '../lower/conv.js'
 import { lowerMap, type MapResult } from '../lower/map.js'
 import { plansFor, type Plans } from '../tile/plans.js'
+import type { Target } from '../tile/target.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -56,10 +57,10 @@ export class Scheduler {
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
 
-  constructor(order: readonly Node[], targets: readonly Node[], lanes: number, table: ComputeTable) {
+  constructor(order: readonly Node[], targets: readonly Node[], target: Target, table: ComputeTable) {
     this.#table = table
-    this.lanes = lanes
-    this.plans = plansFor(lanes)
+    this.lanes = target.lanes
+    this.plans = plansFor(target)
     this.#targets = new Set(targets)
     this.#order = new Set(order)
     for (const node of order)

@@ -3,20 +3,24 @@
  * speed only, never the order of a sum. Not here: the kernels.
  * Measured: V8 spills beyond 8 accumulators and likes one tap a basic block (tap loops stay loops).
  */
+import {
+  convTile,
+  linearGradTile,
+  linearTile,
+  type ConvShape,
+  type ConvTile,
+  type LinearGradTile,
+  type LinearTile,
+} from './choose.js'
+import type { Target } from './target.js'
 
-/** Accumulators of a conv: output channels × output rows × output columns. */
-export interface ConvTile {
-  readonly channels: number
-  readonly rows: number
-  readonly columns: number
-}
-
+/** The plans of a target: a tile for each kernel that has a choice. */
 export interface Plans {
-  readonly conv: ConvTile
-  /** linear: output features × blocks of pictures. */
-  readonly linear: { readonly features: number; readonly blocks: number }
-  /** linear's weight gradient: output features × vectors of input features. */
-  readonly linearGrad: { readonly features: number; readonly vectors: number }
+  readonly conv: (shape: ConvShape) => ConvTile
+  /** linear and its input gradient; `stride`: bytes from the weights of one result to those of the next. */
+  readonly linear: (results: number, stride: number) => LinearTile
+  /** linear's weight gradient [outputs, inputs]. */
+  readonly linearGrad: (outputs: number, inputs: number) => LinearGradTile
   readonly rowVectors: RowVectors
 }
 
@@ -28,12 +32,11 @@ export interface RowVectors {
   readonly input: { readonly registers: number; readonly most: number }
 }
 
-const wasm: Plans = {
-  conv: { channels: 2, rows: 2, columns: 2 },
-  linear: { features: 2, blocks: 4 },
-  linearGrad: { features: 2, vectors: 4 },
-  rowVectors: { weight: 7, input: { registers: 10, most: 144 } },
-}
+const rowVectors: RowVectors = { weight: 7, input: { registers: 10, most: 144 } }
 
-/** The plans for a device of so many lanes. */
-export const plansFor = (_lanes: number): Plans => wasm
+export const plansFor = (target: Target): Plans => ({
+  conv: (shape) => convTile(target, shape),
+  linear: (results, stride) => linearTile(target, results, stride),
+  linearGrad: (outputs, inputs) => linearGradTile(target, outputs, inputs),
+  rowVectors,
+})

@@ -3,7 +3,7 @@
  * Not here: how C is spelled (compiler/render/c), compiled and kept (service.node.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { renderC, verify, type Program } from '../../compiler/index.js'
+import { nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import { isSmall, type Team } from '../team.js'
@@ -11,11 +11,13 @@ import { loadLibrary } from './library.node.js'
 import { startNativeService, type NativeService } from './service.node.js'
 import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
 
-/** The lanes of a plan: as many as the processor has, but no member of the team without a block of pictures. */
-function lanesOf(most: number, n: number, threads: number): number {
-  let lanes = most
+const manyRegisters = ['avx512f', 'neon', 'sve']
+
+/** As many lanes as the processor has, but no member of the team without a block of pictures. */
+function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
+  let lanes: number = most
   while (lanes > 4 && Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4))) lanes /= 2
-  return lanes
+  return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16)
 }
 
 export class NativeTier {
@@ -32,11 +34,11 @@ export class NativeTier {
     this.#notice = notice
   }
 
-  /** Waits for the compiler. `compile` and `lanesFor` throw a LenetError that says why there is no native code. */
+  /** Waits for the compiler. `compile` and `targetFor` throw a LenetError that says why there is no native code. */
   get waiting(): Tier {
     return {
       name: 'native',
-      lanesFor: (n) => lanesOf(this.#required().lanes, n, this.#team.threads),
+      targetFor: (n) => targetOf(this.#required(), n, this.#team.threads),
       compile: (program) => {
         this.#required()
         const found = this.#load(this.#build(program).wait(), program)
@@ -49,10 +51,10 @@ export class NativeTier {
   get background(): BackgroundTier {
     return {
       name: 'native',
-      lanesFor: (n) => {
+      targetFor: (n) => {
         const found = this.#tell(this.#running.poll())
         if (!found) return undefined
-        return 'reason' in found ? null : lanesOf(found.lanes, n, this.#team.threads)
+        return 'reason' in found ? null : targetOf(found, n, this.#team.threads)
       },
       compile: (program) => this.#pending(program),
     }

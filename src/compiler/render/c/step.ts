@@ -3,7 +3,7 @@
  * loop/team.ts, its barrier, and the call of a single kernel.
  * Not here: kernels (kernel.ts), threads (device).
  */
-import { granuleOf, teamBlock } from '../../loop/team.js'
+import { granuleOf, phasesOf, teamBlock, type Phase } from '../../loop/team.js'
 import type { LoopKernel, Program, Units } from '../../loop/ir.js'
 import { kernelName } from './kernel.js'
 
@@ -81,17 +81,35 @@ const ceilDiv = (size: number): string => `((n + ${size - 1}u) >> ${Math.log2(si
 
 const unitsText = (units: Units): string => ('count' in units ? `${units.count}u` : ceilDiv(units.pictures))
 
-/** The first unit of member `member`: loop/team.ts says the same. */
-function cutText(units: Units, member: string, granule: number): string {
-  if ('count' in units) return `begin_of(${units.count}u, ${member}, nth)`
-  return `least(${unitsText(units)}, begin_of(blocks, ${member}, nth) * ${granule / units.pictures}u)`
+/** Kernel `i` for its units in granule `g`: loop/team.ts says the same. */
+function callByPicture(kernel: LoopKernel, i: number, granule: number): string {
+  const pictures = 'pictures' in kernel.units ? kernel.units.pictures : 1
+  const cut = (g: string): string => `least(${unitsText(kernel.units)}, (${g}) * ${granule / pictures}u)`
+  return `    ${kernelName(kernel, i)}(memory, table, ${cut('g')}, ${cut('g + 1')});`
 }
 
-export function stepText({ kernels, barriers }: Program, lanes: number): string {
+function callCounted(kernel: LoopKernel, i: number): string {
+  const part = (member: string): string => `begin_of(${unitsText(kernel.units)}, ${member}, nth)`
+  return `  ${kernelName(kernel, i)}(memory, table, ${part('tid')}, ${part('tid + 1')});`
+}
+
+function phaseText({ byPicture, counted }: Phase, kernels: readonly LoopKernel[], granule: number): string[] {
+  const each = (indices: readonly number[], write: (kernel: LoopKernel, i: number) => string): string[] =>
+    indices.flatMap((i) => (kernels[i] ? [write(kernels[i], i)] : []))
+  const loop = [
+    '  for (uint32_t g = first; g < last; g++) {',
+    ...each(byPicture, (kernel, i) => callByPicture(kernel, i, granule)),
+    '  }',
+  ]
+  return [...(byPicture.length > 0 ? loop : []), ...each(counted, callCounted)]
+}
+
+export function stepText(program: Program, lanes: number): string {
+  const { kernels } = program
   const granule = granuleOf(kernels)
-  const calls = kernels.flatMap((kernel, i) => [
-    ...(barriers[i] ? ['  if (nth > 1 && meet(memory, team, nth)) return 1;'] : []),
-    `  ${kernelName(kernel, i)}(memory, table, ${cutText(kernel.units, 'tid', granule)}, ${cutText(kernel.units, 'tid + 1', granule)});`,
+  const calls = phasesOf(program).flatMap((phase, i) => [
+    ...(i > 0 ? ['  if (nth > 1 && meet(memory, team, nth)) return 1;'] : []),
+    ...phaseText(phase, kernels, granule),
   ])
   return [
     barrier,
@@ -102,7 +120,8 @@ export function stepText({ kernels, barriers }: Program, lanes: number): string 
     'EXPORT int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {',
     '  const uint32_t n = LOAD_U32(table, 0);',
     `  const uint32_t blocks = ${ceilDiv(granule)};`,
-    '  (void)blocks;',
+    '  const uint32_t first = begin_of(blocks, tid, nth), last = begin_of(blocks, tid + 1, nth);',
+    '  (void)first, (void)last;',
     ...calls,
     '  return nth > 1 ? meet(memory, team, nth) : 0;',
     '}',

@@ -3,7 +3,7 @@
  * the barrier at which members meet: they look for a while, then sleep.
  * Not here: the kernels; who calls a step (device).
  */
-import { granuleOf, teamBlock } from '../../loop/team.js'
+import { granuleOf, phasesOf, teamBlock, unitCount, type Phase } from '../../loop/team.js'
 import type { Program, Units } from '../../loop/ir.js'
 import * as w from './encode.js'
 import { Code, I32, type Bytes } from './encode.js'
@@ -12,36 +12,68 @@ import { Code, I32, type Bytes } from './encode.js'
 const sleepNanoseconds = 100e6
 
 /** (table, tid, nth, team) → 0, or 1 when a member failed. `barrier` is the barrier's function, if the memory is shared. */
-export function stepCode({ kernels, barriers }: Program, barrier: number | null): Bytes {
-  const step = new Step(granuleOf(kernels), barrier)
-  kernels.forEach(({ units }, i) => {
-    if (i > 0 && barriers[i]) step.meet()
-    step.call(i, units)
+export function stepCode(program: Program, barrier: number | null): Bytes {
+  const step = new Step(program, barrier)
+  phasesOf(program).forEach((phase, i) => {
+    if (i > 0) step.meet()
+    step.phase(phase)
   })
   step.meet()
   return step.end()
 }
 
 const [TABLE, TID, NTH, TEAM] = [0, 1, 2, 3]
-/** The batch, its whole granules, and this member's share of them. */
-const [N, WHOLE, FIRST, LAST, LO, HI] = [4, 5, 6, 7, 8, 9]
+/** The batch, this member's share of its granules, and what is done of it. */
+const [N, FIRST, LAST, G, LO, HI] = [4, 5, 6, 7, 8, 9]
 const localCount = 6
 
 class Step {
   readonly #code = new Code()
+  readonly #program: Program
   readonly #granule: number
   readonly #barrier: number | null
 
-  constructor(granule: number, barrier: number | null) {
-    this.#granule = granule
+  constructor(program: Program, barrier: number | null) {
+    this.#program = program
+    this.#granule = granuleOf(program.kernels)
     this.#barrier = barrier
     const code = this.#code
     code.get(TABLE)
     code.access(w.I32_LOAD, 0)
     code.set(N)
-    this.#countUnits(granule)
-    code.set(WHOLE)
-    this.#share(() => code.get(WHOLE), FIRST, LAST)
+    this.#share(() => this.#countUnits(this.#granule), FIRST, LAST)
+  }
+
+  phase({ byPicture, counted }: Phase): void {
+    const code = this.#code
+    if (byPicture.length > 0) this.#forGranules(() => byPicture.forEach((kernel) => this.#byPicture(kernel)))
+    for (const kernel of counted) {
+      this.#share(() => code.i32Const(unitCount(this.#unitsOf(kernel), 0)), LO, HI)
+      this.#call(kernel)
+    }
+  }
+
+  #unitsOf(kernel: number): Units {
+    return this.#program.kernels[kernel]?.units ?? { count: 0 }
+  }
+
+  #forGranules(body: () => void): void {
+    const code = this.#code
+    code.get(FIRST)
+    code.set(G)
+    code.block(w.LOOP, () => {
+      code.get(G)
+      code.get(LAST)
+      code.op(w.i32.ltU)
+      code.block(w.IF, () => {
+        body()
+        code.get(G)
+        code.i32Const(1)
+        code.op(w.i32.add)
+        code.set(G)
+        code.branch(1)
+      })
+    })
   }
 
   /** ⌈n / pictures⌉ */
@@ -69,24 +101,15 @@ class Step {
     }
   }
 
-  call(kernel: number, units: Units): void {
+  /** A kernel's units in granule G; the last may end before the granule does. */
+  #byPicture(kernel: number): void {
     const code = this.#code
-    if ('count' in units) this.#share(() => code.i32Const(units.count), LO, HI)
-    else this.#pictures(units.pictures)
-    code.get(LO)
-    code.get(HI)
-    code.op(w.i32.ltU)
-    code.block(w.IF, () => {
-      for (const local of [TABLE, LO, HI]) code.get(local)
-      code.call(kernel)
-    })
-  }
-
-  /** The share in units of so many pictures; the last may end before the granule does. */
-  #pictures(pictures: number): void {
-    const code = this.#code
-    for (const [from, to] of [[FIRST, LO] as const, [LAST, HI] as const]) {
-      code.get(from)
+    const units = this.#unitsOf(kernel)
+    const pictures = 'pictures' in units ? units.pictures : 1
+    for (const [to, next] of [[LO, 0] as const, [HI, 1] as const]) {
+      code.get(G)
+      code.i32Const(next)
+      code.op(w.i32.add)
       code.i32Const(this.#granule / pictures)
       code.op(w.i32.mul)
       code.set(to)
@@ -98,6 +121,18 @@ class Step {
       code.op(w.SELECT)
       code.set(to)
     }
+    this.#call(kernel)
+  }
+
+  #call(kernel: number): void {
+    const code = this.#code
+    code.get(LO)
+    code.get(HI)
+    code.op(w.i32.ltU)
+    code.block(w.IF, () => {
+      for (const local of [TABLE, LO, HI]) code.get(local)
+      code.call(kernel)
+    })
   }
 
   meet(): void {

@@ -1,0 +1,98 @@
+/**
+ * The cost model: which register tile a convolution or a matrix product gets on a target. A choice changes speed only,
+ * never the order of a sum.
+ * Measured: sums in registers and few loads for each multiply-add are all that matters on the machines tried; 8 sums are
+ * enough to hide the latency of one multiply-add a cycle. Not here: the kernels.
+ */
+import type { Target } from './target.js'
+
+/** Accumulators of a conv: output channels × output rows × output columns. */
+export interface ConvTile {
+  readonly channels: number
+  readonly rows: number
+  readonly columns: number
+}
+
+/** What a conv kernel computes: rows and columns that a pool of `window` × `window` needs; 1: no pool. */
+export interface ConvShape {
+  readonly channels: number
+  readonly rows: number
+  readonly columns: number
+  readonly window: number
+}
+
+/** A load costs so much of a multiply-add, and a turn of the inner loop so much. */
+const loadCost = 0.4
+const turnCost = 1.5
+
+/** The sizes of the pieces that `count` is cut into by `tile`. */
+const pieces = (count: number, tile: number): number[] =>
+  Array.from({ length: Math.ceil(count / tile) }, (_, i) => Math.min(tile, count - i * tile))
+
+/** Multiply-adds of one tap over the whole result, with what it takes to feed them. */
+function costOf(shape: ConvShape, tile: ConvTile): number {
+  let cost = 0
+  for (const rows of pieces(shape.rows, tile.rows))
+    for (const channels of pieces(shape.channels, tile.channels))
+      for (const columns of pieces(shape.columns, tile.columns)) {
+        const positions = rows * columns
+        cost += channels * positions + loadCost * (channels + positions) + turnCost
+      }
+  return cost
+}
+
+/** All tiles that fit into the target's registers, best first. */
+export function convTiles(target: Target, shape: ConvShape): ConvTile[] {
+  const { window } = shape
+  const tiles: { tile: ConvTile; cost: number }[] = []
+  for (let rows = window; rows <= Math.min(shape.rows, 2 * window); rows += window)
+    for (let columns = window; columns <= Math.min(shape.columns, 8); columns += window)
+      for (let channels = 1; channels <= Math.min(shape.channels, 8); channels++) {
+        const tile = { channels, rows, columns }
+        if (channels * rows * columns <= Math.max(target.accumulators, window * window))
+          tiles.push({ tile, cost: costOf(shape, tile) })
+      }
+  return tiles.sort((a, b) => a.cost - b.cost).map(({ tile }) => tile)
+}
+
+export function convTile(target: Target, shape: ConvShape): ConvTile {
+  return convTiles(target, shape)[0] ?? { channels: 1, rows: shape.window, columns: shape.window }
+}
+
+/** Tiles of a matrix product with the batch in lanes: results × blocks of pictures. */
+export interface LinearTile {
+  readonly features: number
+  readonly blocks: number
+}
+
+/** Pictures in a unit of work: more would leave members of a team without any. */
+const unitPictures = 8
+
+/** Bytes after which addresses share a set of the nearest cache, and how many of them it holds. */
+const [aliasBytes, ways] = [4096, 8]
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
+
+/** How a product's weights lie, in bytes from one result to the next. 4: side by side. */
+export function linearTile(target: Target, results: number, stride: number): LinearTile {
+  const blocks = Math.max(1, unitPictures / target.lanes)
+  const inCache = (ways * aliasBytes) / gcd(stride, aliasBytes)
+  const most = Math.max(1, Math.min(Math.floor(target.accumulators / blocks), inCache))
+  // side by side: whole lines of 16 weights
+  if (stride === 4 && most >= 16 && results >= 16) return { features: 16, blocks }
+  const tiles = Math.ceil(results / most)
+  return { features: Math.ceil(results / tiles), blocks }
+}
+
+/** Tiles of linear's weight gradient: output features × vectors of input features. */
+export interface LinearGradTile {
+  readonly features: number
+  readonly vectors: number
+}
+
+export function linearGradTile(target: Target, outputs: number, inputs: number): LinearGradTile {
+  const features = Math.min(outputs, target.accumulators >= 20 ? 4 : 2)
+  const most = Math.max(1, Math.floor(target.accumulators / features))
+  const vectors = Math.max(1, Math.floor(inputs / target.lanes))
+  return { features, vectors: Math.ceil(vectors / Math.ceil(vectors / most)) }
+}

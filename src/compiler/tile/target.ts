@@ -1,0 +1,16 @@
+/**
+ * What a plan must know of the machine that runs it. It changes speed and layout in memory, never a result.
+ * Not here: how a machine spells anything (render/).
+ */
+export interface Target {
+  /** float32 numbers in a vector, and pictures in a block of values in lanes: 4, 8 or 16. */
+  readonly lanes: number
+  /** Vectors of sums that a kernel's inner loop may keep in registers. */
+  readonly accumulators: number
+}
+
+/** V8 spills beyond 8 sums and 3 operands, whatever the processor has. */
+export const wasmTarget: Target = { lanes: 4, accumulators: 8 }
+
+/** C: all registers but some for operands. @param registers vector registers of the processor, 16 or 32 */
+export const nativeTarget = (lanes: number, registers: number): Target => ({ lanes, accumulators: registers - 8 })
