@@ -4,9 +4,18 @@ import { LenetError } from './errors.js'
 export type Shape = readonly number[]
 
 /** The number of elements; 1 for a scalar. */
-export const sizeOf = (shape: Shape): number => shape.reduce((product, size) => product * size, 1)
+export function sizeOf(shape: Shape): number {
+  let product = 1
+  for (let i = 0; i < shape.length; i++) product *= shape[i] ?? 1
+  return product
+}
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, i) => size === b[i])
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
 
 export const showShape = (shape: Shape): string => `[${shape.join(', ')}]`
 

@@ -71,8 +71,16 @@ const joins = (x: Node, lanes: Node): boolean =>
 
 /** Operands in layouts that may stand beside each other. */
 function fit(operands: Node[]): Node[] {
-  const lanes = operands.find((x) => x.layout === 'lanes')
+  let lanes: Node | undefined
+  let fits = true
+  for (const x of operands) if (x.layout === 'lanes') lanes ??= x
   if (!lanes) return operands
+  for (const x of operands) fits &&= fitsLanes(x, lanes)
+  if (fits) return operands
+  return refit(operands, lanes)
+}
+
+function refit(operands: Node[], lanes: Node): Node[] {
   if (!operands.every((x) => fitsLanes(x, lanes) || joins(x, lanes))) return operands.map(unbatch)
   return operands.map((x) => (fitsLanes(x, lanes) ? x : batch(x)))
 }

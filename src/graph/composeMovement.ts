@@ -21,6 +21,7 @@ function fullShape(x: Node, shape: Shape): Shape {
 
 /** The same values in row-major order in another shape; one size may be −1. Lanes stay lanes where dim 0 is kept. */
 export function reshape(x: Node, shape: Shape): Node {
+  if (sameShape(shape, x.shape)) return x
   const full = fullShape(x, shape)
   if (sameShape(full, x.shape)) return x
   if (x.layout === 'lanes' && full[0] === x.shape[0]) return typed('reshape', x, full, 'lanes')

@@ -7,14 +7,24 @@ import { add, batch, constant, expandLike, unbatch } from './compose.js'
 import { withoutGrad } from './gradMode.js'
 import { gradientRules } from './gradientRules.js'
 import type { Makers } from './gradientRules.js'
-import type { Node } from './node.js'
+import { newWalk, type Node } from './node.js'
 import type { OpName } from './ops.js'
 
 /** All nodes that a gradient of `loss` flows through, each before its inputs: ids grow from inputs to results. */
 function gradientPath(loss: Node): Node[] {
-  const seen = new Set<Node>([loss])
-  for (const node of seen) for (const input of node.inputs) if (input.requiresGrad) seen.add(input)
-  return [...seen].sort((a, b) => b.id - a.id)
+  const walk = newWalk()
+  const path = [loss]
+  loss.walk = walk
+  for (let i = 0; i < path.length; i++) {
+    for (const input of path[i]?.inputs ?? []) {
+      if (!input.requiresGrad || input.walk === walk) continue
+      input.walk = walk
+      path.push(input)
+    }
+  }
+  path.sort((a, b) => b.id - a.id)
+  path.forEach((node, i) => (node.place = i))
+  return path
 }
 
 /** The gradient to start with, in the shape and layout of the loss. */
@@ -44,23 +54,25 @@ function makersOf<K extends OpName>(node: Node<K>, g: Node): Makers {
  */
 export function gradients(loss: Node, wrt: readonly Node[], seed?: Node): (Node | null)[] {
   return withoutGrad(() => {
-    const found = new Map<Node, Node>()
-    if (loss.requiresGrad) found.set(loss, seedFor(loss, seed))
-    for (const node of loss.requiresGrad ? gradientPath(loss) : []) {
-      const g = found.get(node)
-      if (g) contribute(node, g, found)
+    const path = loss.requiresGrad ? gradientPath(loss) : []
+    const found: (Node | undefined)[] = Array.from({ length: path.length })
+    if (path.length > 0) found[0] = seedFor(loss, seed)
+    for (let i = 0; i < path.length; i++) {
+      const [node, g] = [path[i], found[i]]
+      if (node && g) contribute(node, g, found)
     }
-    return wrt.map((node) => found.get(node) ?? null)
+    return wrt.map((node) => (path[node.place] === node ? (found[node.place] ?? null) : null))
   })
 }
 
-function contribute(node: Node, g: Node, found: Map<Node, Node>): void {
+/** `found`: gradients by the node's place in the path. */
+function contribute(node: Node, g: Node, found: (Node | undefined)[]): void {
   const makers = makersOf(node, g)
-  node.inputs.forEach((input, i) => {
-    const maker = makers[i]
-    if (!input.requiresGrad || !maker) return
+  for (let i = 0; i < node.inputs.length; i++) {
+    const [input, maker] = [node.inputs[i], makers[i]]
+    if (!input?.requiresGrad || !maker) continue
     const part = maker()
-    const known = found.get(input)
-    found.set(input, known ? add(known, part) : part)
-  })
+    const known = found[input.place]
+    found[input.place] = known ? add(known, part) : part
+  }
 }

@@ -7,7 +7,8 @@ import { inferElementwise } from './inferElementwise.js'
 import { inferMovement } from './inferMovement.js'
 import { inferNet } from './inferNet.js'
 import type { InferTable } from './inferShared.js'
-import { createNode } from './node.js'
+import { follow, kindFollowing, kindOf } from './kind.js'
+import { nodeOf } from './node.js'
 import type { Node, NodeType } from './node.js'
 import type { OpAttrs, OpName } from './ops.js'
 
@@ -31,7 +32,8 @@ function infer<K extends OpName>(op: K, attrs: OpAttrs[K], inputs: readonly Node
 
 /** A node whose type follows from its inputs; see `infer` for errors. */
 export function make<K extends OpName>(op: K, attrs: OpAttrs[K], inputs: readonly Node[]): Node<K> {
-  return makeTyped(op, attrs, inputs, infer(op, attrs, inputs))
+  const kind = kindFollowing(op, attrs, inputs) ?? follow(op, attrs, inputs, infer(op, attrs, inputs))
+  return nodeOf(op, attrs, inputs, kind, flows(op, kind.type, inputs))
 }
 
 /** A node of a type that its builder knows and has checked. */
@@ -41,6 +43,12 @@ export function makeTyped<K extends OpName>(
   inputs: readonly Node[],
   type: NodeType,
 ): Node<K> {
-  const differentiable = gradEnabled() && type.dtype === 'f32' && !withoutGradient.has(op)
-  return createNode(op, attrs, inputs, type, differentiable && inputs.some((x) => x.requiresGrad))
+  return nodeOf(op, attrs, inputs, kindOf(op, attrs, inputs.length, type), flows(op, type, inputs))
+}
+
+/** Whether a gradient can flow through a node that is made now. */
+function flows(op: OpName, type: NodeType, inputs: readonly Node[]): boolean {
+  if (!gradEnabled() || type.dtype !== 'f32') return false
+  for (let i = 0; i < inputs.length; i++) if (inputs[i]?.requiresGrad) return !withoutGradient.has(op)
+  return false
 }

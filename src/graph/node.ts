@@ -3,6 +3,7 @@
  * Not here: how shapes follow (infer.ts), what nodes mean (reference.ts), gradients, or when they are computed.
  */
 import type { DType, HostArray, Shape } from '../base/index.js'
+import { kindOf, type Kind } from './kind.js'
 import type { OpAttrs, OpName } from './ops.js'
 
 /**
@@ -24,6 +25,11 @@ export interface HostStorage extends Storage {
   readonly data: HostArray
 }
 
+/** Who holds a leaf. The tensor room defines it. */
+export interface Owner {
+  readonly node: Node
+}
+
 export interface Node<K extends OpName = OpName> {
   readonly id: number
   readonly op: K
@@ -34,14 +40,18 @@ export interface Node<K extends OpName = OpName> {
   readonly layout: Layout
   /** A gradient can flow through it to a leaf that wants one. */
   readonly requiresGrad: boolean
-  /** Interned number of op, count of inputs, attributes, dtype, layout and shape (without a batch dim 0). */
-  readonly signature: number
+  /** Operation, attributes, count of inputs and type, interned. */
+  readonly kind: Kind
   /** 1 + the longest way to a node with values. */
   readonly depth: number
   /** Set for leaves, and for a node once it was computed. */
   storage: Storage | null
   /** For maxPool2d: its maxPoolIndex, computed by the same kernel when a gradient may need it. */
   companion: Node | null
+  /** For leaves: the tensor that is this leaf now. */
+  owner: Owner | null
+  /** A loss whose gradients were asked for: once is all there is. */
+  differentiated: boolean
   /** The walk that met it last, and where in that walk's order it stands (tensor/plans.ts). */
   walk: number
   place: number
@@ -55,35 +65,6 @@ export interface NodeType {
 
 let lastId = 0
 
-/** Interned sequences of numbers and words: the way down the tree is the sequence. */
-class Interned {
-  #next: Map<number | string, Interned> | null = null
-  number = 0
-
-  then(word: number | string): Interned {
-    const next = (this.#next ??= new Map())
-    let found = next.get(word)
-    if (!found) next.set(word, (found = new Interned()))
-    return found
-  }
-}
-
-const root = new Interned()
-let signatures = 0
-
-/** One number for each different (op, attributes, count of inputs, type): what the plan cache compares. */
-function signatureOf(op: OpName, attrs: object, inputs: number, { shape, dtype, layout }: NodeType): number {
-  let place = root.then(op).then(dtype).then(layout).then(shape.length).then(inputs)
-  for (let i = layout === 'plain' ? 0 : 1; i < shape.length; i++) place = place.then(shape[i] ?? 0)
-  for (const name in attrs) {
-    const value = (attrs as Record<string, number | string | readonly number[]>)[name] ?? 0
-    if (typeof value !== 'object') place = place.then(value)
-    else for (const item of value) place = place.then(item)
-  }
-  if (place.number === 0) place.number = ++signatures
-  return place.number
-}
-
 /** A node of a type that is known already; `make` in infer.ts checks and infers it. */
 export function createNode<K extends OpName>(
   op: K,
@@ -92,10 +73,18 @@ export function createNode<K extends OpName>(
   type: NodeType,
   requiresGrad: boolean,
 ): Node<K> {
-  let depth = 0
-  for (const input of inputs) if (!input.storage && input.depth >= depth) depth = input.depth + 1
-  const { shape, dtype, layout } = type
-  const signature = signatureOf(op, attrs, inputs.length, type)
+  return nodeOf(op, attrs, inputs, kindOf(op, attrs, inputs.length, type), requiresGrad)
+}
+
+/** A node of a kind. */
+export function nodeOf<K extends OpName>(
+  op: K,
+  attrs: OpAttrs[K],
+  inputs: readonly Node[],
+  kind: Kind,
+  requiresGrad: boolean,
+): Node<K> {
+  const { shape, dtype, layout } = kind.type
   return {
     id: ++lastId,
     op,
@@ -105,18 +94,44 @@ export function createNode<K extends OpName>(
     dtype,
     layout,
     requiresGrad,
-    signature,
-    depth,
+    kind,
+    depth: depthOver(inputs),
     storage: null,
     companion: null,
+    owner: null,
+    differentiated: false,
     walk: 0,
     place: 0,
   }
 }
 
+function depthOver(inputs: readonly Node[]): number {
+  let depth = 0
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]
+    if (input && !input.storage && input.depth >= depth) depth = input.depth + 1
+  }
+  return depth
+}
+
+/** A leaf like `leaf`, over the same values. */
+export function leafLike(leaf: Node, requiresGrad: boolean): Node {
+  const made = nodeOf('leaf', noAttrs, noInputs, leaf.kind, requiresGrad)
+  made.storage = leaf.storage
+  return made
+}
+
+let walks = 0
+
+/** A number for a walk over the graph, to be left in `walk` of the nodes that it meets. */
+export const newWalk = (): number => ++walks
+
+const noAttrs = {}
+const noInputs: readonly Node[] = []
+
 /** A leaf with values on the host. `data` is not copied. */
 export function hostLeaf(data: HostArray, shape: Shape, dtype: DType, requiresGrad = false): Node<'leaf'> {
-  const node = createNode('leaf', {}, [], { shape, dtype, layout: 'plain' }, requiresGrad)
+  const node = createNode('leaf', noAttrs, noInputs, { shape, dtype, layout: 'plain' }, requiresGrad)
   const storage: HostStorage = { kind: 'host', data }
   node.storage = storage
   return node

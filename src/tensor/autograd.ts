@@ -4,7 +4,7 @@
  * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
  */
 import { LenetError, UsageError } from '../base/index.js'
-import { add, assign, gradients, hostLeaf, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
+import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
 import { read, realize } from './runtime.js'
 import type { Tensor } from './tensor.js'
 
@@ -13,12 +13,6 @@ import type { Tensor } from './tensor.js'
  * since; what was made before `now` belongs to an earlier batch.
  */
 export const clock = { now: 1, lastStep: 0 }
-
-/** Which tensor a leaf that wants a gradient belongs to. A leaf of an earlier step belongs to none. */
-const owners = new WeakMap<Node, Tensor>()
-
-/** Losses that were differentiated: once is all there is. */
-const used = new WeakSet<Node>()
 
 /** Losses and gradients that backward() began since the last step. */
 let roots: Node[] = []
@@ -38,21 +32,28 @@ let effects: Effect[] = []
 /** How many of each are kept for a user who never steps. */
 const MOST_KEPT = 64
 
-/** Makes `tensor` the owner of its leaf, and of `before` no more. */
+/** Makes `tensor` the owner of its leaf, and of `before` no more: a leaf of an earlier step belongs to none. */
 export function own(tensor: Tensor, before?: Node): void {
-  if (before) owners.delete(before)
-  owners.set(tensor.node, tensor)
+  if (before) before.owner = null
+  tensor.node.owner = tensor
 }
 
-export const isOwned = (node: Node): boolean => owners.has(node)
+export const isOwned = (node: Node): boolean => node.owner !== null
 
 /** Leaves below `loss` that want a gradient. */
 function leavesOf(loss: Node): Node[] {
-  const seen = new Set<Node>([loss])
+  const walk = newWalk()
+  const seen = [loss]
   const leaves: Node[] = []
-  for (const node of seen) {
+  loss.walk = walk
+  for (let i = 0; i < seen.length; i++) {
+    const node = seen[i] as Node
     if (node.op === 'leaf') leaves.push(node)
-    else for (const input of node.inputs) if (input.requiresGrad) seen.add(input)
+    for (const input of node.inputs) {
+      if (!input.requiresGrad || input.walk === walk) continue
+      input.walk = walk
+      seen.push(input)
+    }
   }
   return leaves
 }
@@ -63,7 +64,7 @@ function checkLoss(loss: Node): void {
       'backward: the loss does not depend on anything that requires a gradient (it was made under noGrad(), detached, or all parameters are frozen)',
     )
   }
-  if (used.has(loss)) {
+  if (loss.differentiated) {
     throw new LenetError(
       'backward: this loss was differentiated already; compute it again, or add losses and call backward() once',
     )
@@ -71,8 +72,8 @@ function checkLoss(loss: Node): void {
 }
 
 function ownerOf(leaf: Node): Tensor {
-  const owner = owners.get(leaf)
-  if (owner?.node === leaf) return owner
+  const { owner } = leaf
+  if (owner?.node === leaf) return owner as Tensor // only tensors own leaves
   throw new LenetError(
     'backward: a part of this loss was computed before the last optimizer.step(), which changed its parameters; compute it anew after the step',
   )
@@ -93,7 +94,7 @@ export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) 
   const leaves = leavesOf(loss)
   const tensors = leaves.map(ownerOf)
   const parts = gradients(loss, leaves, seed)
-  used.add(loss)
+  loss.differentiated = true
   tensors.forEach((tensor, i) => {
     const part = parts[i]
     if (part) tensor.grad = wrap(accumulate(tensor, part))
@@ -103,7 +104,11 @@ export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) 
 }
 
 /** Gradients that backward() began since the last step. */
-const waitingGradients = (): Node[] => [...gradOwners].flatMap(({ grad }) => (grad ? [grad.node] : []))
+function waitingGradients(): Node[] {
+  const nodes: Node[] = []
+  for (const { grad } of gradOwners) if (grad) nodes.push(grad.node)
+  return nodes
+}
 
 /**
  * What the optimizer's step computes besides its update: the losses that were differentiated since the last step, all
@@ -133,16 +138,20 @@ export function flushWrites(target?: Node): void {
   if (effects.some((effect) => !target || effect.target.node === target)) compute([])
 }
 
+const none: ReadonlySet<Node> = new Set()
+
 /** Computes the nodes now, with all writes that were put off. Those `kept` stay what they can be computed from anew. */
-export function compute(targets: Node[], kept: ReadonlySet<Node> = new Set()): void {
+export function compute(targets: Node[], kept: ReadonlySet<Node> = none): void {
   const writes = effects
-  effects = []
+  if (writes.length > 0) effects = []
   for (const effect of writes) targets.push(effect.write)
   realize(targets)
   for (const { target } of writes) target.renew()
   // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
-  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = []
+  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = noInputs
 }
+
+const noInputs: readonly Node[] = []
 
 /**
  * Computes one node. Gradients that wait for a step come first: another run of the same forward pass would overwrite

@@ -3,7 +3,7 @@
  * Not here: what nodes mean (graph), how kernels are made (compiler), how plans are kept (plans.ts).
  */
 import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
-import { createNode, type HostStorage, type Node } from '../graph/index.js'
+import { createNode, leafLike, type HostStorage, type Node } from '../graph/index.js'
 import { forgetLost, planFor, structureOf, type Structure } from './plans.js'
 import { addressOf, device, isHost, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
 
@@ -12,9 +12,8 @@ export function realize(targets: readonly Node[]): void {
   const pending = targets.filter((target) => !target.storage)
   if (pending.length === 0) return
   const structure = structureOf(pending)
-  if (structure.batches.size > 1) return realizeMixed(pending, structure)
-  const [batch = 1] = structure.batches
-  planFor(structure, pending, batch).run(structure.order, pending, batch)
+  if (structure.mixed) return realizeMixed(pending, structure)
+  planFor(structure, pending).run(structure.order, pending, structure.batch)
 }
 
 /**
@@ -59,13 +58,14 @@ function realizeUnmixed(targets: readonly Node[]): void {
   const pending = targets.filter((target) => !target.storage)
   if (pending.length === 0) return
   const structure = structureOf(pending)
-  const [batch = 1] = structure.batches
-  if (structure.batches.size > 1)
+  if (structure.mixed)
     throw new LenetError(
       `${pending[0]?.op ?? 'graph'}: batches of different sizes cannot be computed together; call .realize() on one first`,
     )
-  planFor(structure, pending, batch).run(structure.order, pending, batch)
+  planFor(structure, pending).run(structure.order, pending, structure.batch)
 }
+
+const stale = new Stale()
 
 const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 
@@ -138,6 +138,7 @@ export function renewLeaf(leaf: Node, requiresGrad: boolean): Node {
   const { storage } = leaf
   if (!storage || !(isHost(storage) || storage instanceof Resident))
     throw new Error('only leaves with values are renewed')
-  leaf.storage = new Stale()
-  return leafOf(leaf.shape, leaf.dtype, storage, requiresGrad)
+  const fresh = leafLike(leaf, requiresGrad)
+  leaf.storage = stale
+  return fresh
 }

@@ -186,6 +186,17 @@ function download(type: NodeType, address: number, lanes: number): HostArray {
   return rowMajor(type, viewAt(dtype, address, length), lanes)
 }
 
+/** A plain result of a plan as a host value: an array of its own. For few elements, one by one. */
+export function copied(node: Node, { plan, value }: PlanResultStorage): HostStorage {
+  const { floats, ints, bytes } = device().memory
+  const length = sizeOf(node.shape)
+  const data = hostArray(node.dtype, length)
+  const from = node.dtype === 'f32' ? floats : node.dtype === 'i32' ? ints : bytes
+  const start = plan.addressOf(value) / from.BYTES_PER_ELEMENT
+  for (let i = 0; i < length; i++) data[i] = from[start + i] ?? 0
+  return { kind: 'host', data }
+}
+
 /** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
 export function valuesOf(node: Node): HostArray {
   const { storage } = node

@@ -23,7 +23,7 @@ function structure(root: Node): string {
   for (const node of nodes) for (const input of node.inputs) nodes.add(input)
   const order = [...nodes].sort((a, b) => a.id - b.id)
   const place = new Map(order.map((node, i) => [node, i]))
-  return order.map((node) => `${node.signature}(${node.inputs.map((x) => place.get(x)).join()})`).join(' ')
+  return order.map((node) => `${node.kind.signature}(${node.inputs.map((x) => place.get(x)).join()})`).join(' ')
 }
 
 describe('layouts', () => {

@@ -8,6 +8,9 @@ import { fromArray, type Node, ops, packLeaves, read, renewLeaf, type Tensor, ze
 /** The block that a parameter lies in now: another optimizer may have moved it. */
 const homes = new WeakMap<Tensor, Block>()
 
+/** How often parameters were moved into blocks so far. */
+let moves = 0
+
 /** float32 numbers smaller than the smallest normal one are 20 to 50 times slower on many CPUs. */
 const SMALLEST_NORMAL = ops.constant(2 ** -126)
 const ZERO = ops.constant(0)
@@ -48,6 +51,8 @@ export class Block {
   /** Updates done. */
   steps: number
   #whole: Node | null = null
+  /** `moves` when all parameters were seen to be at home. */
+  #seen = -1
   readonly #state = new Map<string, Node>()
   readonly #hypers = new Map<string, Hyper>()
 
@@ -58,9 +63,13 @@ export class Block {
 
   /** The block's values [total] in memory, as a leaf. */
   get whole(): Node {
-    if (this.#whole && this.parameters.every((parameter) => homes.get(parameter) === this)) return this.#whole
-    this.#whole = packLeaves(this.parameters.map(({ node }) => node))
-    for (const parameter of this.parameters) homes.set(parameter, this)
+    if (this.#whole && this.#seen === moves) return this.#whole
+    if (!this.#whole || this.parameters.some((parameter) => homes.get(parameter) !== this)) {
+      this.#whole = packLeaves(this.parameters.map(({ node }) => node))
+      for (const parameter of this.parameters) homes.set(parameter, this)
+      moves++
+    }
+    this.#seen = moves
     return this.#whole
   }
 

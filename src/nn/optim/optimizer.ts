@@ -193,6 +193,7 @@ export abstract class Optimizer<O extends object> {
 
 /** The blocks whose parameters have gradients. PyTorch leaves the others alone, their step counts too: they part. */
 function ready<O>(slot: Slot<O>): Block[] {
+  if (slot.blocks.every((block) => block.parameters.every(hasGrad))) return slot.blocks
   const mixed = (block: Block): boolean => block.parameters.some(hasGrad) && !block.parameters.every(hasGrad)
   if (slot.blocks.some(mixed)) {
     slot.blocks = slot.blocks.flatMap((block) => (mixed(block) ? block.split(hasGrad) : [block]))
