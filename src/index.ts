@@ -24,6 +24,7 @@ import {
 } from './tensor/index.js'
 
 export { Generator, LenetError, UsageError, type DType, type Shape } from './base/index.js'
+export { classifier, type Classifier, type ClassifierOptions, type Picture, type Prediction } from './classifier.js'
 export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
 export { datasets } from './data/index.node.js'

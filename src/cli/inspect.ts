@@ -3,34 +3,42 @@ import { LenetError, UsageError } from '../base/index.js'
 import type { ImageDataset } from '../data/index.js'
 import { formatTable } from '../report/index.js'
 import { manualSeed } from '../tensor/index.js'
-import { evaluateNet, type EvaluateEvent, type Net } from '../train/index.js'
+import { evaluateNet, type EvaluateEvent, type Evaluation, type Net } from '../train/index.js'
 import { fetchData, loadSet, type DataOptions } from './dataSets.js'
+import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
 import { isFileOfWeights, loadNet, makerOf } from './models.js'
-import { createOutput } from './output.js'
-import { checkIdiom, chooseDevice } from './trainFlags.js'
+import { createOutput, type Output } from './output.js'
+import { checkIdiom } from './trainFlags.js'
 
-export interface EvaluateOptions extends DataOptions {
+export interface EvaluateOptions extends DataOptions, DeviceFlags {
   readonly model?: string
   readonly split: string
   readonly limitTest?: number
-  readonly device: string
   readonly json?: boolean
 }
 
 export async function evaluateCommand(path: string, options: EvaluateOptions): Promise<void> {
   if (!['train', 'test'].includes(options.split))
     throw new UsageError(`--split ${options.split}: there are train and test`)
-  chooseDevice(options.device)
+  checkDevice(options)
   const output = createOutput(options.json === true)
+  useDevice(options, output)
   const { net, name } = await loadNet(path, options.model)
   const set = await output.task('get the data', () =>
     loadSet(output, options, options.split === 'train', options.limitTest),
   )
   checkClasses(path, net, set)
-  const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateNet(net, set))
+  const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateWithProgress(output, net, set))
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
   const done: EvaluateEvent = { event: 'done', testAccuracy: accuracy, testLoss: loss, count }
   output.event(done)
+}
+
+async function evaluateWithProgress(output: Output, net: Net, set: ImageDataset): Promise<Evaluation> {
+  const progress = output.progress({ label: 'evaluate' })
+  const found = await evaluateNet(net, set, (done, of) => progress.update(done, undefined, of))
+  progress.clear()
+  return found
 }
 
 /** A label that the net has no output for would not be counted wrong but read as nothing. */

@@ -2,6 +2,7 @@
 /** The command line's entrance: runs a command, and turns errors into one line and an exit code. */
 import { CommanderError } from 'commander'
 import { LenetError, UsageError } from '../base/index.js'
+import { oneLine } from './output.js'
 import { createProgram } from './program.js'
 import { Stopped } from './signals.js'
 
@@ -32,7 +33,7 @@ try {
   if (!helped) {
     const { line, code } = explain(error)
     process.exitCode = code
-    process.stderr.write(`lenet: ${line.replaceAll(/\s*\n\s*/g, ' ').trim()}\n`)
+    process.stderr.write(`lenet: ${oneLine(line)}\n`)
     if (process.env['LENET_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   }
 }

@@ -1,8 +1,9 @@
 /** Nets by name, by a user's file, or recognised from saved weights. Not here: the nets themselves (models). */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LenetError, UsageError } from '../base/index.js'
+import { readPth } from '../formats/index.js'
 import { LeNet, LeNet1 } from '../models/index.js'
 import { nn } from '../nn/index.js'
 import { loadWeights } from '../nn/save.node.js'
@@ -96,4 +97,14 @@ function recognise(state: StateDict): string | undefined {
 function classesOf(state: StateDict): number {
   const last = [...state].findLast(([key]) => key.endsWith('bias'))
   return last?.[1].shape[0] ?? 10
+}
+
+const areTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string')
+
+/** Class names where the file carries them beside the weights, as many training scripts do: `classes` or `class_names`. */
+export function classNamesIn(path: string): readonly string[] | undefined {
+  const { whole } = readPth(readFileSync(path), path)
+  if (!(whole instanceof Map)) return undefined
+  return ['classes', 'class_names'].map((key) => whole.get(key)).find(areTexts)
 }

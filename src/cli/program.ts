@@ -1,4 +1,5 @@
 /** Commands and flags; each command's code is loaded when it is called. Not here: what commands do. */
+import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../base/index.js'
 
@@ -6,6 +7,13 @@ const positive = (text: string): number => {
   const value = Number(text)
   if (Number.isInteger(value) && value > 0) return value
   throw new InvalidArgumentError('expected a whole number of 1 or more')
+}
+
+/** Digits only: what else Number takes (1e3, 0x10, 2.0) is a slip here. */
+const threads = (text: string): number => {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value
+  throw new InvalidArgumentError('expected a whole number of 1 or more (default: all cores)')
 }
 
 const seed = (text: string): number => {
@@ -27,8 +35,13 @@ const dataFlags = (command: Command): Command =>
 
 const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')
 
+const deviceFlags = (command: Command): Command =>
+  command
+    .option('--device <name>', 'auto (WebAssembly, native code once it is compiled), native, wasm or interp', 'auto')
+    .option('--threads <n>', 'threads that share the work; no result depends on it (default: all cores)', threads)
+
 function trainFlags(command: Command): Command {
-  return commonFlags(dataFlags(command))
+  return commonFlags(deviceFlags(dataFlags(command)))
     .option('--model <net>', 'lenet, lenet1 or a file that exports a net', 'lenet')
     .option('--idiom <idiom>', 'torch (keras: not yet)', 'torch')
     .option('--epochs <n>', 'passes over the training pictures', positive, 10)
@@ -36,8 +49,6 @@ function trainFlags(command: Command): Command {
     .option('--optimizer <name>', 'adam, adamw or sgd', 'adam')
     .option('--lr <rate>', 'learning rate', rate, 1e-3)
     .option('--seed <n>', 'the same seed gives the same run', seed, 1)
-    .option('--device <name>', 'auto, wasm or interp (native: not yet)', 'auto')
-    .option('--threads <n>', 'threads (more than 1: not yet)', seed)
     .option('--limit-train <n>', 'train on the first n pictures only', positive)
     .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
     .option('--out <folder>', 'where to save (default: runs/torch_NET)')
@@ -47,7 +58,6 @@ function trainFlags(command: Command): Command {
 
 /** Part of the plan, not built yet: each says so and ends with exit code 2. */
 const later = {
-  predict: 'classify pictures',
   convert: 'convert between file formats',
   compare: 'compare both nets in both idioms',
   bench: 'measure speed',
@@ -63,12 +73,37 @@ function addTraining(program: Command): void {
   ).action(async (options) => (await import('./train.js')).trainCommand({ ...options, samples: true }))
 }
 
+const predictHelp = `
+JPEG, PNG, GIF (its first frame) and WebP are read. A picture is turned upright
+by its EXIF data, laid on black where it is transparent, and scaled to the net's
+32×32. Of other proportions its middle is taken, as for training; --fit contain
+takes all of it, between black bars, and --fit fill squeezes it. Digits for a
+net of MNIST are light on dark.
+What cannot be read is told, the others go on, and the exit code is 1.`
+
+function addPrediction(program: Command): void {
+  const command = program.command('predict').description('classify pictures with a saved net')
+  commonFlags(deviceFlags(command))
+    .argument('<file>', 'the saved net')
+    .argument('<picture...>', 'pictures, or folders: all pictures in them')
+    .option('--top <n>', 'classes told of each picture (default: 5, in a table of several pictures 1)', positive)
+    .option('--classes <names>', 'class names with commas between them, or a file with one a line')
+    .option('--data <set>', 'what the net was trained on, for class names: cifar10, mnist or a folder')
+    .option('--fit <how>', 'of pictures of other proportions: cover, contain or fill', 'cover')
+    .option('--model <net>', 'which net the file holds, if its names do not tell')
+    .addHelpText('after', predictHelp)
+    .action(async (file, pictures, options) => (await import('./predict.js')).predictCommand(file, pictures, options))
+}
+
 function addInspection(program: Command): void {
-  commonFlags(dataFlags(program.command('evaluate').description('loss and accuracy of a saved net').argument('<file>')))
+  commonFlags(
+    deviceFlags(
+      dataFlags(program.command('evaluate').description('loss and accuracy of a saved net').argument('<file>')),
+    ),
+  )
     .option('--model <net>', 'which net the file holds, if its names do not tell')
     .option('--split <split>', 'test or train', 'test')
     .option('--limit-test <n>', 'only the first n pictures', positive)
-    .option('--device <name>', 'auto, wasm or interp', 'auto')
     .action(async (file, options) => (await import('./inspect.js')).evaluateCommand(file, options))
   commonFlags(
     program.command('summary').description('layers and parameters').argument('<net>', 'lenet, lenet1 or a file'),
@@ -88,14 +123,22 @@ function addInspection(program: Command): void {
   )
 }
 
+/** Of our package.json, which lies beside dist/. */
+function version(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
 export function createProgram(): Command {
   const program = new Command('lenet')
   program
     .description('Trains small convolutional image classifiers in TypeScript.')
+    .version(version(), '-v, --version', 'the version of this program')
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
   program.showHelpAfterError(false)
   addTraining(program)
+  addPrediction(program)
   addInspection(program)
   for (const [name, description] of Object.entries(later)) {
     program

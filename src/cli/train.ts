@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
 import type { ImageDataset } from '../data/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
-import { device, manualSeed } from '../tensor/index.js'
+import { device, manualSeed, tierInUse } from '../tensor/index.js'
 import {
   CheckpointReader,
   checkpointOf,
@@ -20,8 +20,9 @@ import {
   type RunSettings,
 } from '../train/index.js'
 import { loadSet } from './dataSets.js'
+import { useDevice } from './deviceFlags.js'
 import { makerOf, saveName, type MakeNet } from './models.js'
-import { createOutput, type Output } from './output.js'
+import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
 import {
@@ -39,7 +40,9 @@ export async function trainCommand(options: TrainOptions): Promise<void> {
   checkFlags(options)
   const make = await makerOf(options.model)
   const stop = stopSignal()
-  const job = new TrainJob(options, make, createOutput(options.json === true), stop)
+  const output = createOutput(options.json === true)
+  useDevice(options, output)
+  const job = new TrainJob(options, make, output, stop)
   try {
     await job.run()
   } catch (error) {
@@ -58,6 +61,8 @@ class TrainJob {
   readonly #settings: RunSettings
   readonly #stop: StopSignal
   readonly #start = performance.now()
+  /** Where the last step ran. */
+  #tier: ReturnType<typeof tierInUse> | undefined
   #test: Promise<ImageDataset> | undefined
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
@@ -148,6 +153,7 @@ class TrainJob {
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
+          this.#watchTier()
           if (!this.#output.json) bar.update(epoch, batch, means)
         },
         onEpochEnd: () => this.#checkpoint(net, optimizer, trainer),
@@ -158,6 +164,14 @@ class TrainJob {
     bar.clear()
     if (!done) this.#stopped(net, optimizer, trainer)
     return trainer
+  }
+
+  /** Right after a step: reading values runs plans too, on tiers of their own. */
+  #watchTier(): void {
+    const tier = tierInUse()
+    if (tier === this.#tier) return
+    if (this.#tier && tier === 'native') this.#output.info('native code is ready: steps run in it from here on')
+    this.#tier = tier
   }
 
   #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer): void {
@@ -201,10 +215,10 @@ class TrainJob {
     const seconds = (performance.now() - this.#start) / 1000
     const { medianStepMs } = trainer
     this.#output.text(`Train Accuracy: ${percent(trainAccuracy)}%, Test Accuracy: ${percent(testAccuracy)}%`)
-    const { name, threads } = { name: device().name, threads: 1 }
+    const [name, { threads }] = [this.#tier ?? tierInUse(), device()]
     // A run that was done before it was resumed makes no step.
     const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
-    this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${threads} thread`)
+    this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${count(threads, 'thread')}`)
     const means = { trainAccuracy, testAccuracy, seconds, medianStepMs: Number.isNaN(medianStepMs) ? 0 : medianStepMs }
     const done: DoneEvent = { event: 'done', ...means, device: name, threads, model: saved.path }
     this.#output.event(done)

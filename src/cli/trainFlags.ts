@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { LenetError, UsageError } from '../base/index.js'
 import { optim } from '../nn/index.js'
-import { setDevice } from '../tensor/index.js'
 import type { RunSettings } from '../train/index.js'
 import { checkData } from './dataSets.js'
+import { checkDevice, type DeviceFlags } from './deviceFlags.js'
 
-export interface TrainOptions {
+export interface TrainOptions extends DeviceFlags {
   readonly model: string
   readonly idiom: string
   readonly data: string
@@ -17,8 +17,6 @@ export interface TrainOptions {
   readonly optimizer: string
   readonly lr: number
   readonly seed: number
-  readonly device: string
-  readonly threads?: number
   readonly limitTrain?: number
   readonly limitTest?: number
   readonly out?: string
@@ -34,28 +32,19 @@ export const optimizers = { adam: optim.Adam, adamw: optim.AdamW, sgd: optim.SGD
 
 /** All that can be wrong with the flags themselves, before anything is fetched or written. */
 export function checkFlags(options: TrainOptions): void {
-  const { idiom, optimizer, threads = 1, resume } = options
+  const { idiom, optimizer, resume } = options
   checkIdiom(idiom)
   if (!Object.hasOwn(optimizers, optimizer))
     throw new UsageError(`--optimizer ${optimizer}: there are adam, adamw and sgd`)
-  if (threads !== 1)
-    throw new UsageError(`--threads ${threads}: more than one thread is not built yet; use --threads 1`)
+  checkDevice(options)
   checkData(options.data)
   if (resume !== undefined && !existsSync(checkpointIn(resume)))
     throw new LenetError(`--resume ${resume}: there is no checkpoint.pth in that folder`)
-  chooseDevice(options.device)
 }
 
 export function checkIdiom(idiom: string): void {
   if (idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
   if (idiom !== 'torch') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
-}
-
-export function chooseDevice(name: string): void {
-  if (name === 'native') throw new UsageError('--device native is not built yet; use auto, wasm or interp')
-  if (!['auto', 'wasm', 'interp'].includes(name))
-    throw new UsageError(`--device ${name}: there are auto, native, wasm and interp`)
-  setDevice(name === 'interp' ? 'interp' : 'wasm')
 }
 
 /** Where a run's state is kept in its folder. */

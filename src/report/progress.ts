@@ -28,12 +28,15 @@ export interface ProgressState {
 }
 
 /** Keras's bar: '━━━━━━╸' done, the rest a thin line. */
-function bar({ done, total }: ProgressState, width: number): string {
-  if (total === undefined || width < SHORTEST_BAR) return ''
-  const share = total > 0 ? done / total : 1
+export function bar(share: number, width: number): string {
   const halves = Math.floor(Math.min(1, Math.max(0, share)) * width * 2)
   const full = '━'.repeat(halves >> 1) + (halves % 2 === 1 ? '╸' : '')
   return full.padEnd(width, '─')
+}
+
+/** Nothing where the total is not known. */
+function barOf({ done, total }: ProgressState, width: number): string {
+  return total === undefined ? '' : bar(total > 0 ? done / total : 1, width)
 }
 
 /** As Keras: four places, and the exponent for what would be lost in them. */
@@ -75,7 +78,7 @@ export function progressLine(state: ProgressState, columns = Infinity): string {
     const parts = {
       label,
       count: formatCount(state),
-      bar: bar(state, barWidth),
+      bar: barOf(state, barWidth),
       time: formatTime(state),
       rate: formatRate(state),
     }

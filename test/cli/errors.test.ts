@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodePng } from '../../src/data/index.node.js'
@@ -30,22 +31,25 @@ const usage: readonly (readonly [string, RegExp])[] = [
   ['summary lenet --idiom jax', /there are torch and keras/],
   ['summary lenet --idiom keras', /keras is not built yet/],
   ['data imagenet', /imagenet: .*can be fetched/],
-  ['evaluate x.pth --device native', /native is not built yet/],
+  ['evaluate x.pth --device cuda', /--device cuda: there are auto, native, wasm and interp/],
+  ['predict x.pth y.png --device cuda', /--device cuda: there are auto, native, wasm and interp/],
   ['train --foo', /unknown option '--foo'/],
   ['train --model lenet7', /--model lenet7: there is no such net; use lenet, lenet1/],
   ['train --device gpu', /--device gpu: there are auto, native, wasm/],
-  ['train --device native', /native is not built yet/],
   ['train --idiom keras', /keras is not built yet/],
   ['train --idiom jax', /--idiom jax: there are torch and keras/],
-  ['train --threads 2', /more than one thread is not built yet/],
-  ['train --threads 0', /--threads 0/],
+  ...['0', '-1', '1.5', 'abc', '1e3', '0x2', '99999999999999999999', ''].map(
+    (n) => [`train --threads=${n}`, /--threads <n>' argument '.*' is invalid.* whole number of 1 or more/] as const,
+  ),
+  ['evaluate x.pth --threads 0', /--threads.* whole number of 1 or more/],
+  ['predict x.pth y.png --threads two', /--threads.* whole number of 1 or more/],
   ['train --optimizer lion', /there are adam, adamw and sgd/],
   ['train --epochs 0', /--epochs.*whole number/],
   ['train --lr nan', /--lr.*above 0/],
   ['train --data ./pictures', /no such data set or folder/],
   ['evaluate', /missing required argument 'file'/],
   ['evaluate x.pth --split val', /there are train and test/],
-  ['predict a.pth b.png', /predict is not built yet/],
+  ['predict', /missing required argument 'file'/],
   ['convert a b', /convert is not built yet/],
   ['compare', /compare is not built yet/],
   ['bench', /bench is not built yet/],
@@ -134,6 +138,24 @@ describe('bad files end with exit code 1', () => {
 test('LENET_DEBUG=1 shows where', async () => {
   const { stderr } = await lenet(['evaluate', join(at, 'none.pth')], { env: { LENET_DEBUG: '1' } })
   assert.match(stderr, /\n\s+at /)
+})
+
+test('--version is that of the package', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  for (const flag of ['--version', '-v'])
+    assert.deepEqual(await lenet([flag]), { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+test('more threads than cores: one notice, and all cores', async () => {
+  const cores = availableParallelism()
+  const told = `--threads 10000: only ${cores} cores here: using ${cores}`
+  const plain = await lenet(['evaluate', join(at, 'none.pth'), '--threads', '10000'])
+  assert.equal(plain.stderr.split('\n')[0], `lenet: ${told}`)
+  const json = await lenet(['evaluate', join(at, 'none.pth'), '--threads', '10000', '--json'])
+  assert.deepEqual(eventsOf(json.stdout), [{ event: 'notice', message: told }])
+  assert.match(json.stderr, /^lenet: [^\n]*none\.pth[^\n]*\n$/)
 })
 
 test('--help lists every command and ends well', async () => {

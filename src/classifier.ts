@@ -1,0 +1,203 @@
+/**
+ * Pictures in, classes with their probabilities out: a trained net as a function for servers and scripts.
+ * Not here: training (train), decoding itself (data), the command line (cli).
+ */
+import { LenetError, UsageError } from './base/index.js'
+import { decodePicture, type PictureFit } from './data/index.node.js'
+import type { nn } from './nn/index.js'
+import { noGrad, tensor, type Tensor } from './tensor/index.js'
+
+type Net = nn.Module & ((x: Tensor) => Tensor)
+
+/** What a net says of a picture: one of its classes. */
+export interface Prediction {
+  readonly class: string
+  readonly index: number
+  readonly probability: number // a fraction of 1
+}
+
+export interface ClassifierOptions {
+  /** Names by index. Default: the indices. */
+  readonly classes?: readonly string[]
+  /** Classes told of a picture, the most probable first. Default 5. */
+  readonly top?: number
+  /** Width and height of the net's pictures. Default 32. */
+  readonly size?: number
+  /** (x / 255 − mean) / std, a value a channel or one for all. Default 0.5 and 0.5, as the nets here are trained. */
+  readonly mean?: readonly number[]
+  readonly std?: readonly number[]
+  /** Of a picture of other proportions: 'cover' (default, as for training) keeps its middle; 'contain' and 'fill' all of it. */
+  readonly fit?: PictureFit
+}
+
+/** A file's path, or a picture's bytes (JPEG, PNG, GIF, WebP). */
+export type Picture = string | Uint8Array
+
+export interface Classifier {
+  (picture: Picture): Promise<Prediction[]>
+  (pictures: readonly Picture[]): Promise<Prediction[][]>
+}
+
+/** What a net takes: [channels, size, size] bytes, and how they become numbers. */
+export interface InputForm {
+  readonly channels: number
+  readonly size: number
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+}
+
+/** How many channels the net's pictures have: its first layer for pictures tells. */
+export function channelsOf(net: Net): number {
+  const first = [...net.parameters()].find(({ shape }) => shape.length === 4)
+  return first?.shape[1] ?? 3
+}
+
+export const usualForm = (net: Net): InputForm => ({ channels: channelsOf(net), size: 32, mean: [0.5], std: [0.5] })
+
+/** For each channel the 256 numbers that bytes become: rounded as kernels round them. */
+function numbersOf({ channels, mean, std }: InputForm): Float32Array[] {
+  const { fround } = Math
+  const of = (values: readonly number[], c: number): number => fround(values[values.length === 1 ? 0 : c] ?? NaN)
+  return Array.from({ length: channels }, (_, c) =>
+    Float32Array.from({ length: 256 }, (__, byte) => fround(fround(byte / 255) - of(mean, c)) / of(std, c)),
+  )
+}
+
+/** Bytes [N, C, H, W] → numbers of the same shape. */
+function normalised(pixels: Uint8Array, tables: readonly Float32Array[], plane: number): Float32Array {
+  const out = new Float32Array(pixels.length)
+  for (let start = 0; start < pixels.length; start += plane) {
+    const table = tables[(start / plane) % tables.length] ?? new Float32Array(256)
+    for (let i = start; i < start + plane; i++) out[i] = table[pixels[i] ?? 0] ?? 0
+  }
+  return out
+}
+
+/** Calls the net in eval mode, and leaves its mode as it was. */
+function inEvalMode(net: Net, x: Tensor): Tensor {
+  const wasTraining = net.training
+  if (wasTraining) net.eval()
+  try {
+    return noGrad(() => net(x).softmax(1))
+  } finally {
+    if (wasTraining) net.train()
+  }
+}
+
+/** Probabilities of pictures, batch by batch; nothing is kept for gradients. */
+export class Forward {
+  readonly form: InputForm
+  readonly #net: Net
+  readonly #tables: readonly Float32Array[]
+
+  constructor(net: Net, form: InputForm) {
+    this.form = form
+    this.#net = net
+    this.#tables = numbersOf(form)
+  }
+
+  /** Bytes of one picture. */
+  get pictureBytes(): number {
+    return this.form.channels * this.form.size ** 2
+  }
+
+  /**
+   * @param pixels [N, C, H, W] bytes
+   * @returns for each picture its classes' probabilities
+   * @throws LenetError where the net takes no such pictures, or gives something else than probabilities
+   */
+  run(pixels: Uint8Array): Float32Array[] {
+    const { channels, size } = this.form
+    const count = pixels.length / this.pictureBytes
+    // A batch of numbers, whose size is an input of the plan: no batch of another size compiles anything.
+    const x = tensor(normalised(pixels, this.#tables, size * size), { shape: [count, channels, size, size] })
+    const found = inEvalMode(this.#net, x)
+    if (found.dim() !== 2 || found.size(0) !== count)
+      throw new LenetError(
+        `the net gives [${found.shape.join(', ')}] for ${count} pictures; expected [pictures, classes]`,
+      )
+    const values = found.toTypedArray() as Float32Array
+    if (values.some(Number.isNaN)) throw new LenetError('the net gives no numbers (NaN): its weights are not usable')
+    const classes = found.size(1)
+    return Array.from({ length: count }, (_, n) => values.subarray(n * classes, (n + 1) * classes))
+  }
+}
+
+/** The most probable classes, best first; of equal ones the first. */
+export function topOf(probabilities: Float32Array, classes: readonly string[], top: number): Prediction[] {
+  const order = Array.from(probabilities.keys()).sort(
+    (a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0) || a - b,
+  )
+  return order.slice(0, top).map((index) => ({
+    class: classes[index] ?? String(index),
+    index,
+    probability: probabilities[index] ?? 0,
+  }))
+}
+
+/** Pictures in one run of the net: more take no less time each. */
+export const batchSize = 256
+
+/** Pictures decoded at a time. */
+const decodedAtOnce = 4
+
+/** Does `work` for all items, a few at a time, and keeps their order. */
+export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i] as T)
+  }
+  await Promise.all(Array.from({ length: decodedAtOnce }, worker))
+  return results
+}
+
+function formOf(net: Net, { size, mean, std }: ClassifierOptions): InputForm {
+  const usual = usualForm(net)
+  const form = { ...usual, size: size ?? usual.size, mean: mean ?? usual.mean, std: std ?? usual.std }
+  if (!Number.isInteger(form.size) || form.size < 1)
+    throw new UsageError(`classifier: size ${form.size}: expected pixels`)
+  for (const [name, { length }] of Object.entries({ mean: form.mean, std: form.std }))
+    if (length !== 1 && length !== form.channels)
+      throw new UsageError(
+        `classifier: ${name} has ${length} values, the net's pictures have ${form.channels} channels`,
+      )
+  return form
+}
+
+/**
+ * A function that classifies pictures with a net: decodes them (upright, scaled to the net's size), normalises them as
+ * for training, runs the net in eval mode without gradients.
+ *
+ * `const classify = classifier(net, { classes })`, then `await classify('cat.jpg')` or `await classify(bytes)` gives
+ * `[{ class: 'cat', index: 3, probability: 0.91 }, …]`, and a list of pictures a list of those.
+ * @throws UsageError for options that do not fit the net; the function throws LenetError for what is no picture
+ */
+export function classifier(net: Net, options: ClassifierOptions = {}): Classifier {
+  const { classes = [], top = 5, fit = 'cover' } = options
+  const form = formOf(net, options)
+  const forward = new Forward(net, form)
+  const { size, channels } = form
+  const decode = (picture: Picture): Promise<Uint8Array> =>
+    decodePicture(picture, { width: size, height: size, channels, fit })
+
+  async function some(pictures: readonly Picture[]): Promise<Prediction[][]> {
+    const pixels = new Uint8Array(pictures.length * forward.pictureBytes)
+    const decoded = await inParallel(pictures, decode)
+    decoded.forEach((bytes, i) => pixels.set(bytes, i * forward.pictureBytes))
+    return pictures.length === 0 ? [] : forward.run(pixels).map((row) => topOf(row, classes, top))
+  }
+
+  async function all(pictures: readonly Picture[]): Promise<Prediction[][]> {
+    const found: Prediction[][] = []
+    for (let i = 0; i < pictures.length; i += batchSize) found.push(...(await some(pictures.slice(i, i + batchSize))))
+    return found
+  }
+
+  async function classify(input: Picture | readonly Picture[]): Promise<Prediction[] | Prediction[][]> {
+    if (typeof input !== 'string' && !(input instanceof Uint8Array)) return all(input)
+    const [first = []] = await all([input])
+    return first
+  }
+  return classify as Classifier
+}
