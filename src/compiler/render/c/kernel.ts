@@ -192,7 +192,7 @@ class KernelText {
 
   #loop({ count, body }: StmtOf<'loop'>): void {
     const c = this.#temporary()
-    this.#nested(`for (int32_t ${c} = (int32_t)${this.#expr(count)}; ${c} > 0; ${c}--) {`, body)
+    this.#nested(`LOOP for (int32_t ${c} = (int32_t)${this.#expr(count)}; ${c} > 0; ${c}--) {`, body)
     this.#line('}')
   }
 
@@ -201,7 +201,7 @@ class KernelText {
     const end = this.#temporary()
     const i = this.#name(v)
     this.#line(`const int32_t ${end} = (int32_t)${this.#expr(to)};`)
-    this.#nested(`for (${i} = ${this.#expr(from)}; (int32_t)${i} < ${end}; ${i} += ${step}u) {`, body)
+    this.#nested(`LOOP for (${i} = ${this.#expr(from)}; (int32_t)${i} < ${end}; ${i} += ${step}u) {`, body)
     this.#line('}')
   }
 

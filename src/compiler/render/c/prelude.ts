@@ -23,6 +23,12 @@ const HEAD = `#ifndef _GNU_SOURCE
 #endif
 #define INLINE static inline __attribute__((always_inline, unused))
 #define KERNEL static __attribute__((noinline)) void
+/* Loops are unrolled before they are written as C, or not at all: more of it only spills. */
+#if defined(__clang__)
+#define LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define LOOP _Pragma("GCC unroll 1")
+#endif
 `
 
 const TYPES = `
