@@ -32,12 +32,7 @@ const digitNames = Array.from({ length: 10 }, (_, i) => String(i))
  * @param count of its classes
  * @throws UsageError, LenetError for names that are not as many, or that cannot be read
  */
-export async function classNames(
-  path: string,
-  flags: NameFlags,
-  channels: number,
-  count: number,
-): Promise<ClassNames> {
+export async function classNames(path: string, flags: NameFlags, channels: number, count: number): Promise<ClassNames> {
   const { data } = flags
   if (data !== undefined) checkData(data)
   const told = await toldNames(path, flags)
