@@ -1,10 +1,12 @@
 /** `lenet doctor`: what this machine offers, what will be used, and why. */
 import { statSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { cacheHome } from '../base/fs.node.js'
 import { deviceInfo } from '../device/index.js'
-import { formatTable } from '../report/index.js'
+import { startNativeService, type NoToolchain, type ToolchainInfo } from '../device/index.node.js'
+import { formatBytes, formatTable } from '../report/index.js'
+import { count } from './output.js'
 
 /** Training and test pictures, as they lie in our cache. */
 const cifar10Files = ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch']
@@ -29,31 +31,80 @@ function cacheText(folder: string, files: number): string {
   return folder
 }
 
+/** `lenet doctor`. */
 export function doctorCommand(options: { json?: boolean }): void {
+  const facts = factsOf()
+  const folder = join(cacheHome(), 'cifar10')
+  const files = cachedFiles(folder)
+  const cifar10 = files === cifar10Files.length ? folder : null
+  const text = options.json
+    ? JSON.stringify({ event: 'doctor', ...facts, cifar10 })
+    : formatTable([...rowsOf(facts), ['CIFAR-10', cacheText(folder, files)]])
+  process.stdout.write(`${text}\n`)
+}
+
+/** The compiler that is found, or why there is none; it is looked for as a training does. */
+function findCompiler(): ToolchainInfo | NoToolchain {
+  const service = startNativeService()
+  try {
+    return service.wait()
+  } finally {
+    service.close()
+  }
+}
+
+function factsOf() {
   const { simd, fusedMultiplyAdd, sharedMemory } = deviceInfo()
-  const data = join(cacheHome(), 'cifar10')
-  const files = cachedFiles(data)
-  const facts = {
+  const native = findCompiler()
+  // Without fused multiply-add in WebAssembly the bits would change when native code takes over.
+  const canSwap = !('reason' in native) && fusedMultiplyAdd
+  return {
     node: process.version,
     processor: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: cpus().length,
+    cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     wasmSimd: simd,
     fusedMultiplyAdd,
     sharedMemory,
-    device: simd ? 'wasm' : 'interp',
-    threads: 1,
-    cifar10: files === cifar10Files.length ? data : null,
+    native,
+    /** Where `--device auto` gets to. */
+    device: !simd ? 'interp' : canSwap ? 'native' : 'wasm',
+    threads: sharedMemory ? availableParallelism() : 1,
   }
-  if (options.json) return void process.stdout.write(`${JSON.stringify({ event: 'doctor', ...facts })}\n`)
-  const rows = [
-    ['Node', facts.node],
-    ['processor', `${facts.processor}, ${facts.cores} cores, ${facts.memoryGiB} GiB`],
-    ['WebAssembly SIMD', simd ? 'yes' : 'no: nothing but the slow interpreter can run here'],
+}
+
+type Facts = ReturnType<typeof factsOf>
+
+function rowsOf(facts: Facts): string[][] {
+  const { wasmSimd, fusedMultiplyAdd, sharedMemory, native } = facts
+  return [
+    ['Node', `${facts.node}, ${process.platform} ${process.arch}`],
+    ['processor', `${facts.processor}, ${count(facts.cores, 'core')}, ${facts.memoryGiB} GiB`],
+    ['WebAssembly SIMD', wasmSimd ? 'yes' : 'no: nothing but the slow interpreter can run here'],
     ['fused multiply-add', fusedMultiplyAdd ? 'yes (relaxed SIMD)' : 'no: last bits differ from machines that have it'],
-    ['shared memory', sharedMemory ? 'yes' : 'no'],
-    ['device used', `${facts.device}, 1 thread (native kernels and more threads are not built yet)`],
-    ['CIFAR-10', cacheText(data, files)],
+    ['shared memory', sharedMemory ? 'yes: several threads can work' : 'no: one thread only'],
+    ...nativeRows(native),
+    ['--device auto', autoText(facts)],
+    ['threads', `${facts.threads}${facts.threads > 1 ? ' (all cores; --threads N takes fewer)' : ''}`],
   ]
-  process.stdout.write(`${formatTable(rows)}\n`)
+}
+
+function nativeRows(native: Facts['native']): string[][] {
+  if ('reason' in native) return [['native code', `no: ${native.reason}`]]
+  const { command, path, version, features, lanes, flags, cache, notices } = native
+  const where = cache.isPrivate ? `${cache.folder} (of this process only)` : cache.folder
+  return [
+    ['native code', `yes: ${version} (${command} is ${path})`],
+    ['  vectors', `${lanes} float32 lanes; ${features.join(', ') || 'no special features'}`],
+    ['  flags', flags.join(' ')],
+    ['  compiled kernels', `${count(cache.entries, 'file')}, ${formatBytes(cache.bytes)}, in ${where}`],
+    ...notices.map((line) => ['  note', line]),
+  ]
+}
+
+function autoText({ device, native }: Facts): string {
+  if (device === 'native') return 'begins in WebAssembly, goes on in native code once it is compiled'
+  if (device === 'interp') return 'the interpreter'
+  const why = 'reason' in native ? 'there is no native code' : 'native code would change last bits; --device native'
+  return `WebAssembly (${why})`
 }

@@ -22,13 +22,14 @@ export async function evaluateCommand(path: string, options: EvaluateOptions): P
     throw new UsageError(`--split ${options.split}: there are train and test`)
   checkDevice(options)
   const output = createOutput(options.json === true)
-  useDevice(options, output)
+  const device = useDevice(options, output)
   const { net, name } = await loadNet(path, options.model)
   const set = await output.task('get the data', () =>
     loadSet(output, options, options.split === 'train', options.limitTest),
   )
   checkClasses(path, net, set)
   const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateWithProgress(output, net, set))
+  device.tell()
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
   const done: EvaluateEvent = { event: 'done', testAccuracy: accuracy, testLoss: loss, count }
   output.event(done)

@@ -5,10 +5,9 @@
 import { LenetError, UsageError } from '../base/index.js'
 import { batchSize, Forward, inParallel, topOf, usualForm, type Prediction } from '../classifier.js'
 import { PredictionTable } from '../report/index.js'
-import { device, tierInUse } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
 import { classNames, type ClassNames, type NameFlags } from './classNames.js'
-import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
+import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './deviceFlags.js'
 import { loadNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { fits, isFit, listPictures, readPicture, type ReadPicture } from './pictureFiles.js'
@@ -28,13 +27,13 @@ export async function predictCommand(path: string, arguments_: string[], options
   checkDevice(options)
   if (!isFit(options.fit)) throw new UsageError(`--fit ${options.fit}: there are ${fits.join(', ')}`)
   const output = createOutput(options.json === true)
-  useDevice(options, output)
+  const device = useDevice(options, output)
   const { net } = await loadNet(path, options.model)
   const forward = new Forward(net, usualForm(net))
   const names = await classNames(path, options, forward.form.channels, classesOf(path, net, forward))
   const job = new PredictJob(output, forward, names, options, await listPictures(arguments_))
   await job.run()
-  job.finish(start)
+  job.finish(start, device)
 }
 
 /** How many classes the net tells apart: a black picture shows whether it takes our pictures at all. */
@@ -129,10 +128,11 @@ class PredictJob {
   }
 
   /** The last lines. A picture that failed makes the command fail. */
-  finish(start: number): void {
+  finish(start: number, device: DeviceWatch): void {
     const seconds = (performance.now() - start) / 1000
     this.#hint()
-    const [done, tier, { threads }] = [this.#done, tierInUse(), device()]
+    device.tell()
+    const [done, { tier, threads }] = [this.#done, device]
     const failures = this.#failed > 0 ? `, ${this.#failed} could not be read` : ''
     const told = `${count(done, 'picture')} in ${seconds.toFixed(2)} s${failures}; ${tier}, ${count(threads, 'thread')}`
     const { source: classes, guessed } = this.#names

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
 import type { ImageDataset } from '../data/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
-import { device, manualSeed, tierInUse } from '../tensor/index.js'
+import { manualSeed } from '../tensor/index.js'
 import {
   CheckpointReader,
   checkpointOf,
@@ -20,7 +20,7 @@ import {
   type RunSettings,
 } from '../train/index.js'
 import { loadSet } from './dataSets.js'
-import { useDevice } from './deviceFlags.js'
+import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { makerOf, saveName, type MakeNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
@@ -41,7 +41,6 @@ export async function trainCommand(options: TrainOptions): Promise<void> {
   const make = await makerOf(options.model)
   const stop = stopSignal()
   const output = createOutput(options.json === true)
-  useDevice(options, output)
   const job = new TrainJob(options, make, output, stop)
   try {
     await job.run()
@@ -59,10 +58,9 @@ class TrainJob {
   readonly #output: Output
   readonly #folder: string
   readonly #settings: RunSettings
+  readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
-  /** Where the last step ran. */
-  #tier: ReturnType<typeof tierInUse> | undefined
   #test: Promise<ImageDataset> | undefined
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
@@ -72,6 +70,7 @@ class TrainJob {
     this.#options = options
     this.#make = make
     this.#output = output
+    this.#device = useDevice(options, output)
     this.#folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
     this.#settings = settingsOf(options)
     this.#stop = stop
@@ -153,7 +152,7 @@ class TrainJob {
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
-          this.#watchTier()
+          this.#device.afterStep()
           if (!this.#output.json) bar.update(epoch, batch, means)
         },
         onEpochEnd: () => this.#checkpoint(net, optimizer, trainer),
@@ -164,14 +163,6 @@ class TrainJob {
     bar.clear()
     if (!done) this.#stopped(net, optimizer, trainer)
     return trainer
-  }
-
-  /** Right after a step: reading values runs plans too, on tiers of their own. */
-  #watchTier(): void {
-    const tier = tierInUse()
-    if (tier === this.#tier) return
-    if (this.#tier && tier === 'native') this.#output.info('native code is ready: steps run in it from here on')
-    this.#tier = tier
   }
 
   #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer): void {
@@ -215,7 +206,7 @@ class TrainJob {
     const seconds = (performance.now() - this.#start) / 1000
     const { medianStepMs } = trainer
     this.#output.text(`Train Accuracy: ${percent(trainAccuracy)}%, Test Accuracy: ${percent(testAccuracy)}%`)
-    const [name, { threads }] = [this.#tier ?? tierInUse(), device()]
+    const { tier: name, threads } = this.#device
     // A run that was done before it was resumed makes no step.
     const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
     this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${count(threads, 'thread')}`)

@@ -1,6 +1,6 @@
-/** What `lenet doctor` says of the cached data: whole, in part, not there. */
+/** What `lenet doctor` says of the cached data (whole, in part, not there) and of native code (with reasons). */
 import assert from 'node:assert/strict'
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { folder, lenet } from './run.js'
@@ -47,4 +47,67 @@ test('no cache, or what is no folder', async () => {
     assert.equal(cifar10, null)
     assert.match(text, /not fetched yet: lenet data cifar10/)
   }
+})
+
+/** A PATH with nothing in it but node. */
+function barePath(): string {
+  const bin = folder()
+  symlinkSync(process.execPath, join(bin, 'node'))
+  return bin
+}
+
+interface Told {
+  readonly device: string
+  readonly threads: number
+  readonly native: { readonly reason?: string; readonly version?: string; readonly notices?: readonly string[] }
+}
+
+async function doctor(env: Readonly<Record<string, string>>): Promise<{ text: string; json: Told }> {
+  const [plain, json] = await Promise.all([lenet(['doctor'], { env }), lenet(['doctor', '--json'], { env })])
+  assert.deepEqual([plain.code, json.code, plain.stderr, json.stderr], [0, 0, '', ''])
+  return { text: plain.stdout, json: JSON.parse(json.stdout) as Told }
+}
+
+test(
+  'without a compiler: the reason, and what is used instead',
+  { skip: process.platform === 'win32' && 'a PATH of links' },
+  async () => {
+    const { text, json } = await doctor({ PATH: barePath(), CC: '', LENET_HOME: folder() })
+    assert.match(json.native.reason ?? '', /no C compiler was found/)
+    assert.equal(json.device, 'wasm')
+    assert.match(text, /^native code +no: no C compiler was found/m)
+    assert.match(text, /^--device auto +WebAssembly \(there is no native code\)$/m)
+  },
+)
+
+test('with one: what it is, for which vectors, and where kernels are kept', async (t) => {
+  const home = folder()
+  const { text, json } = await doctor({ LENET_HOME: home })
+  if (json.native.reason !== undefined) return t.skip(`no native code here: ${json.native.reason}`)
+  assert.match(text, /^native code +yes: (gcc|clang|zig|\S+) /m)
+  assert.match(text, /^ {2}vectors +(4|8|16) float32 lanes/m)
+  assert.ok(text.includes(join(home, 'native')))
+  if (json.device === 'native') assert.match(text, /^--device auto +begins in WebAssembly, goes on in native code/m)
+})
+
+test('a CC that cannot be used is told', { skip: process.platform === 'win32' && 'a PATH of links' }, async () => {
+  const { json } = await doctor({ CC: 'no-such-compiler', LENET_HOME: folder() })
+  const told = [json.native.reason ?? '', ...(json.native.notices ?? [])].join('; ')
+  assert.match(told, /CC='no-such-compiler'/)
+})
+
+test('--device native without a compiler ends with the reason, before anything is done', async (t) => {
+  if (process.platform === 'win32') return t.skip('a PATH of links')
+  const out = join(folder(), 'out')
+  const env = { PATH: barePath(), CC: '', LENET_HOME: folder() }
+  for (const command of [
+    ['train', '--out', out],
+    ['evaluate', 'x.pth'],
+    ['predict', 'x.pth', 'y.png'],
+  ]) {
+    const { code, stdout, stderr } = await lenet([...command, '--device', 'native'], { env })
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, /^lenet: device 'native' cannot be had: no C compiler was found[^\n]*\n$/)
+  }
+  assert.equal(existsSync(out), false)
 })
