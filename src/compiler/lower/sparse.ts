@@ -9,7 +9,7 @@ import type { Expr } from '../loop/ir.js'
 import { groupSize, groupsOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import type { RowVectors } from '../tile/plans.js'
 import type { RowKernel } from './geometry.js'
-import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes, type Local } from './nonZeros.js'
+import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes } from './nonZeros.js'
 
 /** A vector of a kernel: bytes from the kernel rows' start, and from an entry's place in the row picture. */
 interface Piece {
@@ -62,6 +62,7 @@ export function lowerRowsGradWeight(
   const { groupBytes, channelBytes, positions } = listsIn(lanes, lists, channels)
   const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), x: b.buffer(x, 'read'), out: b.buffer(out, 'write') }
+  const passes = sumPasses(attrs, lanes, most)
   b.forUnits((group) => {
     const pictures = picturesIn(b, group)
     const start = b.pointer('start', buffers.lists, group, groupBytes)
@@ -72,12 +73,12 @@ export function lowerRowsGradWeight(
       const bytes = b.let('bytes', loadInt(add(ends, mul(sub(pictures, 1), wordBytes))))
       const count = b.let('count', alu('ishru', bytes, int(3)))
       const first = b.let('first', add(start, add(mul(o, channelBytes), channels * endsBytes)))
-      for (const pass of sumPasses(attrs, lanes, most)) {
-        const sums = pass.map(({ image }) => ({ image, sum: b.let('acc', float(0)) }))
+      for (const pass of passes) {
+        const sums = pass.map((piece) => ({ ...piece, sum: b.let('acc', float(0)) }))
         forEntries(b, first, count, rows, (place, value) =>
           sums.forEach(({ image, sum }) => b.set(sum.v, alu('fma', loadVec(place, image), value, sum))),
         )
-        pass.forEach(({ weight }, i) => b.store('vec', result, weight, sums[i]?.sum as Local))
+        sums.forEach(({ weight, sum }) => b.store('vec', result, weight, sum))
       }
       b.bump(result, kernelBytes)
     })
@@ -104,6 +105,27 @@ function forEntries(
   })
 }
 
+/** Goes through the lists of picture i of a group, channel by channel. */
+function forChannels(
+  b: KernelBuilder,
+  { start, channels, channelBytes }: { start: Expr; channels: number; channelBytes: number },
+  i: Expr,
+  body: (first: Expr, count: Expr) => void,
+): void {
+  const ends = b.let('ends', add(start, mul(i, wordBytes)))
+  const channel = b.let('channel', add(start, channels * endsBytes))
+  const isFirst = b.let('isFirst', alu('ieq', i, int(0)))
+  b.loop(channels, () => {
+    // the entry before this picture's in `ends` is another channel's when i = 0: then the list begins here
+    const from = b.let('from', int(0))
+    b.if(alu('ieq', isFirst, int(0)), () => b.set(from.v, loadInt(sub(ends, wordBytes))))
+    const count = b.let('count', alu('ishru', sub(loadInt(ends), from), int(3)))
+    body(b.let('first', add(channel, from)), count)
+    b.bump(ends, endsBytes)
+    b.bump(channel, channelBytes)
+  })
+}
+
 /** (nonZeros, kernelRows of the weight) → row pictures [N, pictureFloats]. */
 export function lowerRowsGradInput(
   lanes: number,
@@ -119,6 +141,7 @@ export function lowerRowsGradInput(
   const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const pictureBytes = attrs.pictureFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), weight: b.buffer(weight, 'read'), out: b.buffer(out, 'both') }
+  const passes = scatterPasses(attrs, lanes, plan.most)
   b.forUnits((group) => {
     const pictures = picturesIn(b, group)
     const start = b.pointer('start', buffers.lists, group, groupBytes)
@@ -128,20 +151,9 @@ export function lowerRowsGradInput(
       clear(b, picture, pictureBytes)
       b.bump(picture, pictureBytes)
       const w = b.let('w', buffers.weight)
-      const ends = b.let('ends', add(start, mul(i, wordBytes)))
-      const channel = b.let('channel', add(start, channels * endsBytes))
-      const isFirst = b.let('isFirst', alu('ieq', i, int(0)))
-      b.loop(channels, () => {
-        // the entry before this picture's in `ends` is another channel's when i = 0: then the list begins here
-        const from = b.let('from', int(0))
-        b.if(alu('ieq', isFirst, int(0)), () => b.set(from.v, loadInt(sub(ends, wordBytes))))
-        const count = b.let('count', alu('ishru', sub(loadInt(ends), from), int(3)))
-        const first = b.let('first', add(channel, from))
-        for (const pass of scatterPasses(attrs, lanes, plan.most))
-          scatter(b, pass, { w, first, count, rows, registers: plan.registers })
+      forChannels(b, { start, channels, channelBytes }, i, (first, count) => {
+        for (const pass of passes) scatter(b, pass, { w, first, count, rows, registers: plan.registers })
         b.bump(w, kernelBytes)
-        b.bump(ends, endsBytes)
-        b.bump(channel, channelBytes)
       })
     })
   })

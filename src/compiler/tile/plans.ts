@@ -32,11 +32,14 @@ export interface RowVectors {
   readonly input: { readonly registers: number; readonly most: number }
 }
 
-const rowVectors: RowVectors = { weight: 7, input: { registers: 10, most: 144 } }
+const rowVectors = ({ accumulators }: Target): RowVectors =>
+  accumulators > 8
+    ? { weight: accumulators + 2, input: { registers: accumulators, most: 36 } }
+    : { weight: 7, input: { registers: 10, most: 144 } }
 
 export const plansFor = (target: Target): Plans => ({
   conv: (shape) => convTile(target, shape),
   linear: (results, stride) => linearTile(target, results, stride),
   linearGrad: (outputs, inputs) => linearGradTile(target, outputs, inputs),
-  rowVectors,
+  rowVectors: rowVectors(target),
 })
