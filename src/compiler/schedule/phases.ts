@@ -11,19 +11,27 @@ export interface Phased {
   readonly barriers: readonly boolean[]
 }
 
-/** Kernels that depend on one another keep their order; others move to the first phase in which they can run. */
-export function intoPhases(kernels: readonly ScheduledKernel[], lanes: number): Phased {
-  const uses = kernels.map((kernel) => usesOf(kernel, lanes))
-  const phases: number[] = []
-  uses.forEach((later, i) => {
-    let phase = 0
-    for (let j = 0; j < i; j++) {
-      const need = relation(uses[j] ?? [], later)
-      const before = phases[j] ?? 0
-      if (need !== 'none') phase = Math.max(phase, need === 'barrier' ? before + 1 : before)
+/**
+ * Kernels that depend on one another keep their order; each runs in the last phase in which it can, near those that read
+ * what it writes.
+ */
+export function intoPhases(
+  kernels: readonly ScheduledKernel[],
+  lanes: number,
+  isHost: (leaf: Value) => boolean,
+): Phased {
+  const uses = kernels.map((kernel) => usesOf(kernel, lanes, isHost))
+  // counted from the last phase back
+  const back: number[] = []
+  for (let i = uses.length - 1; i >= 0; i--) {
+    back[i] = 0
+    for (let j = i + 1; j < uses.length; j++) {
+      const need = relation(uses[i] ?? [], uses[j] ?? [])
+      const after = back[j] ?? 0
+      if (need !== 'none') back[i] = Math.max(back[i] ?? 0, need === 'barrier' ? after + 1 : after)
     }
-    phases.push(phase)
-  })
+  }
+  const phases = back.map((phase) => -phase)
   const key = (i: number): number => 2 * (phases[i] ?? 0) + Number('count' in (kernels[i]?.kernel.units ?? {}))
   const order = [...kernels.keys()].sort((a, b) => key(a) - key(b) || a - b)
   return {
@@ -34,8 +42,8 @@ export function intoPhases(kernels: readonly ScheduledKernel[], lanes: number): 
 
 /** How a kernel touches one piece of memory. */
 interface Use {
-  /** Leaves may be parts of one another, so they count as one. */
-  readonly place: Alloc | 'leaves'
+  /** Leaves on the device may be parts of one another, so they count as one; those of the host are alone. */
+  readonly place: Alloc | Value | 'leaves'
   readonly begin: number
   readonly end: number
   readonly writes: boolean
@@ -43,15 +51,18 @@ interface Use {
   readonly byPicture: boolean
 }
 
-function usesOf({ kernel, values }: ScheduledKernel, lanes: number): Use[] {
-  return values.map((value, i) => useOf(kernel, value, kernel.buffers[i] ?? 'both', lanes))
+function usesOf({ kernel, values }: ScheduledKernel, lanes: number, isHost: (leaf: Value) => boolean): Use[] {
+  return values.map((value, i) => {
+    const place = value.alloc ?? (isHost(value) ? value : 'leaves')
+    return useOf(kernel, value, kernel.buffers[i] ?? 'both', lanes, place)
+  })
 }
 
-function useOf({ units }: LoopKernel, value: Value, access: Access, lanes: number): Use {
+function useOf({ units }: LoopKernel, value: Value, access: Access, lanes: number, place: Use['place']): Use {
   const { alloc, offset } = value
   const byPicture = 'pictures' in units && alloc !== null && alloc.per > 0
   const bytes = alloc && alloc.per === 0 ? unitBytes(value, lanes) : Infinity
-  return { place: alloc ?? 'leaves', begin: offset, end: offset + bytes, writes: access !== 'read', byPicture }
+  return { place, begin: offset, end: offset + bytes, writes: access !== 'read', byPicture }
 }
 
 /** What must lie between two kernels: nothing, their order in each member, or a meeting of all. */

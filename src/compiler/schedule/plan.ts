@@ -36,15 +36,17 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]
   const leaves = new Map<number, number>()
+  const hosts = new Set<Value>()
   const results: PlanResult[] = []
   for (const [node, value] of scheduler.values) {
     const index = indexOf.get(node) ?? indexOf.get(node.companion ?? node)
     if (index === undefined) continue
     if (node.storage) leaves.set(value.word, index)
+    if (node.storage?.kind === 'host') hosts.add(value)
     else if (node.op !== 'assign' && value.alloc) results.push({ index, value, companion: !indexOf.has(node) })
   }
   const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
-  const { kernels, barriers } = intoPhases(scheduler.kernels, lanes)
+  const { kernels, barriers } = intoPhases(scheduler.kernels, lanes, (leaf) => hosts.has(leaf))
   const program: Program = {
     kernels: kernels.map((k) => k.kernel),
     slots: kernels.map((k) => k.values.map((value) => value.word)),
