@@ -22,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   keras: ['nn', 'data', 'tensor', 'formats', 'base'],
   models: ['keras', 'nn', 'tensor', 'base'],
   train: ['models', 'nn', 'data', 'tensor', 'report', 'base'],
+  bench: ['models', 'nn', 'data', 'device', 'tensor', 'report', 'base'],
   cli: 'all',
 }
 

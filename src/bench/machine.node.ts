@@ -1,0 +1,121 @@
+/** On what machine and with which tools the benchmark runs: what was found, and where to look. Not here: measuring. */
+import { execFile } from 'node:child_process'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { LenetError } from '../base/index.js'
+
+const execute = promisify(execFile)
+
+export interface Machine {
+  readonly event: 'machine'
+  readonly processor: string
+  readonly cores: number
+  readonly memoryGiB: number
+  readonly platform: string
+  readonly node: string
+  /** The first line that the C compiler says of itself; null without one. */
+  readonly compiler: string | null
+  /** torch, tensorflow, tfjs, …: of who takes part. */
+  readonly versions: Readonly<Record<string, string>>
+  /** Processes that wanted a core in the minute before, on average: of others. 0 on Windows. */
+  readonly loadBefore: number
+  /** ISO 8601. */
+  readonly date: string
+}
+
+/** A C compiler: a command and its first words ('zig' 'cc'). */
+export interface Compiler {
+  readonly words: readonly [string, ...string[]]
+  readonly version: string
+}
+
+const candidates: readonly (readonly [string, ...string[]])[] = [['cc'], ['clang'], ['gcc'], ['zig', 'cc']]
+
+/** `CC`, else the first of cc, clang, gcc and zig that answers within five seconds. */
+export async function findCompiler(): Promise<Compiler | null> {
+  const [own, ...words] = (process.env['CC'] ?? '').split(' ').filter(Boolean)
+  for (const [command, ...rest] of own === undefined ? candidates : [[own, ...words] as const]) {
+    try {
+      const { stdout } = await execute(command, [...rest, '--version'], { timeout: 5000 })
+      return { words: [command, ...rest], version: stdout.split('\n')[0]?.trim() ?? command }
+    } catch {
+      continue
+    }
+  }
+  return null
+}
+
+/** Where a command lies on PATH; undefined if nowhere. */
+function onPath(name: string): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  return folders
+    .map((folder) => join(folder, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+}
+
+/** Which of these modules a Python has. It may take long to answer for the first time. */
+async function modulesOf(python: string, modules: readonly string[]): Promise<string[]> {
+  const program = `import importlib.util as u; print(' '.join(m for m in ${JSON.stringify(modules)} if u.find_spec(m)))`
+  const { stdout } = await execute(python, ['-c', program], { timeout: 60_000 })
+  return stdout.trim().split(' ').filter(Boolean)
+}
+
+export interface Python {
+  readonly path: string
+  readonly torch: boolean
+  readonly keras: boolean
+}
+
+/**
+ * The Python to measure PyTorch and Keras with: the given one, or python3 on PATH if it has torch or Keras.
+ * @throws LenetError if the given one cannot be run or has neither
+ */
+export async function findPython(given: string | undefined): Promise<Python | null> {
+  const path = given ?? onPath('python3') ?? onPath('python')
+  if (path === undefined) return null
+  if (given !== undefined && /[\\/]/.test(given) && !existsSync(given))
+    throw new LenetError(`--python ${given}: there is no such file`)
+  try {
+    const found = new Set(await modulesOf(path, ['torch', 'tensorflow', 'keras']))
+    const [torch, keras] = [found.has('torch'), found.has('tensorflow') && found.has('keras')]
+    if (torch || keras) return { path, torch, keras }
+  } catch (error) {
+    if (given === undefined) return null
+    throw new LenetError(`--python ${given} cannot be run: ${String(error).split('\n')[0]}`)
+  }
+  if (given === undefined) return null
+  throw new LenetError(
+    `--python ${given}: that Python has neither torch nor tensorflow with keras; install one, or leave --python out`,
+  )
+}
+
+/** How busy the machine is with other things: to be asked before anything is measured. */
+export const load = (): number => Math.round(100 * (loadavg()[0] ?? 0)) / 100
+
+export function describeMachine(
+  compiler: Compiler | null,
+  versions: Readonly<Record<string, string>>,
+  loadBefore: number,
+): Machine {
+  return {
+    event: 'machine',
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform} ${process.arch}`,
+    node: process.version,
+    compiler: compiler?.version ?? null,
+    versions,
+    loadBefore,
+    date: new Date().toISOString(),
+  }
+}

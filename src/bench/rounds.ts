@@ -1,0 +1,51 @@
+/**
+ * Measures in alternating rounds: everybody a short while, then everybody again, so that a machine that gets slower for
+ * a minute is slower for all. Not here: what participants are (participant.node.ts).
+ */
+
+/** Somebody who can be measured; warmed up already. */
+export interface Measurable {
+  /** Milliseconds of each step in the next so many seconds: of one step at least. */
+  measure(seconds: number): Promise<readonly number[]>
+}
+
+export interface RoundsOptions {
+  readonly rounds: number
+  /** Of each participant in each round. */
+  readonly seconds: number
+  /** What else is to be done in each round. */
+  readonly between?: (round: number) => Promise<void>
+}
+
+export interface Outcome {
+  /** Of all rounds. */
+  readonly ms: readonly number[]
+  /** Why it ended before its time; its steps until then count for nothing. */
+  readonly failure?: string
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/**
+ * @param participants each may say in how many rounds it takes part at most (slow ones)
+ * @returns one outcome each, in their order
+ */
+export async function inRounds(
+  participants: readonly { readonly who: Measurable; readonly maxRounds?: number }[],
+  { rounds, seconds, between }: RoundsOptions,
+): Promise<Outcome[]> {
+  const outcomes = participants.map((): { ms: number[]; failure?: string } => ({ ms: [] }))
+  for (let round = 0; round < rounds; round++) {
+    await between?.(round)
+    for (const [i, { who, maxRounds = rounds }] of participants.entries()) {
+      const outcome = outcomes[i]
+      if (!outcome || outcome.failure !== undefined || round >= maxRounds) continue
+      try {
+        outcome.ms.push(...(await who.measure(seconds)))
+      } catch (error) {
+        outcome.failure = reasonOf(error)
+      }
+    }
+  }
+  return outcomes
+}
