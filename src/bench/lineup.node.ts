@@ -44,9 +44,12 @@ export function ours(shape: Shape, device: OurDevice, warmSeconds: number): Entr
 
 const script = (name: string): string => fileURLToPath(benchFile(name))
 
+/** No compiled files beside the scripts: the package's folder is not ours to write in. */
+const pythonEnv = { PYTHONDONTWRITEBYTECODE: '1' }
+
 export function torch({ path }: Python, shape: Shape, mode: TorchMode, warmSeconds: number): Entrant {
   // PyTorch's threads: OpenMP reads its own limit once, at the start.
-  const env = { OMP_NUM_THREADS: String(shape.threads) }
+  const env = { ...pythonEnv, OMP_NUM_THREADS: String(shape.threads) }
   return {
     who: `torch-${mode}`,
     task: taskOf(shape, mode, warmSeconds),
@@ -58,7 +61,7 @@ export function keras({ path }: Python, shape: Shape, warmSeconds: number): Entr
   return {
     who: 'keras-fit',
     task: taskOf(shape, 'fit', warmSeconds),
-    launch: { command: path, args: [script('keras_participant.py')] },
+    launch: { command: path, args: [script('keras_participant.py')], env: pythonEnv },
   }
 }
 
