@@ -134,9 +134,10 @@ class PredictJob {
     device.tell()
     const [done, { tier, threads }] = [this.#done, device]
     const failures = this.#failed > 0 ? `, ${this.#failed} could not be read` : ''
-    const told = `${count(done, 'picture')} in ${seconds.toFixed(2)} s${failures}; ${tier}, ${count(threads, 'thread')}`
+    const where = `on ${tier}, ${count(threads, 'thread')}`
     const { source: classes, guessed } = this.#names
-    this.#output.text(`${told}; class names: ${classes}${guessed ? ' (a guess; --data or --classes says)' : ''}`)
+    this.#output.text(`${count(done, 'picture')} in ${seconds.toFixed(2)} s ${where}${failures}`)
+    this.#output.text(`class names: ${classes}${guessed ? ' (a guess: --data or --classes tells them)' : ''}`)
     this.#output.event({ event: 'done', count: done, failed: this.#failed, seconds, device: tier, threads, classes })
     if (this.#failed > 0) process.exitCode = 1
   }

@@ -223,10 +223,10 @@ function epochBar(output: Output, total: number, epochs: number) {
   return {
     clear: () => line?.clear(),
     update: (epoch: number, batch: number, means: () => Means) => {
-      // The clock runs from the first step; means are read now and then only, for that costs a run of the device.
+      // The clock runs from the first step; means are read only when they are shown, for that costs a run of the device.
       if (epoch !== shown) line = output.progress({ total, label: `epoch ${epoch}/${epochs}` })
       shown = epoch
-      if (batch % 16 === 0) line?.update(batch, { ...means() })
+      if (line?.isDue) line.update(batch, { ...means() })
     },
   }
 }

@@ -137,9 +137,14 @@ export class Progress {
     this.#done = done
     this.#values = values
     this.#total = total
+    if (this.isDue) this.#draw()
+  }
+
+  /** Whether the next update will be drawn: values that cost something need not be read before. */
+  get isDue(): boolean {
     const { isTTY = false, plainSeconds = PLAIN_SECONDS } = this.#options
     const seconds = (this.#now() - this.#drawnAt) / 1000
-    if (seconds >= (isTTY ? REDRAW_SECONDS : plainSeconds)) this.#draw()
+    return seconds >= (isTTY ? REDRAW_SECONDS : plainSeconds)
   }
 
   /** Takes the line away for other output (a log line, an error); the next update draws it again. */

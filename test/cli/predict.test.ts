@@ -55,15 +55,16 @@ test('one picture: five classes in a table, with bars and per cent', async () =>
   assert.match(lines[0] ?? '', /^picture +class +probability$/)
   assert.ok(lines[2]?.startsWith(`${dark}  cat `))
   assert.match(lines[2] ?? '', /cat +━{17,20}[━╸─]* +9\d\.\d %$/)
-  assert.equal(lines.length, 2 + 5 + 1)
-  assert.match(lines[7] ?? '', /^1 picture in [\d.]+ s; \w+, \d+ threads?; class names: cifar10 \(a guess/)
+  assert.equal(lines.length, 2 + 5 + 2)
+  assert.match(lines[7] ?? '', /^1 picture in [\d.]+ s on \w+, \d+ threads?$/)
+  assert.match(lines[8] ?? '', /^class names: cifar10 \(a guess/)
 })
 
 test('several pictures: one line each; --top says otherwise', async () => {
   const one = await lenet(['predict', cats, dark, light])
-  assert.equal(one.stdout.trimEnd().split('\n').length, 2 + 2 + 1)
+  assert.equal(one.stdout.trimEnd().split('\n').length, 2 + 2 + 2)
   const three = await lenet(['predict', cats, dark, light, '--top', '3'])
-  assert.equal(three.stdout.trimEnd().split('\n').length, 2 + 6 + 1)
+  assert.equal(three.stdout.trimEnd().split('\n').length, 2 + 6 + 2)
 })
 
 test('--json: a prediction a picture, best first, and done', async () => {
@@ -110,7 +111,7 @@ test('a broken picture among others is told, the others go on, exit code 1', asy
   assert.equal(told.length, 2)
   assert.match(told[0] ?? '', /^lenet: .*words\.png cannot be read as a picture \(JPEG, PNG, GIF and WebP can\): /)
   assert.match(told[1] ?? '', /^lenet: cannot read .*none\.png: there is no such file$/)
-  assert.match(stdout, /dark\.png +cat[^]*light\.png +cat[^]*\n2 pictures in .* s, 2 could not be read;/)
+  assert.match(stdout, /dark\.png +cat[^]*light\.png +cat[^]*\n2 pictures in .*, 2 could not be read\n/)
   const again = await json(cats, text, dark)
   assert.equal(again.code, 1)
   assert.deepEqual(
@@ -256,5 +257,5 @@ test('pictures that cannot be read: each in one line', async () => {
   const told = stderr.trimEnd().split('\n')
   assert.equal(told.length, bad.length)
   bad.forEach(([, pattern], i) => assert.match(told[i] ?? '', pattern))
-  assert.match(stdout, /^0 pictures in .* s, \d could not be read/)
+  assert.match(stdout, /^0 pictures in .*, \d could not be read/)
 })

@@ -1,9 +1,10 @@
 /** The command line on the real CIFAR-10: events, files, interruption, a user's net. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { describe, test } from 'node:test'
-import { decodePicture } from '../../src/data/index.node.js'
+import { decodePicture, fetchCifar10 } from '../../src/data/index.node.js'
 import { eventsOf, folder, lenet, whyNoCifar10, type Ended } from './run.js'
 
 const small = ['--limit-train', '1600', '--limit-test', '200', '--epochs', '2', '--json']
@@ -26,7 +27,7 @@ describe('lenet train on CIFAR-10', { skip }, () => {
   test('tells its events, one a line, and nothing else', async () => {
     const at = folder()
     const args = ['--limit-train', '16000', '--limit-test', '300', '--epochs', '1', '--out', at, '--json', '--validate']
-    const { code, stdout, stderr } = await lenet(['train', ...args])
+    const { code, stdout, stderr } = await lenet(['train', ...args, '--device', 'wasm', '--threads', '1'])
     assert.equal(code, 0, stderr)
     assert.equal(stderr, '')
     const [log, epoch, done, ...more] = eventsOf(stdout)
@@ -40,7 +41,7 @@ describe('lenet train on CIFAR-10', { skip }, () => {
     for (const name of ['trainAccuracy', 'testAccuracy', 'seconds', 'medianStepMs', 'threads'])
       assert.equal(typeof done?.[name], 'number', name)
     assert.ok(Number(done?.['trainAccuracy']) > 0.3 && Number(done?.['trainAccuracy']) < 1)
-    assert.equal(done?.['device'], 'wasm')
+    assert.deepEqual([done?.['device'], done?.['threads']], ['wasm', 1])
     assert.equal(done?.['model'], model(at))
     assert.ok(isAbsolute(String(done?.['model'])))
   })
@@ -49,6 +50,41 @@ describe('lenet train on CIFAR-10', { skip }, () => {
     const [a, b, c] = await Promise.all([train('--seed', '5'), train('--seed', '5'), train('--seed', '6')])
     assert.deepEqual(bytes(model(a.at)), bytes(model(b.at)))
     assert.notDeepEqual(bytes(model(a.at)), bytes(model(c.at)))
+  })
+
+  test('native code, WebAssembly and any number of threads give the same file', async (t) => {
+    const { native } = JSON.parse((await lenet(['doctor', '--json'])).stdout) as { native: { reason?: string } }
+    if (native.reason !== undefined) return t.skip(`no native code here: ${native.reason}`)
+    const [a, b] = await Promise.all([train('--device', 'native', '--threads', '1'), train('--device', 'wasm')])
+    const done = a.events.at(-1)
+    assert.deepEqual([a.ended.code, done?.['device'], done?.['threads']], [0, 'native', 1])
+    assert.equal(b.events.at(-1)?.['threads'], availableParallelism())
+    assert.deepEqual(bytes(model(a.at)), bytes(model(b.at)))
+  })
+
+  test('without a compiler: one notice, and training goes on', async (t) => {
+    if (process.platform === 'win32') return t.skip('a PATH of links')
+    const { folder: data } = await fetchCifar10({ warn: () => {} })
+    const env = { PATH: folder(), CC: '' }
+    const args = [
+      '--limit-train',
+      '1600',
+      '--limit-test',
+      '200',
+      '--epochs',
+      '1',
+      '--data-dir',
+      data,
+      '--out',
+      folder(),
+    ]
+    const plain = await lenet(['train', ...args], { env })
+    assert.equal(plain.code, 0)
+    assert.match(plain.stderr, /^lenet: no native code: no C compiler was found[^\n]*; WebAssembly goes on$/m)
+    assert.match(plain.stdout, / on device wasm, /)
+    const { code, stdout, stderr } = await lenet(['train', ...args, '--json'], { env })
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.equal(eventsOf(stdout).filter(({ event }) => event === 'notice').length, 1)
   })
 
   test('evaluate finds the accuracy that training told', async () => {

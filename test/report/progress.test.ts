@@ -96,3 +96,12 @@ test('a total that becomes known later is taken', () => {
   assert.equal(written[0], '\r0 B 0s\x1b[K')
   assert.match(written[1] ?? '', /^\r500 B\/1\.0 kB ━{10}─{10}/)
 })
+
+test('isDue tells when an update will be drawn', () => {
+  const { clock, progress } = watched({ isTTY: true, total: 10 })
+  assert.equal(progress.isDue, true)
+  progress.update(1)
+  assert.equal(progress.isDue, false)
+  clock.ms = 100
+  assert.equal(progress.isDue, true)
+})
