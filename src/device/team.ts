@@ -24,7 +24,7 @@ export interface Load {
 }
 
 /** The i32 words behind the team's block in memory, by which steps are called: all are written before `calls` goes up. */
-export const command = { calls: 16, code: 17, table: 18, members: 19, started: 20, words: 24 } as const
+export const command = { calls: 16, code: 17, table: 18, members: 19, started: 20, sleeping: 21, words: 24 } as const
 
 /** Looks at the barrier before a member sleeps: some ten microseconds. */
 const barrierLooks = 4000
@@ -90,7 +90,7 @@ export class Team {
     words[command.table] = table
     words[command.members] = this.#threads
     Atomics.add(words, command.calls, 1)
-    Atomics.notify(words, command.calls)
+    if (Atomics.load(words, command.sleeping) > 0) Atomics.notify(words, command.calls)
     if (step(table, 0, this.#threads, this.#address) !== 0) this.#fail()
   }
 

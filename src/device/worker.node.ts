@@ -41,7 +41,9 @@ function waitForCall(seen: number): void {
   while (performance.now() < end) {
     for (let i = 0; i < 100; i++) if (Atomics.load(words, command.calls) !== seen) return
   }
+  Atomics.add(words, command.sleeping, 1)
   Atomics.wait(words, command.calls, seen)
+  Atomics.sub(words, command.sleeping, 1)
 }
 
 /** Tells the others, who may be waiting at a barrier. */

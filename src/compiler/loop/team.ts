@@ -50,6 +50,7 @@ export function unitsIn(pictures: number, n: number, g: number, granule: number)
 
 /**
  * The team's block of memory, as byte offsets from its address (a multiple of 64): how many have arrived at the barrier,
- * how often it was passed, whether a member failed, and how often a member looks before it sleeps.
+ * how often it was passed, whether a member failed, how often a member looks before it sleeps, and how many
+ * sleep there: waking nobody would cost as much as a barrier.
  */
-export const teamBlock = { arrived: 0, passed: 4, failed: 8, spins: 12, bytes: 64 } as const
+export const teamBlock = { arrived: 0, passed: 4, failed: 8, spins: 12, sleeping: 16, bytes: 64 } as const

@@ -54,19 +54,24 @@ static void wake_all(uint32_t *word) {
 /* Waits until all members have come here. 1 if one of them failed, who will not come. */
 static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth) {
   uint32_t *const arrived = TEAM_WORD(${teamBlock.arrived}), *const passed = TEAM_WORD(${teamBlock.passed});
-  uint32_t *const failed = TEAM_WORD(${teamBlock.failed});
+  uint32_t *const failed = TEAM_WORD(${teamBlock.failed}), *const sleeping = TEAM_WORD(${teamBlock.sleeping});
   const uint32_t spins = SEEN(TEAM_WORD(${teamBlock.spins})), before = SEEN(passed);
   if (SEEN(failed)) return 1;
   if (__atomic_fetch_add(arrived, 1, __ATOMIC_ACQ_REL) == nth - 1) {
     __atomic_store_n(arrived, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(passed, before + 1, __ATOMIC_RELEASE);
-    wake_all(passed);
+    __atomic_store_n(passed, before + 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(sleeping, __ATOMIC_SEQ_CST)) wake_all(passed);
     return 0;
   }
   for (uint32_t looks = 0; SEEN(passed) == before; looks++) {
     if (SEEN(failed)) return 1;
     if (looks < spins) relax();
-    else sleep_on(passed, before), looks = spins;
+    else {
+      __atomic_fetch_add(sleeping, 1, __ATOMIC_SEQ_CST);
+      sleep_on(passed, before);
+      __atomic_fetch_sub(sleeping, 1, __ATOMIC_SEQ_CST);
+      looks = spins;
+    }
   }
   return 0;
 }

@@ -211,9 +211,13 @@ function lastArrived(code: Code, team: number): void {
   code.access(w.ATOMIC_ADD, teamBlock.passed)
   code.op(w.DROP)
   code.get(team)
-  code.i32Const(-1)
-  code.access(w.NOTIFY, teamBlock.passed)
-  code.op(w.DROP)
+  code.access(w.ATOMIC_LOAD, teamBlock.sleeping)
+  code.block(w.IF, () => {
+    code.get(team)
+    code.i32Const(-1)
+    code.access(w.NOTIFY, teamBlock.passed)
+    code.op(w.DROP)
+  })
 }
 
 function lookOrSleep(code: Code, team: number, passed: number, looks: number): void {
@@ -224,10 +228,18 @@ function lookOrSleep(code: Code, team: number, passed: number, looks: number): v
     code.op(w.i32.sub)
     code.set(looks)
     code.op(w.ELSE)
+    const sleepers = (change: number): void => {
+      code.get(team)
+      code.i32Const(change)
+      code.access(w.ATOMIC_ADD, teamBlock.sleeping)
+      code.op(w.DROP)
+    }
+    sleepers(1)
     code.get(team)
     code.get(passed)
     code.i64Const(sleepNanoseconds)
     code.access(w.WAIT32, teamBlock.passed)
     code.op(w.DROP)
+    sleepers(-1)
   })
 }
