@@ -60,7 +60,6 @@ function trainFlags(command: Command): Command {
 const later = {
   convert: 'convert between file formats',
   compare: 'compare both nets in both idioms',
-  bench: 'measure speed',
   web: 'open the page in a browser',
 } as const
 
@@ -123,6 +122,18 @@ function addInspection(program: Command): void {
   )
 }
 
+function addBench(program: Command): void {
+  commonFlags(program.command('bench').description('measure the speed of training and inference on this machine'))
+    .option('--quick', 'one short round and fewer sizes')
+    .option('--net <net>', 'lenet or lenet1 (default: both)')
+    .option('--part <parts>', 'of train, kernels, batch, width, threads and predict, with commas (default: all)')
+    .option('--rounds <n>', 'rounds in which everybody has a turn', positive)
+    .option('--python <path>', 'a Python with torch, or tensorflow and keras, to measure too')
+    .option('--peers', 'also what npm installs (in a clone)')
+    .option('--out <folder>', 'where JSON and plots go (default: nothing is written)')
+    .action(async (options) => (await import('./bench.js')).benchCommand(options))
+}
+
 /** Of our package.json, which lies beside dist/. */
 function version(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
@@ -140,6 +151,7 @@ export function createProgram(): Command {
   addTraining(program)
   addPrediction(program)
   addInspection(program)
+  addBench(program)
   for (const [name, description] of Object.entries(later)) {
     program
       .command(name)

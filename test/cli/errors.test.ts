@@ -52,7 +52,9 @@ const usage: readonly (readonly [string, RegExp])[] = [
   ['predict', /missing required argument 'file'/],
   ['convert a b', /convert is not built yet/],
   ['compare', /compare is not built yet/],
-  ['bench', /bench is not built yet/],
+  ['bench --net vgg', /--net vgg: there are lenet, lenet1/],
+  ['bench --part speed', /--part speed: there are train/],
+  ['bench --rounds 0', /--rounds.*whole number/],
   ['web', /web is not built yet/],
 ]
 
