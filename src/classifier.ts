@@ -47,7 +47,7 @@ export interface InputForm {
 }
 
 /** How many channels the net's pictures have: its first layer for pictures tells. */
-export function channelsOf(net: Net): number {
+function channelsOf(net: Net): number {
   const first = [...net.parameters()].find(({ shape }) => shape.length === 4)
   return first?.shape[1] ?? 3
 }

@@ -17,30 +17,24 @@ export const fits = ['cover', 'contain', 'fill'] as const
 
 export const isFit = (name: string): name is PictureFit => (fits as readonly string[]).includes(name)
 
-/**
- * The arguments as files: a folder stands for all pictures in it (not below), in order of their names.
- * @throws LenetError where a folder cannot be read or has no pictures
- */
+/** The arguments as files: a folder stands for all pictures in it (not below), in order of their names. */
 export async function listPictures(paths: readonly string[]): Promise<string[]> {
   const lists = await Promise.all(
     paths.map(async (path) => {
-      const found = await stat(path).catch(() => undefined)
-      return found?.isDirectory() ? picturesIn(path) : [path]
+      const names = await readdir(path).catch(() => [])
+      const pictures = names.filter((name) => pictureName.test(name) && !name.startsWith('.')).sort()
+      return pictures.length > 0 ? pictures.map((name) => join(path, name)) : [path]
     }),
   )
   return lists.flat()
 }
 
-async function picturesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    throw fileError(error, folder, 'read')
-  })
-  const pictures = names.filter((name) => pictureName.test(name) && !name.startsWith('.')).sort()
-  if (pictures.length === 0)
-    throw new LenetError(
-      `${folder}: there are no pictures (PNG, JPEG, GIF, WebP) in that folder; folders in it are not searched`,
-    )
-  return pictures.map((name) => join(folder, name))
+/** A folder that gave no pictures is told when its turn comes, as files are. */
+async function refuseFolder(path: string): Promise<never> {
+  await readdir(path)
+  throw new LenetError(
+    `${path}: there are no pictures (PNG, JPEG, GIF, WebP) in that folder; folders in it are not searched`,
+  )
 }
 
 export interface ReadPicture {
@@ -58,6 +52,7 @@ export interface ReadPicture {
 async function bytesOf(path: string): Promise<Uint8Array> {
   try {
     const found = await stat(path)
+    if (found.isDirectory()) return await refuseFolder(path)
     if (!found.isFile()) throw new LenetError(`cannot read ${path}: it is no file`)
     if (found.size === 0) throw new LenetError(`cannot read ${path}: it is empty`)
     if (found.size > mostBytes) throw new LenetError(`cannot read ${path}: it is larger than 512 MiB`)

@@ -133,11 +133,13 @@ class PredictJob {
     this.#hint()
     device.tell()
     const [done, { tier, threads }] = [this.#done, device]
-    const failures = this.#failed > 0 ? `, ${this.#failed} could not be read` : ''
-    const where = `on ${tier}, ${count(threads, 'thread')}`
     const { source: classes, guessed } = this.#names
-    this.#output.text(`${count(done, 'picture')} in ${seconds.toFixed(2)} s ${where}${failures}`)
-    this.#output.text(`class names: ${classes}${guessed ? ' (a guess: --data or --classes tells them)' : ''}`)
+    if (done > 0) {
+      const failures = this.#failed > 0 ? `, ${this.#failed} could not be read` : ''
+      const where = `on ${tier}, ${count(threads, 'thread')}`
+      this.#output.text(`${count(done, 'picture')} in ${seconds.toFixed(2)} s ${where}${failures}`)
+      this.#output.text(`class names: ${classes}${guessed ? ' (a guess: --data or --classes tells them)' : ''}`)
+    }
     this.#output.event({ event: 'done', count: done, failed: this.#failed, seconds, device: tier, threads, classes })
     if (this.#failed > 0) process.exitCode = 1
   }

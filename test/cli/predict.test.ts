@@ -250,6 +250,7 @@ test('pictures that cannot be read: each in one line', async () => {
       /drawing\.svg cannot be read/,
     ],
     [join(dark, 'below.png'), /below\.png/],
+    [folder(), /there are no pictures \(PNG, JPEG, GIF, WebP\) in that folder/],
     ...(process.platform === 'win32' ? [] : ([['/dev/zero', /\/dev\/zero: it is no file/]] as const)),
   ]
   const { code, stdout, stderr } = await lenet(['predict', cats, ...bad.map(([path]) => path)])
@@ -257,5 +258,5 @@ test('pictures that cannot be read: each in one line', async () => {
   const told = stderr.trimEnd().split('\n')
   assert.equal(told.length, bad.length)
   bad.forEach(([, pattern], i) => assert.match(told[i] ?? '', pattern))
-  assert.match(stdout, /^0 pictures in .*, \d could not be read/)
+  assert.equal(stdout, '')
 })
