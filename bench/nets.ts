@@ -2,8 +2,19 @@
  * What the benchmarks run: the article's nets on pictures of noise or of a data set, one training step of 32 at a time.
  * Not here: timing (step.ts).
  */
-import { Generator, LeNet, LeNet1, manualSeed, nn, optim, transforms, ImageDataset, DataLoader } from '../src/index.js'
-import type { Dataset } from '../src/index.js'
+import {
+  compileStep,
+  Generator,
+  LeNet,
+  LeNet1,
+  manualSeed,
+  nn,
+  optim,
+  transforms,
+  ImageDataset,
+  DataLoader,
+} from '../src/index.js'
+import type { Dataset, Tensor } from '../src/index.js'
 import { cifar10Classes } from '../src/data/index.js'
 
 export const netNames = ['lenet', 'lenet1'] as const
@@ -30,15 +41,30 @@ export function benchSet(): Dataset {
 }
 
 /** One way to write a step; each call does the next batch. */
-export type StepKind = 'train' | 'article'
+export type StepKind = 'train' | 'article' | 'captured'
 
-/** A function that does one step: 'train' reads the loss after the step, 'article' loss and accuracy in mid-step. */
+/**
+ * A function that does one step: 'train' reads the loss after the step, 'article' loss and accuracy in mid-step;
+ * 'captured' is 'train' by compileStep.
+ */
 export function stepper(net: NetName, kind: StepKind, set: Dataset): () => number {
   manualSeed(1)
   const model = net === 'lenet' ? new LeNet(3, 10) : new LeNet1(3, 10)
   const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 })
   const criterion = new nn.CrossEntropyLoss()
   const batches = endless(new DataLoader(set, { batchSize, shuffle: true }))
+  const compiled = compileStep((inputs: Tensor, labels: Tensor) => {
+    const loss = criterion(model(inputs), labels)
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    return [loss]
+  })
+  if (kind === 'captured')
+    return () => {
+      const [inputs, labels] = batches.next().value
+      return compiled(inputs, labels)[0].item()
+    }
   return () => {
     const [inputs, labels] = batches.next().value
     const outputs = model(inputs)

@@ -32,11 +32,13 @@ export { LeNet, LeNet1 } from './models/index.js'
 export { F, nn, optim, type Layer, type Loaded, type LoadOptions, type LoadResult, type StateDict } from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
+  compileStep,
   setDevice,
   Tensor,
   type MaxPair,
   type Nested,
   type Operand,
+  type StepFunction,
   type TensorData,
   type TensorOptions,
 } from './tensor/index.js'

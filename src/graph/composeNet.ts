@@ -8,6 +8,7 @@ import { add, batch, cast, constant, div, le, mul, scalar, sqrt, square, sub, to
 import { reshape } from './composeMovement.js'
 import { mean, sum } from './composeReduction.js'
 import { make, makeTyped } from './infer.js'
+import { checkLabels } from './labels.js'
 import { hostLeaf } from './node.js'
 import type { HostStorage, Node } from './node.js'
 import type { Window } from './ops.js'
@@ -189,17 +190,6 @@ export function dropout(x: Node, p: number, key: Node): Node {
 
 export type Reduction = 'none' | 'mean' | 'sum'
 
-/** Labels on the host are looked at; those of a data set were when it was read. */
-function checkLabels(labels: Node, classes: number): void {
-  if (labels.storage?.kind !== 'host') return
-  const { data } = labels.storage as HostStorage
-  const at = data.findIndex((label) => label < 0 || label >= classes)
-  if (at >= 0)
-    throw new LenetError(
-      `crossEntropy: label ${data[at]} of picture ${at} is not one of the ${classes} classes 0 to ${classes - 1}`,
-    )
-}
-
 /** −log softmax(logits)[label]: (logits [N, C], labels [N] whole numbers of 0 … C − 1) → [N], or its mean or sum. */
 export function crossEntropy(logits: Node, labels: Node, reduction: Reduction = 'mean'): Node {
   if (labels.dtype === 'f32')
@@ -208,7 +198,8 @@ export function crossEntropy(logits: Node, labels: Node, reduction: Reduction = 
     throw new LenetError(
       `crossEntropy: expects logits [N, C] and labels [N], got ${showShape(logits.shape)} and ${showShape(labels.shape)}`,
     )
-  checkLabels(labels, logits.shape.at(-1) ?? 1)
+  const { storage } = labels
+  if (storage?.kind === 'host') checkLabels(storage as HostStorage, logits.shape.at(-1) ?? 1)
   const losses = make('crossEntropy', {}, [batch(toFloat(logits)), batch(cast(labels, 'i32'))])
   if (reduction === 'none') return losses
   return reduction === 'sum' ? sum(losses) : mean(losses)

@@ -4,7 +4,7 @@
  * Not here: the layers (layers/), state dicts (stateDict.ts).
  */
 import { LenetError } from '../base/index.js'
-import type { Tensor } from '../tensor/index.js'
+import { noteChange, type Tensor } from '../tensor/index.js'
 import { LayerError } from './layerError.js'
 import { Buffer, Parameter } from './parameter.js'
 import { loadStateDict, stateDict, type LoadOptions, type LoadResult, type StateDict } from './stateDict.js'
@@ -53,7 +53,12 @@ export abstract class Module {
     const self: Module = Object.setPrototypeOf((...inputs: never[]) => call(self, inputs), new.target.prototype)
     Reflect.deleteProperty(self, 'name')
     Reflect.deleteProperty(self, 'length')
-    Object.defineProperty(self, 'training', { value: true, writable: true })
+    let training = true
+    const set = (mode: boolean): void => {
+      if (mode !== training) noteChange()
+      training = mode
+    }
+    Object.defineProperty(self, 'training', { get: () => training, set })
     return self
   }
 

@@ -6,6 +6,7 @@
 import { LenetError, UsageError } from '../base/index.js'
 import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
 import { read, realize } from './runtime.js'
+import { recording } from './recording.js'
 import type { Tensor } from './tensor.js'
 
 /**
@@ -82,6 +83,7 @@ function ownerOf(leaf: Node): Tensor {
 /** Adds onto what is there. A gradient that is computed already is copied: its memory belongs to the plan that made it. */
 function accumulate(tensor: Tensor, part: Node): Node {
   gradOwners.add(tensor)
+  recording()?.gradients.add(tensor)
   const before = tensor.grad?.node
   if (!before) return part
   const known = before.storage ? hostLeaf(read(before).slice(), before.shape, before.dtype) : before
@@ -122,6 +124,13 @@ export function takeBackwardRoots(): Node[] {
   return targets.filter((node) => !node.storage)
 }
 
+/** Nothing waits to be computed with the next step. */
+export function isIdle(): boolean {
+  if (scalars.some(({ storage }) => storage === null)) return false
+  if (scalars.length > 0) scalars = []
+  return roots.length === 0 && effects.length === 0 && gradOwners.size === 0
+}
+
 /** A single number that may be needed after the step. */
 export function carry(scalar: Node): void {
   scalars.push(scalar)
@@ -140,13 +149,25 @@ export function flushWrites(target?: Node): void {
 
 const none: ReadonlySet<Node> = new Set()
 
+/** What was built on the old values has ended. */
+function written(target: Tensor): void {
+  const { storage } = target.node
+  target.renew()
+  recording()?.repeated.push({ valid: () => target.node.storage === storage, after: () => target.renew() })
+}
+
 /** Computes the nodes now, with all writes that were put off. Those `kept` stay what they can be computed from anew. */
 export function compute(targets: Node[], kept: ReadonlySet<Node> = none): void {
   const writes = effects
   if (writes.length > 0) effects = []
   for (const effect of writes) targets.push(effect.write)
-  realize(targets)
-  for (const { target } of writes) target.renew()
+  try {
+    realize(targets)
+  } catch (error) {
+    scalars = [] // one of these may be what cannot be computed: the next step must not try again
+    throw error
+  }
+  for (const { target } of writes) written(target)
   // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
   for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = noInputs
 }

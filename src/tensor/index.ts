@@ -1,4 +1,5 @@
 /** The room `tensor`: what people hold in their hands, and how it becomes values. */
+export { compileStep, type StepFunction } from './compileStep.js'
 export { compute, endBatch, endStep, flushWrites, noGrad, takeBackwardRoots, writeLater } from './autograd.js'
 export {
   arange,
@@ -17,8 +18,10 @@ export {
 export { cat, max, stack, where } from './functions.js'
 export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomState, type RandomState } from './random.js'
 export { allPlans, tierInUse } from './plans.js'
+export { everyStep, noteChange, recording } from './recording.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
 export { device, setDevice } from './storage.js'
+export type { TierName } from '../device/index.js'
 export { Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
 
 /** Operations on nodes of the graph, for layers, optimizers and data sets: they are composed of these. */

@@ -7,6 +7,7 @@ import { makePlan, type Plan, type PlanResult, type Value } from '../compiler/in
 import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
 import { newWalk, type Node } from '../graph/index.js'
 import { Bound } from './bound.js'
+import { recording } from './recording.js'
 import { copied, device, isHost, PlanResultStorage, Saved, Stale, upload, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
@@ -30,7 +31,7 @@ const codeOf = (node: Node): number => {
   return 2 * signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
 }
 
-const isLost = ({ storage }: Node): boolean => storage instanceof PlanResultStorage && !storage.kept
+export const isLost = ({ storage }: Node): boolean => storage instanceof PlanResultStorage && !storage.kept
 
 /**
  * Whether a value that a later run of its plan overwrote can be computed anew: all that it comes from is still there.
@@ -160,6 +161,29 @@ export class BoundPlan implements PlanRun {
 
   /** Computes the graph: values in, one call, results out. */
   run(order: readonly Node[], targets: readonly Node[], batch: number): void {
+    recording()?.ran(this, order, batch)
+    this.#execute(order, targets, batch)
+    this.#publish(order)
+  }
+
+  /** Whether the next run must have the graph, for a faster tier to compile it. */
+  needsGraph(batch: number): boolean {
+    if (this.#settled || this.#next || this.runs < runsBefore) return false
+    return device().next?.targetFor(batch) !== undefined
+  }
+
+  /** Another run of which only the leaves are given, by their places in the order. Its results: see `give`. */
+  repeat(leaves: readonly Node[], batch: number): void {
+    this.#execute(leaves, null, batch)
+  }
+
+  /** The node gets the value that the last run left. */
+  give(node: Node, value: Value): void {
+    node.storage = new PlanResultStorage(this, value)
+    if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
+  }
+
+  #execute(order: readonly Node[], targets: readonly Node[] | null, batch: number): void {
     this.#freeze(order)
     if (!this.#settled) this.#advance(order, targets, batch)
     this.#bound.find(order)
@@ -167,15 +191,14 @@ export class BoundPlan implements PlanRun {
     this.runs++
     this.#bound.run(order, batch)
     lastTier = this.tier
-    this.#publish(order)
   }
 
   /** Asks for faster code after some runs, and moves to it when it is there. */
-  #advance(order: readonly Node[], targets: readonly Node[], batch: number): void {
+  #advance(order: readonly Node[], targets: readonly Node[] | null, batch: number): void {
     const { next } = device()
     if (!next) this.#settled = true
     else if (this.#next) this.#move(next.name, order)
-    else if (this.runs >= runsBefore) this.#ask(next, order, targets, batch)
+    else if (targets && this.runs >= runsBefore) this.#ask(next, order, targets, batch)
   }
 
   #ask(next: BackgroundTier, order: readonly Node[], targets: readonly Node[], batch: number): void {
@@ -216,9 +239,7 @@ export class BoundPlan implements PlanRun {
     for (let i = 0; i < results.length; i++) {
       const { index, value, companion } = results[i] as PlanResult
       const found = order[index] as Node
-      const node = companion && found.companion ? found.companion : found
-      node.storage = new PlanResultStorage(this, value)
-      if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
+      this.give(companion && found.companion ? found.companion : found, value)
     }
   }
 }
@@ -230,7 +251,7 @@ export const tierInUse = (): TierName => lastTier ?? device().name
 
 const plans = new Map<number, BoundPlan[]>()
 
-const sameKey = (a: Int32Array, b: Int32Array): boolean => {
+export const sameKey = (a: Int32Array, b: Int32Array): boolean => {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true

@@ -3,6 +3,7 @@
  * Not here: the generator itself (base/rng.ts), nor who draws when.
  */
 import { Generator, type GeneratorState } from '../base/index.js'
+import { recording } from './recording.js'
 
 /** As PyTorch's: not the same in two runs unless `manualSeed` is called. */
 function chanceSeed(): number {
@@ -29,7 +30,16 @@ export function manualSeed(seed: number | bigint): Generator {
  * so that a net with dropout sees its batches in the same order as one without.
  */
 export function nextRandomKey(): Int32Array<ArrayBuffer> {
-  return Int32Array.of(defaultGenerator.seed32 | 0, keysDrawn++)
+  const key = new Int32Array(2)
+  drawKey(key)
+  recording()?.keys.push(key)
+  return key
+}
+
+/** Draws the next key into `key`. */
+export function drawKey(key: Int32Array): void {
+  key[0] = defaultGenerator.seed32 | 0
+  key[1] = keysDrawn++
 }
 
 /** Where all random numbers stand: the default generator and dropout's keys. */

@@ -4,7 +4,8 @@
  */
 import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
 import { createNode, leafLike, type HostStorage, type Node } from '../graph/index.js'
-import { forgetLost, planFor, structureOf, type Structure } from './plans.js'
+import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
+import { spoilRecording } from './recording.js'
 import { addressOf, device, isHost, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
@@ -69,10 +70,16 @@ const stale = new Stale()
 
 const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 
-/** The node's values, row-major in logical order, computed first if need be. */
-export function read(node: Node): HostArray {
+function realizeLost(node: Node): void {
   forgetLost(node)
   realize([node])
+}
+
+/** The node's values, row-major in logical order, computed first if need be. */
+export function read(node: Node): HostArray {
+  spoilRecording()
+  if (!node.storage) realize([node])
+  else if (isLost(node)) realizeLost(node)
   if (!node.storage) throw new Error(`${node.op} was not computed`)
   return valuesOf(node)
 }

@@ -68,6 +68,8 @@ export interface PlanRun {
   /** Pictures in a block of its values in lanes, as of the last run. */
   readonly lanes: number
   addressOf(value: Value): number
+  /** The node gets the value that the last run left. */
+  give(node: Node, value: Value): void
 }
 
 /** A node's value as its plan left it; good until the plan runs again. */

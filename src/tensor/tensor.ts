@@ -17,6 +17,7 @@ import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
 import { backward, clock, computeNode, own } from './autograd.js'
 import { formatTensor, gradFunction } from './print.js'
+import { noteChange } from './recording.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
 import { carryScalar, foldScalars, knownScalar, scalarFolds } from './scalars.js'
 
@@ -44,6 +45,12 @@ function arithmetic(op: Binary, fold: (a: number, b: number) => number, a: Tenso
   const result = new Tensor(op(a.node, nodeOf(b)))
   carryScalar(result.node)
   return result
+}
+
+/** A reduction; single numbers can still be read after the step. */
+function carried(node: Node): Tensor {
+  if (node.shape.length === 0) carryScalar(node)
+  return new Tensor(node)
 }
 
 export class Tensor {
@@ -112,7 +119,9 @@ export class Tensor {
     if (flag && this.dtype !== 'f32') {
       throw new LenetError(`requiresGrad: only f32 tensors can have gradients, this one is ${this.dtype}`)
     }
-    if (flag !== this.requiresGrad) this.renew(flag)
+    if (flag === this.requiresGrad) return this
+    noteChange()
+    this.renew(flag)
     return this
   }
 
@@ -310,10 +319,10 @@ export class Tensor {
   // ── reductions: over the dimensions given, or all ──
 
   sum(dim?: Dims, keepdim = false): Tensor {
-    return new Tensor(g.sum(this.node, dim, keepdim))
+    return carried(g.sum(this.node, dim, keepdim))
   }
   mean(dim?: Dims, keepdim = false): Tensor {
-    return new Tensor(g.mean(this.node, dim, keepdim))
+    return carried(g.mean(this.node, dim, keepdim))
   }
   amax(dim?: Dims, keepdim = false): Tensor {
     return new Tensor(g.amax(this.node, dim, keepdim))

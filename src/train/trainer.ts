@@ -5,16 +5,15 @@
 import { LenetError } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
 import { nn, type optim } from '../nn/index.js'
-import { randomState, setRandomState, zeros, type RandomState, type Tensor } from '../tensor/index.js'
+import { compileStep, randomState, setRandomState, tierInUse, type RandomState, type Tensor } from '../tensor/index.js'
+import type { TierName } from '../tensor/index.js'
 import type { TrainEvent } from './events.js'
 import { evaluateNet, type Net } from './evaluate.js'
 import { pauser } from './pause.js'
+import { StepTimes } from './stepTimes.js'
 
 /** Batches between two log events. */
 const logEvery = 500
-/** First steps that do not count for the median: compilers are still at work. */
-const warmUpSteps = 20
-
 export interface TrainerOptions {
   readonly net: Net
   readonly optimizer: optim.Optimizer<{ lr: number }>
@@ -55,13 +54,12 @@ export interface Sums {
   readonly batches: number
 }
 
-/** Adds up losses and right answers; the latter on the device, read when they are asked for. */
+/** Adds up losses and right answers. */
 class Tally {
   #loss: number
   #correct: number
   #seen: number
   #batches: number
-  #pending: Tensor = zeros([])
 
   constructor(sums: Sums = { loss: 0, correct: 0, seen: 0, batches: 0 }) {
     this.#loss = sums.loss
@@ -70,19 +68,15 @@ class Tally {
     this.#batches = sums.batches
   }
 
-  /** Before the step: the right answers are counted by the step's own plan. */
-  count(correct: Tensor): void {
-    this.#pending = this.#pending.add(correct)
-  }
-
-  add(loss: number, pictures: number): void {
+  add(loss: number, correct: number, pictures: number): void {
     this.#loss += loss
+    this.#correct += correct
     this.#seen += pictures
     this.#batches++
   }
 
   sums(): Sums {
-    return { loss: this.#loss, correct: this.#correct + this.#pending.item(), seen: this.#seen, batches: this.#batches }
+    return { loss: this.#loss, correct: this.#correct, seen: this.#seen, batches: this.#batches }
   }
 
   means(): Means {
@@ -93,7 +87,8 @@ class Tally {
 
 export class Trainer {
   readonly #options: TrainerOptions
-  readonly #stepMs: number[] = []
+  readonly #times = new StepTimes()
+  readonly #trainStep = compileStep((inputs: Tensor, labels: Tensor) => this.#learn(inputs, labels))
   readonly #criterion = new nn.CrossEntropyLoss()
   readonly #pause = pauser()
   readonly #resumed: Progress | undefined
@@ -115,10 +110,14 @@ export class Trainer {
     setRandomState(from.batch > 0 ? from.epochStart : from.now)
   }
 
-  /** Milliseconds of a whole step, the median; NaN before the first that counts. */
+  /** Milliseconds of a whole step on `tier`, the median; NaN before the first that counts. */
   get medianStepMs(): number {
-    const counted = this.#stepMs.slice(Math.min(warmUpSteps, this.#stepMs.length >> 1)).sort((a, b) => a - b)
-    return counted[counted.length >> 1] ?? NaN
+    return this.#times.median()
+  }
+
+  /** What the last steps ran on; what `medianStepMs` is of. */
+  get tier(): TierName {
+    return this.#times.tier ?? tierInUse()
   }
 
   progress(): Progress {
@@ -167,30 +166,35 @@ export class Trainer {
 
   #step(inputs: Tensor, labels: Tensor): void {
     const start = performance.now()
-    const { net, optimizer, onStep } = this.#options
-    const outputs = net(inputs)
-    const loss = this.#criterion(outputs, labels)
-    const correct = outputs.detach().max(1).indices.eq(labels).sum()
-    this.#window.count(correct)
-    this.#whole.count(correct)
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    this.#account(loss.item(), labels.size(0))
-    this.#stepMs.push(performance.now() - start)
+    const { onStep } = this.#options
+    const [loss, correct] = this.#trainStep(inputs, labels)
+    this.#account(loss.item(), correct.item(), labels.size(0))
+    this.#times.add(performance.now() - start, tierInUse())
     onStep?.(this.#epoch + 1, this.#batch, () => this.#window.means())
     if (this.#batch % logEvery === 0) this.#log()
   }
 
-  #account(loss: number, pictures: number): void {
+  /** One step; loss and number of right answers. */
+  #learn(inputs: Tensor, labels: Tensor): [loss: Tensor, correct: Tensor] {
+    const { net, optimizer } = this.#options
+    const outputs = net(inputs)
+    const loss = this.#criterion(outputs, labels)
+    const correct = outputs.detach().max(1).indices.eq(labels).sum()
+    optimizer.zeroGrad()
+    loss.backward()
+    optimizer.step()
+    return [loss, correct]
+  }
+
+  #account(loss: number, correct: number, pictures: number): void {
     this.#batch++
     if (!Number.isFinite(loss)) {
       throw new LenetError(
         `the loss is ${loss} at epoch ${this.#epoch + 1}, batch ${this.#batch}: training has diverged; try a smaller --lr`,
       )
     }
-    this.#window.add(loss, pictures)
-    this.#whole.add(loss, pictures)
+    this.#window.add(loss, correct, pictures)
+    this.#whole.add(loss, correct, pictures)
   }
 
   #log(): void {

@@ -1,6 +1,6 @@
 /** Batch normalisation, with running statistics as PyTorch keeps them. Not here: the arithmetic (graph). */
 import { LenetError, showShape } from '../../base/index.js'
-import { flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
+import { everyStep, flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { ones_ } from '../init.js'
 import { Module } from '../module.js'
 import { emptyParameter, filledBuffer, type Buffer, type Parameter } from '../parameter.js'
@@ -58,7 +58,7 @@ abstract class BatchNorm extends Module {
     const { output, mean, unbiasedVariance } = ops.batchNormTrain(x.node, affine)
     this.#follow(this.runningMean, mean)
     this.#follow(this.runningVar, unbiasedVariance)
-    this.numBatchesTracked.copy_([this.numBatchesTracked.item() + 1])
+    everyStep(() => this.numBatchesTracked.copy_([this.numBatchesTracked.item() + 1]))
     return new Tensor(output)
   }
 

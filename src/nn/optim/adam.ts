@@ -65,20 +65,25 @@ abstract class AdamBase extends Optimizer<AdamOptions> {
     expectNumber(what, 'weightDecay', weightDecay)
   }
 
-  protected update(block: Block, options: AdamOptions): Node[] {
-    const { lr, betas, eps, weightDecay, amsgrad } = options
+  protected setHypers(block: Block, { lr, betas, weightDecay }: AdamOptions): void {
     const [power1, power2] = this.#powersOf(block).at(block.steps + 1, betas)
+    block.setHyper('kept', 1 - lr * weightDecay)
+    block.setHyper('root2', Math.sqrt(1 - power2))
+    block.setHyper('step', -lr / (1 - power1))
+  }
+
+  protected update(block: Block, { betas, eps, weightDecay, amsgrad }: AdamOptions): Node[] {
     const gradient = block.gradient()
     const decayed = weightDecay !== 0 && this.decoupled
     const { whole } = block
-    const before = decayed ? ops.mul(whole, block.hyper('kept', 1 - lr * weightDecay)) : whole
+    const before = decayed ? ops.mul(whole, block.hyper('kept')) : whole
     const g = weightDecay !== 0 && !decayed ? ops.add(gradient, ops.mul(whole, constantOf(weightDecay))) : gradient
     const mean = flushed(lerp(block.state('mean'), g, 1 - betas[0]))
     const old = ops.mul(block.state('square'), constantOf(betas[1]))
     const square = flushed(ops.add(old, ops.mul(ops.mul(g, constantOf(1 - betas[1])), g)))
     const largest = amsgrad ? ops.maximum(block.state('largest'), square) : undefined
-    const root = ops.div(ops.sqrt(largest ?? square), block.hyper('root2', Math.sqrt(1 - power2)))
-    const step = ops.mul(mean, block.hyper('step', -lr / (1 - power1)))
+    const root = ops.div(ops.sqrt(largest ?? square), block.hyper('root2'))
+    const step = ops.mul(mean, block.hyper('step'))
     const after = ops.add(before, ops.div(step, ops.add(root, constantOf(eps))))
     return block.writes(after, { mean, square, ...(largest && { largest }) })
   }

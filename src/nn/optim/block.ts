@@ -19,16 +19,15 @@ const ZERO = ops.constant(0)
 export const flushed = (x: Node): Node => ops.where(ops.lt(ops.abs(x), SMALLEST_NORMAL), ZERO, x)
 
 /** A number that may be another at each step: an input of the plan. */
-export class Hyper {
+class Hyper {
   readonly node: Node
   readonly #value = new Float32Array(1)
   constructor() {
     this.node = ops.hostLeaf(this.#value, [], 'f32')
   }
   /** Rounded to float32 once. */
-  set(value: number): Node {
+  set(value: number): void {
     this.#value[0] = value
-    return this.node
   }
 }
 
@@ -96,10 +95,19 @@ export class Block {
     return this.parameters.reduce((total, parameter) => total + parameter.numel(), 0)
   }
 
-  hyper(name: string, value: number): Node {
+  /** The number of that name as an input of the plan. */
+  hyper(name: string): Node {
+    return this.#hyper(name).node
+  }
+
+  setHyper(name: string, value: number): void {
+    this.#hyper(name).set(value)
+  }
+
+  #hyper(name: string): Hyper {
     let hyper = this.#hypers.get(name)
     if (!hyper) this.#hypers.set(name, (hyper = new Hyper()))
-    return hyper.set(value)
+    return hyper
   }
 
   /** Nodes that write the new values and states. */

@@ -3,7 +3,7 @@
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
 import { LenetError, UsageError } from '../../base/index.js'
-import { compute, endStep, type Node, ops, takeBackwardRoots, Tensor } from '../../tensor/index.js'
+import { compute, endStep, type Node, ops, recording, takeBackwardRoots, Tensor } from '../../tensor/index.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
@@ -26,6 +26,20 @@ interface Slot<O> {
   blocks: Block[]
 }
 
+interface Update<O> {
+  readonly block: Block
+  readonly group: ParamGroup<O>
+}
+
+/** All options but the learning rate: a change of one of these is another plan. */
+const fixedOptions = <O extends object>(group: ParamGroup<O>): [keyof ParamGroup<O>, unknown][] =>
+  (Object.keys(group) as (keyof ParamGroup<O>)[])
+    .filter((name) => name !== 'lr' && name !== 'params')
+    .map((name) => [name, Array.isArray(group[name]) ? [...group[name]] : group[name]])
+
+const sameOption = (a: unknown, b: unknown): boolean =>
+  a === b || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => item === b[i]))
+
 const hasGrad = (parameter: Tensor): boolean => parameter.grad !== null && parameter.requiresGrad
 
 export abstract class Optimizer<O extends object> {
@@ -43,6 +57,9 @@ export abstract class Optimizer<O extends object> {
     for (const item of list) if (!(item instanceof Tensor)) this.addParamGroup(item)
     if (this.#known.size === 0) throw new LenetError(`${this.constructor.name}: got no parameters to train`)
   }
+
+  /** Sets the numbers that may be others at each step; what else is in the options is part of the plan. */
+  protected abstract setHypers(block: Block, options: O): void
 
   /** The nodes that write the new values of a block with gradients. Step counts are the block's. */
   protected abstract update(block: Block, options: O): Node[]
@@ -87,19 +104,42 @@ export abstract class Optimizer<O extends object> {
    * at once. Graphs made before it from these parameters have ended.
    */
   step(): void {
-    const updated: Block[] = []
-    const writes: Node[] = []
+    const updates: Update<O>[] = []
+    const targets = takeBackwardRoots()
     ops.withoutGrad(() => {
       for (const slot of this.#slots) {
         for (const block of ready(slot)) {
-          updated.push(block)
-          writes.push(...this.update(block, slot.group))
+          updates.push({ block, group: slot.group })
+          this.setHypers(block, slot.group)
+          for (const write of this.update(block, slot.group)) targets.push(write)
         }
       }
     })
-    compute([...takeBackwardRoots(), ...writes])
-    for (const block of updated) block.renew()
+    compute(targets)
+    this.#finish(updates)
+    recording()?.repeated.push(this.#repetition(updates))
+  }
+
+  #finish(updates: readonly Update<O>[]): void {
+    for (const { block } of updates) block.renew()
     endStep()
+  }
+
+  /** The same updates once more, by the same plan: with the learning rates and step counts of then. */
+  #repetition(updates: readonly Update<O>[]) {
+    const before = this.#slots.map(({ group, blocks }) => ({ blocks, options: fixedOptions(group) }))
+    const updated = new Set(updates.map(({ block }) => block))
+    const unchanged = (slot: Slot<O>, i: number): boolean =>
+      slot.blocks === before[i]?.blocks &&
+      before[i].options.every(([name, value]) => sameOption(slot.group[name], value)) &&
+      slot.blocks.every((block) => updated.has(block) || !block.parameters.some(hasGrad))
+    return {
+      valid: () => this.#slots.length === before.length && this.#slots.every(unchanged),
+      before: () => {
+        for (const { block, group } of updates) this.setHypers(block, group)
+      },
+      after: () => this.#finish(updates),
+    }
   }
 
   /** State and options in PyTorch's structure and names: `save` makes a file of it that PyTorch reads. */

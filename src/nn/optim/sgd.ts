@@ -39,15 +39,19 @@ export class SGD extends Optimizer<SGDOptions> {
     }
   }
 
-  protected update(block: Block, options: SGDOptions): Node[] {
-    const { lr, momentum, dampening, weightDecay, nesterov } = options
+  protected setHypers(block: Block, { lr, dampening }: SGDOptions): void {
+    block.setHyper('rate', -lr)
+    // The first step takes the whole gradient: 0 · momentum + g · 1 gives its bits.
+    block.setHyper('taken', block.steps === 0 ? 1 : 1 - dampening)
+  }
+
+  protected update(block: Block, { momentum, weightDecay, nesterov }: SGDOptions): Node[] {
     const { whole } = block
     const gradient = block.gradient()
     const g = weightDecay === 0 ? gradient : ops.add(gradient, ops.mul(whole, constantOf(weightDecay)))
-    const rate = block.hyper('rate', -lr)
+    const rate = block.hyper('rate')
     if (momentum === 0) return block.writes(ops.add(whole, ops.mul(g, rate)), {})
-    // The first step takes the whole gradient: 0 · momentum + g · 1 gives its bits.
-    const taken = ops.mul(g, block.hyper('taken', block.steps === 0 ? 1 : 1 - dampening))
+    const taken = ops.mul(g, block.hyper('taken'))
     const velocity = flushed(ops.add(ops.mul(block.state('momentum'), constantOf(momentum)), taken))
     const way = nesterov ? ops.add(g, ops.mul(velocity, constantOf(momentum))) : velocity
     return block.writes(ops.add(whole, ops.mul(way, rate)), { momentum: velocity })

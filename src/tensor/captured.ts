@@ -1,0 +1,223 @@
+/**
+ * A step that was recorded, to be repeated: one run of its plan on new values, with nothing built.
+ * Not here: when a recording may be trusted (compileStep.ts).
+ */
+import type { HostArray } from '../base/index.js'
+import { checkLabels, nodeOf, type HostStorage, type Node, type Storage } from '../graph/index.js'
+import type { PlanResult, Value } from '../compiler/index.js'
+import { isIdle } from './autograd.js'
+import type { BoundPlan, Structure } from './plans.js'
+import { drawKey } from './random.js'
+import type { ReadLeaf, RecordedRun, Recording, Repeated } from './recording.js'
+import { isHost, PlanResultStorage, Resident } from './storage.js'
+import { Tensor } from './tensor.js'
+
+const noInputs: readonly Node[] = []
+
+/** A value of the plan that is given out: what it looks like, and which of the plan's results it is. */
+interface Given {
+  readonly like: Node
+  readonly result: Pick<PlanResult, 'index' | 'companion'>
+}
+
+/** A tensor that gets a gradient; null: it has none when the step is over. */
+interface GivenGradient {
+  readonly tensor: Tensor
+  readonly given: Given | null
+  /** It had no gradient when the step began: so it must be again. */
+  readonly fresh: boolean
+}
+
+/** A leaf whose values come with the arguments. */
+interface FromArgument {
+  readonly leaf: Node
+  readonly place: number
+}
+
+interface Checked {
+  readonly place: number
+  readonly classes: number
+}
+
+/** Arguments that lie in one storage must do so again. */
+type Twins = readonly [place: number, first: number]
+
+interface Owned {
+  readonly tensor: { readonly node: Node }
+  readonly storage: Storage
+  readonly requiresGrad: boolean
+}
+
+export class Captured {
+  readonly #plan: BoundPlan
+  readonly #batch: number
+  /** By place in the plan's order; only leaves are there. */
+  readonly #leaves: Node[] = []
+  readonly #constants: { readonly index: number; readonly storage: Storage }[] = []
+  readonly #arguments: FromArgument[] = []
+  readonly #twins: Twins[] = []
+  readonly #owned: Owned[] = []
+  readonly #checked: Checked[] = []
+  readonly #keys: readonly Int32Array[]
+  readonly #repeated: readonly Repeated[]
+  readonly #outputs: readonly Given[]
+  readonly #gradients: readonly GivenGradient[]
+  #values: readonly Value[] = []
+  /** The form of the plan that the values belong to: another one after a change of tier. */
+  #form: object | null = null
+
+  private constructor(recorded: Recording, run: RecordedRun, outputs: readonly Given[], gradients: GivenGradient[]) {
+    this.#plan = run.plan
+    this.#batch = run.batch
+    this.#keys = recorded.keys
+    this.#repeated = recorded.repeated
+    this.#outputs = outputs
+    this.#gradients = gradients
+  }
+
+  /**
+   * Of a recorded step with these arguments and results; null where it cannot be repeated. `fresh` tells whether a tensor
+   * had no gradient before the step.
+   */
+  static of(
+    recorded: Recording,
+    args: readonly (Storage | null)[],
+    outputs: readonly Tensor[],
+    fresh: (tensor: Tensor) => boolean,
+  ): Captured | null {
+    const [run] = recorded.runs
+    if (!run || recorded.runs.length > 1 || recorded.spoiled || !isIdle()) return null
+    const given = outputs.map(({ node }) => givenOf(node, run))
+    const gradients = [...recorded.gradients].map((tensor) => {
+      const found = tensor.grad ? givenOf(tensor.grad.node, run) : null
+      return { tensor, given: found, fresh: fresh(tensor), lost: tensor.grad !== null && !found }
+    })
+    if (!given.every((output) => output !== null) || gradients.some(({ lost }) => lost)) return null
+    const captured = new Captured(recorded, run, given, gradients)
+    return captured.#bind(recorded, run, args) ? captured : null
+  }
+
+  #bind(recorded: Recording, { leaves }: RecordedRun, args: readonly (Storage | null)[]): boolean {
+    args.forEach((storage, place) => {
+      if (storage && args.indexOf(storage) < place) this.#twins.push([place, args.indexOf(storage)])
+    })
+    for (const { storage, classes } of recorded.labels) {
+      const place = args.indexOf(storage)
+      if (place >= 0) this.#checked.push({ place, classes })
+    }
+    return leaves.every((read) => this.#bindLeaf(read, args.indexOf(read.storage), recorded.keys))
+  }
+
+  #bindLeaf(
+    { index, storage, kind, owner, requiresGrad }: ReadLeaf,
+    place: number,
+    keys: readonly HostArray[],
+  ): boolean {
+    const leaf = nodeOf('leaf', {}, noInputs, kind, false)
+    leaf.storage = storage
+    this.#leaves[index] = leaf
+    if (place >= 0) {
+      this.#arguments.push({ leaf, place })
+      return !requiresGrad
+    }
+    if (owner) this.#owned.push({ tensor: owner, storage, requiresGrad })
+    const isKey = isHost(storage) && keys.includes(storage.data)
+    if (!owner && !isKey) this.#constants.push({ index, storage })
+    return isHost(storage) || storage instanceof Resident
+  }
+
+  /** Whether another recording of the step is the same: it then could have been a repetition. */
+  agrees(other: Captured): boolean {
+    if (this.#plan !== other.#plan || this.#batch !== other.#batch) return false
+    const counts = (x: Captured): number[] =>
+      [x.#arguments, x.#owned, x.#keys, x.#repeated, x.#outputs, x.#gradients].map(({ length }) => length)
+    const [mine, others] = [counts(this), counts(other)]
+    return (
+      mine.every((count, i) => count === others[i]) &&
+      this.#arguments.every(({ place }, i) => place === other.#arguments[i]?.place) &&
+      this.#owned.every(({ tensor }, i) => tensor === other.#owned[i]?.tensor) &&
+      this.#outputs.every(({ result }, i) => result.index === other.#outputs[i]?.result.index) &&
+      this.#constants.length === other.#constants.length &&
+      this.#constants.every(({ storage }, i) => sameValues(storage, other.#constants[i]?.storage))
+    )
+  }
+
+  /** The tensors that a step gives gradients to. */
+  get withGradients(): Tensor[] {
+    return this.#gradients.map(({ tensor }) => tensor)
+  }
+
+  /** Whether a repetition would do what the step does; else it must be run. Takes the arguments' values. */
+  prepare({ order }: Structure): boolean {
+    if (this.#plan.needsGraph(this.#batch) || !isIdle() || !this.#resolve()) return false
+    for (const { tensor, storage, requiresGrad } of this.#owned)
+      if (tensor.node.storage !== storage || tensor.node.requiresGrad !== requiresGrad) return false
+    for (const { tensor, fresh } of this.#gradients) if (fresh && tensor.grad) return false
+    for (const { valid } of this.#repeated) if (valid && !valid()) return false
+    for (const [place, first] of this.#twins) if (order[place]?.storage !== order[first]?.storage) return false
+    return this.#take(order)
+  }
+
+  #take(order: readonly Node[]): boolean {
+    for (const { leaf, place } of this.#arguments) {
+      const storage = order[place]?.storage
+      if (!storage || (storage instanceof PlanResultStorage && storage.plan === this.#plan)) return false
+      leaf.storage = storage
+    }
+    for (const { place, classes } of this.#checked) checkLabels(order[place]?.storage as HostStorage, classes)
+    return true
+  }
+
+  /** The plan's values for what is given out. */
+  #resolve(): boolean {
+    const { plan } = this.#plan
+    if (this.#form === plan) return true
+    const wanted = [...this.#outputs, ...this.#gradients.flatMap(({ given }) => given ?? [])]
+    const found = wanted.map(({ result: { index, companion } }) =>
+      plan.results.find((result) => result.index === index && result.companion === companion),
+    )
+    if (!found.every((result) => result !== undefined)) return false
+    this.#values = found.map(({ value }) => value)
+    this.#form = plan
+    return true
+  }
+
+  /** The step once more, with what `prepare` took. The results are plain values. */
+  repeat(): Tensor[] {
+    for (const key of this.#keys) drawKey(key)
+    for (const effect of this.#repeated) effect.before?.()
+    this.#plan.repeat(this.#leaves, this.#batch)
+    if (this.#form !== this.#plan.plan) this.#resolve() // the run may have moved to a faster tier
+    let at = this.#outputs.length
+    for (const { tensor, given } of this.#gradients)
+      if (given) tensor.grad = new Tensor(this.#give(given.like, this.#values[at++] as Value))
+    for (const effect of this.#repeated) effect.after?.()
+    return this.#outputs.map(({ like }, i) => new Tensor(this.#give(like, this.#values[i] as Value)))
+  }
+
+  #give(like: Node, value: Value): Node {
+    const node = plainLike(like)
+    this.#plan.give(node, value)
+    return node
+  }
+}
+
+/** A node for the same values without its graph. */
+export const plainLike = (node: Node): Node => nodeOf(node.op, node.attrs, noInputs, node.kind, false)
+
+function givenOf(node: Node, { plan, order }: RecordedRun): Given | null {
+  const { storage } = node
+  if (!(storage instanceof PlanResultStorage) || storage.plan !== plan || !storage.kept) return null
+  const result = plan.plan.results.find(({ index, companion }) => {
+    const found = order[index] as Node
+    return node === (companion && found.companion ? found.companion : found)
+  })
+  return result ? { like: plainLike(node), result } : null
+}
+
+function sameValues(a: Storage, b: Storage | undefined): boolean {
+  if (a === b) return true
+  if (!b || !isHost(a) || !isHost(b) || a.data.length !== b.data.length) return false
+  for (let i = 0; i < a.data.length; i++) if (!Object.is(a.data[i], b.data[i])) return false
+  return true
+}
