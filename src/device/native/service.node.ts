@@ -27,7 +27,7 @@ export interface NativeOptions {
   readonly folder?: string
   /** The cache's limit. Default 256 MiB. */
   readonly maximumBytes?: number
-  /** Of the compiler: 0 (as we) to 19 (only when nobody else wants the processor). Default 10. */
+  /** Of the compiler: 0 (as we: beside a team on all cores it is done soon) to 19 (only when nobody wants the processor). Default 0. */
   readonly niceness?: number
   /** The module that makes native calls. Default koffi. */
   readonly caller?: string
@@ -63,7 +63,7 @@ export function startNativeService(options: NativeOptions = {}): NativeService {
     env: { ...env },
     folder,
     maximumBytes: options.maximumBytes ?? 2 ** 28,
-    niceness: options.niceness ?? 10,
+    niceness: options.niceness ?? 0,
     caller: options.caller ?? 'koffi',
     token: randomUUID(),
     shared: new Int32Array(new SharedArrayBuffer(16)),
