@@ -179,7 +179,11 @@ export function classifier(net: Net, options: ClassifierOptions = {}): Classifie
   const forward = new Forward(net, form)
   const { size, channels } = form
   const decode = (picture: Picture): Promise<Uint8Array> =>
-    decodePicture(picture, { width: size, height: size, channels, fit })
+    decodePicture(
+      picture,
+      { width: size, height: size, channels, fit },
+      typeof picture === 'string' ? picture : 'the bytes given',
+    )
 
   async function some(pictures: readonly Picture[]): Promise<Prediction[][]> {
     const pixels = new Uint8Array(pictures.length * forward.pictureBytes)

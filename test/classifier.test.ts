@@ -79,6 +79,9 @@ test('two at the same time do not disturb each other', async () => {
 test('options that do not fit, and what is no picture, are told', async () => {
   assert.throws(() => classifier(net, { mean: [0, 0] }), /mean has 2 values, the net's pictures have 3 channels/)
   assert.throws(() => classifier(net, { size: 0 }), /size 0/)
-  await assert.rejects(classifier(net)(new TextEncoder().encode('hello')), /the picture cannot be read as a picture/)
+  await assert.rejects(
+    classifier(net)(new TextEncoder().encode('hello')),
+    /^LenetError: the bytes given cannot be read as/,
+  )
   await assert.rejects(classifier(net, { size: 40 })(files), /fc1 .*expects 400 input features/)
 })

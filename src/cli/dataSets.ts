@@ -63,16 +63,25 @@ async function readSet({ data, dataDir }: DataOptions, options: ReadOptions): Pr
   return loadImageFolder({ ...options, dir: data })
 }
 
-/** Digits [count, 1, 28, 28] in the middle of 32 × 32, which LeNet takes (LeCun et al. 1998 do so too). */
+/** Digits of 28 × 28 stand in the middle of 32 × 32, which LeNet takes (LeCun et al. 1998 do so too). */
+export const digitMargin = 2
+
+/** Digits [count, 1, 28, 28] with their margin. */
 function framed(images: ImageSet): ImageSet {
-  const [inner, outer] = [28, 32]
-  const margin = (outer - inner) / 2
-  const pixels = new Uint8Array(images.count * outer * outer)
-  for (let row = 0; row < images.count * inner; row++) {
-    const [n, y] = [Math.floor(row / inner), row % inner]
-    pixels.set(images.pixels.subarray(row * inner, (row + 1) * inner), (n * outer + y + margin) * outer + margin)
+  const { height: side, count } = images
+  const outer = side + 2 * digitMargin
+  return { ...images, pixels: withMargin(images.pixels, count, side, digitMargin), height: outer, width: outer }
+}
+
+/** Bytes [planes, side, side] with a black margin around each plane. */
+export function withMargin(pixels: Uint8Array, planes: number, side: number, margin: number): Uint8Array {
+  const outer = side + 2 * margin
+  const out = new Uint8Array(planes * outer * outer)
+  for (let row = 0; row < planes * side; row++) {
+    const [plane, y] = [Math.floor(row / side), row % side]
+    out.set(pixels.subarray(row * side, (row + 1) * side), (plane * outer + y + margin) * outer + margin)
   }
-  return { ...images, pixels, height: outer, width: outer }
+  return out
 }
 
 /** Training or test pictures, normalised as the article does: (x / 255 − 0.5) / 0.5. */

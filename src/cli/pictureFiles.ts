@@ -4,14 +4,13 @@ import { join } from 'node:path'
 import { fileError } from '../base/fs.node.js'
 import { LenetError } from '../base/index.js'
 import { decodePicture, pictureSize, type PictureFit } from '../data/index.node.js'
+import { digitMargin, withMargin } from './dataSets.js'
 
 const pictureName = /\.(?:png|jpe?g|gif|webp)$/i
 /** A picture's file is smaller. */
 const mostBytes = 2 ** 29
 /** A side so much longer than the other: much of the picture is cut off. */
 const longSide = 1.5
-/** MNIST's digits are 28 × 28 in the middle of the 32 × 32 that nets are trained on. */
-const digitMargin = 2
 
 export const fits = ['cover', 'contain', 'fill'] as const
 
@@ -80,16 +79,5 @@ export async function readPicture(
   const inner = size - 2 * margin
   const decoded = await decodePicture(bytes, { width: inner, height: inner, channels, fit: how.fit }, path)
   const isCut = how.fit === 'cover' && Math.max(width / height, height / width) > longSide
-  return { path, pixels: margin > 0 ? framed(decoded, channels, inner, margin) : decoded, width, height, isCut }
-}
-
-/** [channels, inner, inner] bytes with a black margin around each plane. */
-function framed(pixels: Uint8Array, channels: number, inner: number, margin: number): Uint8Array {
-  const outer = inner + 2 * margin
-  const out = new Uint8Array(channels * outer * outer)
-  for (let row = 0; row < channels * inner; row++) {
-    const [c, y] = [Math.floor(row / inner), row % inner]
-    out.set(pixels.subarray(row * inner, (row + 1) * inner), (c * outer + y + margin) * outer + margin)
-  }
-  return out
+  return { path, pixels: margin > 0 ? withMargin(decoded, channels, inner, margin) : decoded, width, height, isCut }
 }

@@ -151,7 +151,7 @@ test('class names: of the file, of --classes, of a file of names, of a folder; e
   assert.deepEqual([namesOf(found[0])[1], found[1]?.['classes']], ['yes', own])
 })
 
-test('a net of one channel takes colour pictures as grey, and its digits in a margin', async () => {
+test('a net of one channel takes colour pictures as grey', async () => {
   const digits = saved('digits.pth', netFor(1, 10, 7))
   const red = file(
     'red.jpg',
@@ -161,6 +161,20 @@ test('a net of one channel takes colour pictures as grey, and its digits in a ma
   )
   const { events } = await json(digits, red)
   assert.deepEqual([namesOf(events[0]), events[1]?.['classes']], [['prediction', '7'], 'mnist'])
+})
+
+test('a digit of 28×28 stands in a margin, as for training: the same as one that has the margin already', async () => {
+  const digits = saved('digits2.pth', netFor(1, 10, 7))
+  const side = 28
+  const inner = Uint8Array.from({ length: side * side * 3 }, (_, i) => (Math.floor(i / 3) * 7) % 256)
+  const outer = new Uint8Array(32 * 32 * 3)
+  for (let y = 0; y < side; y++) outer.set(inner.subarray(y * side * 3, (y + 1) * side * 3), ((y + 2) * 32 + 2) * 3)
+  const small = file('digit28.png', await encodePng(inner, side, side))
+  const large = file('digit32.png', await encodePng(outer, 32, 32))
+  const { events } = await json(digits, small, large)
+  assert.deepEqual(topOf(events[0]), topOf(events[1]))
+  const other = await json(digits, small, '--classes', 'a,b,c,d,e,f,g,h,i,j')
+  assert.notDeepEqual(topOf(other.events[0])[0]?.probability, topOf(events[0])[0]?.probability)
 })
 
 test('of a picture of other proportions the middle is looked at, and that is told; --fit says otherwise', async () => {
