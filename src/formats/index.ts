@@ -10,9 +10,12 @@ export { selectStateDict } from './stateDict.js'
 export {
   asFloat32,
   isPthTensor,
+  type PthDtype,
   type PthFile,
   type PthTensor,
   type PthValue,
   type WritablePthValue,
   type WritableTensor,
 } from './pthTypes.js'
+export { readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js'
+export { readNpy, readNpz, writeNpy, writeNpz } from './npy.js'

@@ -9,6 +9,7 @@ import { NumpyArray } from './numpyPickle.js'
 import { unpickle } from './pickle.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'
 import { type PthDtype, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
+import { shownName } from './shownName.js'
 import { findStateDict } from './stateDict.js'
 import { storageLoader, torchGlobals, TorchStorage, TorchTensor } from './torchPickle.js'
 import { Budget, denseArray, type StridedBytes } from './torchTensors.js'
@@ -218,7 +219,7 @@ class Plain {
           `${this.where(path)}: a dict's key is ${describePickle(key)}; text or a number is expected`,
         )
       }
-      const shown = String(key).slice(0, 100)
+      const shown = shownName(String(key))
       plain.set(key, this.value(value, path === '' ? shown : `${path}.${shown}`))
     }
     return plain

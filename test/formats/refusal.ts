@@ -1,0 +1,29 @@
+/** What every refusal of a file must be: one line that begins with the file's name, quick, and without much memory. */
+import assert from 'node:assert/strict'
+import { LenetError } from '../../src/base/errors.js'
+
+let highest = 0
+
+/** False if the process's peak rose in this call, and by more than a refusal may need. */
+function withinMemory(growth: number): boolean {
+  const peak = process.resourceUsage().maxRSS
+  const rose = peak > highest
+  highest = peak
+  return !rose || growth < 200
+}
+
+/** `read` throws a LenetError of one line that begins with `name` and matches `reason`, within 2 s and 200 MiB. */
+export function assertRefused(read: () => unknown, name: string, reason: RegExp): void {
+  const [start, before] = [performance.now(), process.memoryUsage.rss()]
+  assert.throws(read, (error: unknown) => {
+    assert.ok(error instanceof LenetError, `${name}: ${String(error instanceof Error ? error.stack : error)}`)
+    assert.match(error.message, reason)
+    assert.ok(error.message.startsWith(name), error.message)
+    assert.ok(!error.message.includes('\n'), error.message)
+    assert.ok(error.message.length < 600, error.message)
+    return true
+  })
+  assert.ok(performance.now() - start < 2000, `${name} took ${performance.now() - start} ms`)
+  const growth = process.resourceUsage().maxRSS / 1024 - before / 2 ** 20
+  assert.ok(withinMemory(growth), `${name}: the refusal took ${growth.toFixed(0)} MiB`)
+}
