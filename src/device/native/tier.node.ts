@@ -13,10 +13,10 @@ import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
 
-/** As many lanes as the processor has, but no member of the team without a block of pictures. */
+/** As many lanes as the processor has, but none empty that need not be, and no member of the team without a block. */
 function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
   let lanes: number = most
-  while (lanes > 4 && Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4))) lanes /= 2
+  while (lanes > 4 && (lanes >= 2 * n || Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4)))) lanes /= 2
   return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16)
 }
 
