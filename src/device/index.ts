@@ -1,6 +1,6 @@
 /** The room `device`: memory, the team of threads, and what runs compiled programs. */
 import { coreCount, nativeTier } from '#device-platform'
-import { LenetError } from '../base/index.js'
+import { LenetError, UsageError } from '../base/index.js'
 import type { Device, TierName } from './device.js'
 import { createInterpDevice } from './interp.js'
 import { DeviceMemory } from './memory.js'
@@ -16,8 +16,16 @@ export type { WasmSupport } from './wasm.js'
 export type DeviceName = TierName | 'auto'
 
 export interface DeviceOptions {
-  /** Threads that share the work. Default: all cores. No result depends on it. */
+  /** Threads that share the work, 1 to 1024. Default: all cores. No result depends on it. */
   readonly threads?: number
+}
+
+/** More threads than any machine that trains small nets has cores; each costs some megabytes. */
+const mostThreads = 1024
+
+function checkThreads(threads: number): number {
+  if (Number.isInteger(threads) && threads >= 1 && threads <= mostThreads) return threads
+  throw new UsageError(`threads: expected a whole number from 1 to ${mostThreads}, got ${threads}`)
 }
 
 /** A new device with a memory of its own. */
@@ -25,7 +33,7 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   if (name === 'interp') return createInterpDevice()
   const { fusedMultiplyAdd, sharedMemory } = wasmSupport()
   const memory = new DeviceMemory({ shared: sharedMemory })
-  const team = new Team(memory, options.threads ?? coreCount())
+  const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)))
   const notices: string[] = []
   const native = name === 'wasm' ? null : nativeTier(memory, team, (line) => notices.push(line))
   if (name === 'native' && !native)

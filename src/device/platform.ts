@@ -7,6 +7,8 @@ import type { Load, MemberData, Team } from './team.js'
 
 /** A worker of the team, seen from the thread that calls. */
 export interface Member {
+  /** False when it has ended without being told to; known only when this thread's event loop has run. */
+  readonly isAlive: boolean
   post(load: Load): void
   /** Why it failed, if it said so. */
   receive(): string | undefined

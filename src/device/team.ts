@@ -91,12 +91,29 @@ export class Team {
     words[command.members] = this.#threads
     Atomics.add(words, command.calls, 1)
     if (Atomics.load(words, command.sleeping) > 0) Atomics.notify(words, command.calls)
-    if (step(table, 0, this.#threads, this.#address) !== 0) this.#fail()
+    if (this.#share(step, table) !== 0) this.#fail()
+  }
+
+  /** This thread's part. Where it fails the others, who may be waiting for it, are told. */
+  #share(step: Step, table: number): number {
+    try {
+      return step(table, 0, this.#threads, this.#address)
+    } catch (error) {
+      const words = this.#words
+      Atomics.store(words, teamBlock.failed / 4, 1)
+      Atomics.add(words, teamBlock.passed / 4, 1)
+      Atomics.notify(words, teamBlock.passed / 4)
+      return this.#fail(error)
+    }
   }
 
   /** Whether all workers are at work; the first call starts them. */
   #start(): boolean {
     const members = (this.#members ??= this.#startMembers())
+    if (!members.every(({ isAlive }) => isAlive)) {
+      this.stop()
+      return false
+    }
     this.#threads = members.length + 1
     return Atomics.load(this.#words, command.started) === members.length
   }
@@ -109,12 +126,14 @@ export class Team {
     return members
   }
 
-  /** A step that one member could not finish has no result; the team is given up. */
-  #fail(): never {
+  /** A step that one member could not finish has no result; the team is given up. `own`: this thread's error. */
+  #fail(own?: unknown): never {
     const reasons = (this.#members ?? []).flatMap((member) => member.receive() ?? [])
+    if (own !== undefined) reasons.unshift(own instanceof Error ? own.message : String(own))
     this.stop()
     throw new LenetError(
-      `a worker thread failed in the middle of a step: ${reasons.join('; ') || 'no reason is known'}`,
+      `a ${own === undefined ? 'worker ' : ''}thread failed in the middle of a step: ${reasons.join('; ') || 'no reason is known'}`,
+      { cause: own },
     )
   }
 

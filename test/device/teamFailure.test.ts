@@ -1,0 +1,85 @@
+/** A team whose member fails in the middle of a step, and processes that end while members wait: none hangs. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { LenetError } from '../../src/base/index.js'
+import { createDevice } from '../../src/device/index.js'
+import { outputOf } from './kernels.js'
+import { whyNoCompiler, withEnv } from './nativeTools.js'
+import { failing, fine, threads, word } from './teamPrograms.js'
+
+describe('a member that fails', () => {
+  for (const who of [0, 1, 2])
+    test(`member ${who} of ${threads}: the step ends with the reason, and others can be run`, async () => {
+      const device = createDevice('wasm', { threads })
+      await device.ready()
+      assert.equal(device.threads, threads)
+      assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
+      const member = who === 0 ? 'a thread' : 'a worker thread'
+      assert.throws(
+        () => outputOf(device, failing(who), word, threads),
+        (error) =>
+          error instanceof LenetError &&
+          error.message === `${member} failed in the middle of a step: memory access out of bounds`,
+      )
+      assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
+    })
+
+  test('numbers of threads that cannot be are refused', () => {
+    for (const wrong of [0, -1, 1.5, NaN, 1e6])
+      assert.throws(
+        () => createDevice('wasm', { threads: wrong }),
+        /^UsageError: threads: expected a whole number from 1/,
+      )
+  })
+})
+
+const home = realpathSync(mkdtempSync(join(tmpdir(), 'lenet-team-')))
+after(() => rmSync(home, { recursive: true, force: true }))
+
+const programs = JSON.stringify(new URL('teamPrograms.js', import.meta.url).href)
+const env = withEnv({ LENET_HOME: home })
+
+/** A process whose team has worked and that then does `end`. Gives its exit code or signal, and how long it took to go. */
+async function ending(device: 'wasm' | 'native', end: string, kill?: NodeJS.Signals): Promise<[unknown, number]> {
+  const source = `
+const { working } = await import(${programs})
+const step = await working('${device}')
+for (let i = 0; i < 50; i++) if (step().join() !== '70,71,72') process.exit(99)
+const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+process.stdout.write('worked')
+${end}`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    env,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const gone = once(child, 'exit')
+  await Promise.race([once(child.stdout, 'data'), gone])
+  const start = performance.now()
+  if (kill) child.kill(kill)
+  const [code, signal] = await gone
+  return [signal ?? code, performance.now() - start]
+}
+
+const noCompiler = whyNoCompiler()
+
+for (const device of ['wasm', 'native'] as const)
+  describe(`the end of a process with a team: ${device}`, { skip: device === 'native' && noCompiler }, () => {
+    const cases = [
+      ['by itself', '', 0, undefined],
+      ['by itself, when members have gone to sleep', 'sleep(100)', 0, undefined],
+      ['process.exit', 'process.exit(3)', 3, undefined],
+      ['an error that nobody catches', 'throw new Error("end")', 1, undefined],
+      ['a signal in the middle of work', 'for (;;) step()', 'SIGTERM', 'SIGTERM'],
+    ] as const
+    for (const [name, end, wanted, kill] of cases)
+      test(name, async () => {
+        const [found, ms] = await ending(device, end, kill)
+        assert.equal(found, wanted)
+        assert.ok(ms < 2000, `gone after ${Math.round(ms)} ms`)
+      })
+  })

@@ -1,0 +1,46 @@
+/** Small programs that a team of three runs, also such in which one member fails. Not a test. */
+import { add, alu, int, loadInt, mul, type Expr, type LoopKernel, type Program } from '../../src/compiler/index.js'
+import { createDevice } from '../../src/device/index.js'
+import { input, kernelOf, output, outputOf, programOf } from './kernels.js'
+
+export const threads = 3
+
+/** One unit a member, which stores a word; so much work is said to be in it that a team does it. */
+function unitsOf(write: (u: Expr) => { at: Expr; value: Expr }): LoopKernel {
+  const kernel = kernelOf(
+    (b, lo, hi) =>
+      b.for('u', lo, hi, 1, (u) => {
+        const { at, value } = write(u)
+        b.store('i32', at, 0, value)
+      }),
+    { count: threads },
+  )
+  return { ...kernel, flops: () => 1e9 }
+}
+
+/** Far behind any memory. */
+const outside = 0x7fff0000
+
+const own = (u: Expr): Expr => add(output, mul(u, 4))
+
+/** Each member writes its number, member `who` outside of memory; behind a barrier each adds to what it wrote. */
+export const failing = (who: number): Program =>
+  programOf(
+    unitsOf((u) => ({ at: add(own(u), mul(alu('ieq', u, int(who)), outside)), value: u })),
+    unitsOf((u) => ({ at: own(u), value: add(loadInt(own(u)), loadInt(input)) })),
+  )
+
+/** What it writes for the word 70: 70, 71, 72. */
+export const fine = programOf(
+  unitsOf((u) => ({ at: own(u), value: u })),
+  unitsOf((u) => ({ at: own(u), value: add(loadInt(own(u)), loadInt(input)) })),
+)
+
+export const word = Int32Array.of(70)
+
+/** A team at work: gives what its step wrote. */
+export async function working(name: 'wasm' | 'native'): Promise<() => number[]> {
+  const device = createDevice(name, { threads })
+  await device.ready()
+  return () => [...outputOf(device, fine, word, threads)]
+}
