@@ -3,7 +3,7 @@
  * step, all at once. Also when a graph ends: with the step that changes its parameters.
  * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
  */
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, sizeOf, UsageError } from '../base/index.js'
 import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
 import { read, realize } from './runtime.js'
 import { recording } from './recording.js'
@@ -14,6 +14,16 @@ import type { Tensor } from './tensor.js'
  * since; what was made before `now` belongs to an earlier batch.
  */
 export const clock = { now: 1, lastStep: 0 }
+
+/** A backward() whose gradients' graph was put off: a step that was seen before needs none (stepCache.ts). */
+interface Begun {
+  readonly loss: Node
+  readonly leaves: readonly Node[]
+  readonly tensors: readonly Tensor[]
+  readonly wrap: (node: Node) => Tensor
+}
+
+let begun: Begun | null = null
 
 /** Losses and gradients that backward() began since the last step. */
 let roots: Node[] = []
@@ -30,6 +40,18 @@ interface Effect {
 /** Writes into buffers (running statistics) that go with the next computation, whatever it is. */
 let effects: Effect[] = []
 
+/** Operations whose gradient may be refused: told at once, by backward(). */
+const mayRefuse: ReadonlySet<string> = new Set([
+  'gatherRows',
+  'linearGradInput',
+  'linearGradWeight',
+  'conv2dGradInput',
+  'conv2dGradWeight',
+  'maxPool2dGrad',
+  'avgPool2dGrad',
+  'crossEntropyGrad',
+])
+
 /** How many of each are kept for a user who never steps. */
 const MOST_KEPT = 64
 
@@ -41,22 +63,24 @@ export function own(tensor: Tensor, before?: Node): void {
 
 export const isOwned = (node: Node): boolean => node.owner !== null
 
-/** Leaves below `loss` that want a gradient. */
-function leavesOf(loss: Node): Node[] {
+/** Leaves below `loss` that want a gradient; `refused` where one of the operations has none. */
+function leavesOf(loss: Node): { leaves: Node[]; refused: boolean } {
   const walk = newWalk()
   const seen = [loss]
   const leaves: Node[] = []
+  let refused = false
   loss.walk = walk
   for (let i = 0; i < seen.length; i++) {
     const node = seen[i] as Node
     if (node.op === 'leaf') leaves.push(node)
+    else if (mayRefuse.has(node.op)) refused = true
     for (const input of node.inputs) {
       if (!input.requiresGrad || input.walk === walk) continue
       input.walk = walk
       seen.push(input)
     }
   }
-  return leaves
+  return { leaves, refused }
 }
 
 function checkLoss(loss: Node): void {
@@ -84,7 +108,7 @@ function ownerOf(leaf: Node): Tensor {
 function accumulate(tensor: Tensor, part: Node): Node {
   gradOwners.add(tensor)
   recording()?.gradients.add(tensor)
-  const before = tensor.grad?.node
+  const before = tensor.gradNow?.node
   if (!before) return part
   const known = before.storage ? hostLeaf(read(before).slice(), before.shape, before.dtype) : before
   return withoutGrad(() => add(known, part))
@@ -92,11 +116,26 @@ function accumulate(tensor: Tensor, part: Node): Node {
 
 /** See `Tensor.backward`. `wrap` makes a tensor of a node. */
 export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) => Tensor): void {
+  buildGradients()
   checkLoss(loss)
-  const leaves = leavesOf(loss)
+  const { leaves, refused } = leavesOf(loss)
   const tensors = leaves.map(ownerOf)
-  const parts = gradients(loss, leaves, seed)
+  const isFirst = roots.length === 0 && gradOwners.size === 0 && tensors.every(({ gradNow }) => gradNow === null)
+  if (isFirst && !seed && !refused && sizeOf(loss.shape) === 1 && !recording()) begun = { loss, leaves, tensors, wrap }
+  else differentiate({ loss, leaves, tensors, wrap }, seed)
   loss.differentiated = true
+}
+
+/** Makes up for the backward() that was put off. */
+export function buildGradients(): void {
+  if (!begun) return
+  const now = begun
+  begun = null
+  differentiate(now, undefined)
+}
+
+function differentiate({ loss, leaves, tensors, wrap }: Begun, seed: Node | undefined): void {
+  const parts = gradients(loss, leaves, seed)
   tensors.forEach((tensor, i) => {
     const part = parts[i]
     if (part) tensor.grad = wrap(accumulate(tensor, part))
@@ -105,8 +144,33 @@ export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) 
   if (roots.length > MOST_KEPT) roots = roots.slice(-MOST_KEPT / 2)
 }
 
+/** What a step would compute besides its update, where one backward() was put off and nothing else waits. */
+export interface Waiting {
+  readonly targets: readonly Node[]
+  /** Tensors that get gradients, and that are written into. */
+  readonly tensors: readonly Tensor[]
+  readonly written: readonly Tensor[]
+}
+
+export function waitingBackward(): Waiting | null {
+  if (!begun || roots.length > 0 || gradOwners.size > 0) return null
+  if (begun.tensors.some(({ node }, i) => node !== begun?.leaves[i])) return null
+  const targets = [begun.loss]
+  for (const scalar of scalars) if (!scalar.storage) targets.push(scalar)
+  for (const { write } of effects) targets.push(write)
+  return { targets, tensors: begun.tensors, written: effects.map(({ target }) => target) }
+}
+
+/** Forgets what waited: it is being done. */
+export function takeBackward(): void {
+  begun = null
+  scalars = []
+  effects = []
+}
+
 /** Gradients that backward() began since the last step. */
 function waitingGradients(): Node[] {
+  buildGradients()
   const nodes: Node[] = []
   for (const { grad } of gradOwners) if (grad) nodes.push(grad.node)
   return nodes
@@ -117,6 +181,7 @@ function waitingGradients(): Node[] {
  * gradients, and single numbers carried along. Forgets them.
  */
 export function takeBackwardRoots(): Node[] {
+  buildGradients()
   const targets = [...roots, ...scalars, ...waitingGradients()]
   roots = []
   scalars = []
@@ -128,7 +193,7 @@ export function takeBackwardRoots(): Node[] {
 export function isIdle(): boolean {
   if (scalars.some(({ storage }) => storage === null)) return false
   if (scalars.length > 0) scalars = []
-  return roots.length === 0 && effects.length === 0 && gradOwners.size === 0
+  return begun === null && roots.length === 0 && effects.length === 0 && gradOwners.size === 0
 }
 
 /** A single number that may be needed after the step. */
@@ -180,6 +245,7 @@ const noInputs: readonly Node[] = []
  */
 export function computeNode(node: Node): void {
   if (node.storage) return flushWrites(node)
+  buildGradients()
   if (gradOwners.size === 0) return compute([node])
   const gradients = new Set(waitingGradients())
   compute([node, ...takeBackwardRoots()], gradients)

@@ -42,6 +42,12 @@ interface Checked {
 /** Arguments that lie in one storage must do so again. */
 type Twins = readonly [place: number, first: number]
 
+/** A result of the plan that is the value of an argument's node. */
+interface Published {
+  readonly place: number
+  readonly result: Given['result']
+}
+
 interface Owned {
   readonly tensor: { readonly node: Node }
   readonly storage: Storage
@@ -62,6 +68,7 @@ export class Captured {
   readonly #repeated: readonly Repeated[]
   readonly #outputs: readonly Given[]
   readonly #gradients: readonly GivenGradient[]
+  readonly #published: Published[] = []
   #values: readonly Value[] = []
   /** The form of the plan that the values belong to: another one after a change of tier. */
   #form: object | null = null
@@ -97,6 +104,22 @@ export class Captured {
     return captured.#bind(recorded, run, args) ? captured : null
   }
 
+  /**
+   * Of an optimizer's step that was recorded: its arguments are the storages of all nodes that led to the losses. Which
+   * of these nodes the plan gives values to: `places`.
+   */
+  static ofStep(recorded: Recording, nodes: readonly Node[], args: readonly (Storage | null)[]): Captured | null {
+    const [run] = recorded.runs
+    const captured = Captured.of(recorded, args, [], () => false)
+    if (!captured || !run) return null
+    for (const result of run.plan.plan.results) {
+      const found = run.order[result.index] as Node
+      const place = nodes.indexOf(result.companion && found.companion ? found.companion : found)
+      if (place >= 0) captured.#published.push({ place, result })
+    }
+    return captured
+  }
+
   #bind(recorded: Recording, { leaves }: RecordedRun, args: readonly (Storage | null)[]): boolean {
     args.forEach((storage, place) => {
       if (storage && args.indexOf(storage) < place) this.#twins.push([place, args.indexOf(storage)])
@@ -118,7 +141,7 @@ export class Captured {
     this.#leaves[index] = leaf
     if (place >= 0) {
       this.#arguments.push({ leaf, place })
-      return !requiresGrad
+      return true
     }
     if (owner) this.#owned.push({ tensor: owner, storage, requiresGrad })
     const isKey = isHost(storage) && keys.includes(storage.data)
@@ -149,10 +172,16 @@ export class Captured {
 
   /** Whether a repetition would do what the step does; else it must be run. Takes the arguments' values. */
   prepare({ order }: Structure): boolean {
-    if (this.#plan.needsGraph(this.#batch) || !isIdle() || !this.#resolve()) return false
+    return (
+      isIdle() && this.#gradients.every(({ tensor, fresh }) => !fresh || tensor.gradNow === null) && this.ready(order)
+    )
+  }
+
+  /** As `prepare`, where nothing but the step's own gradients waits. */
+  ready(order: readonly Node[]): boolean {
+    if (this.#plan.needsGraph(this.#batch) || !this.#resolve()) return false
     for (const { tensor, storage, requiresGrad } of this.#owned)
       if (tensor.node.storage !== storage || tensor.node.requiresGrad !== requiresGrad) return false
-    for (const { tensor, fresh } of this.#gradients) if (fresh && tensor.grad) return false
     for (const { valid } of this.#repeated) if (valid && !valid()) return false
     for (const [place, first] of this.#twins) if (order[place]?.storage !== order[first]?.storage) return false
     return this.#take(order)
@@ -161,7 +190,8 @@ export class Captured {
   #take(order: readonly Node[]): boolean {
     for (const { leaf, place } of this.#arguments) {
       const storage = order[place]?.storage
-      if (!storage || (storage instanceof PlanResultStorage && storage.plan === this.#plan)) return false
+      if (!storage || (storage instanceof PlanResultStorage && (storage.plan === this.#plan || !storage.kept)))
+        return false
       leaf.storage = storage
     }
     for (const { place, classes } of this.#checked) checkLabels(order[place]?.storage as HostStorage, classes)
@@ -172,7 +202,7 @@ export class Captured {
   #resolve(): boolean {
     const { plan } = this.#plan
     if (this.#form === plan) return true
-    const wanted = [...this.#outputs, ...this.#gradients.flatMap(({ given }) => given ?? [])]
+    const wanted = [...this.#outputs, ...this.#gradients.flatMap(({ given }) => given ?? []), ...this.#published]
     const found = wanted.map(({ result: { index, companion } }) =>
       plan.results.find((result) => result.index === index && result.companion === companion),
     )
@@ -184,6 +214,18 @@ export class Captured {
 
   /** The step once more, with what `prepare` took. The results are plain values. */
   repeat(): Tensor[] {
+    this.#run()
+    return this.#outputs.map(({ like }, i) => new Tensor(this.#give(like, this.#values[i] as Value)))
+  }
+
+  /** The optimizer's step once more, with what `ready` took: these nodes get their values. */
+  repeatStep(order: readonly Node[]): void {
+    this.#run()
+    const first = this.#values.length - this.#published.length
+    this.#published.forEach(({ place }, i) => this.#plan.give(order[place] as Node, this.#values[first + i] as Value))
+  }
+
+  #run(): void {
     for (const key of this.#keys) drawKey(key)
     for (const effect of this.#repeated) effect.before?.()
     this.#plan.repeat(this.#leaves, this.#batch)
@@ -192,7 +234,6 @@ export class Captured {
     for (const { tensor, given } of this.#gradients)
       if (given) tensor.grad = new Tensor(this.#give(given.like, this.#values[at++] as Value))
     for (const effect of this.#repeated) effect.after?.()
-    return this.#outputs.map(({ like }, i) => new Tensor(this.#give(like, this.#values[i] as Value)))
   }
 
   #give(like: Node, value: Value): Node {

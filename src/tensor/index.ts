@@ -20,6 +20,7 @@ export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomStat
 export { allPlans, tierInUse } from './plans.js'
 export { everyStep, noteChange, recording } from './recording.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
+export { StepCache } from './stepCache.js'
 export { device, setDevice } from './storage.js'
 export type { TierName } from '../device/index.js'
 export { Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'

@@ -58,10 +58,16 @@ class Walk {
   static #key = new Int32Array(4096)
   readonly #number = newWalk()
   readonly order: Node[] = []
+  /** Through values too, as far as gradients flow. */
+  readonly #deep: boolean
   #length = 0
   #hash = 0
   #batch = -1
   #mixed = false
+
+  constructor(deep: boolean) {
+    this.#deep = deep
+  }
 
   structure(): Structure {
     const batch = this.#batch < 0 ? 1 : this.#batch
@@ -80,15 +86,24 @@ class Walk {
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
       node.storage = upload(node.storage.data)
     if (node.storage) forgetLost(node)
-    const inputs = node.storage ? noInputs : node.inputs
+    const inputs = node.storage && !(this.#deep && node.requiresGrad) ? noInputs : node.inputs
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i] as Node
       if (input.walk !== this.#number) this.#visit(input)
     }
+    if (this.#deep) this.#deepen(node)
     if (node.layout !== 'plain') this.#meet(node.shape[0] ?? 1)
     this.#put(codeOf(node))
     for (let i = 0; i < inputs.length; i++) this.#put((inputs[i] as Node).place)
     node.place = this.order.push(node) - 1
+  }
+
+  /** On what the gradient depends besides: whether there is one, and what a max-pool remembers. */
+  #deepen({ op, companion, requiresGrad }: Node): void {
+    const remembered = op === 'maxPool2d' ? companion : null
+    if (remembered && remembered.walk !== this.#number) this.#visit(remembered)
+    this.#put(requiresGrad ? 1 : 0)
+    this.#put(remembered ? remembered.place : -1)
   }
 
   #meet(batch: number): void {
@@ -111,7 +126,14 @@ const noInputs: readonly Node[] = []
 
 /** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
 export function structureOf(targets: readonly Node[]): Structure {
-  const walk = new Walk()
+  const walk = new Walk(false)
+  for (const target of targets) walk.target(target)
+  return walk.structure()
+}
+
+/** The same with everything that gradients of the targets depend on. */
+export function structureWithGradients(targets: readonly Node[]): Structure {
+  const walk = new Walk(true)
   for (const target of targets) walk.target(target)
   return walk.structure()
 }

@@ -15,7 +15,7 @@ import {
 } from '../base/index.js'
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
-import { backward, clock, computeNode, own } from './autograd.js'
+import { backward, buildGradients, clock, computeNode, own } from './autograd.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
@@ -58,8 +58,8 @@ export class Tensor {
   node: Node
   /** The time of `clock` at which this tensor was made. For the library's own use. */
   readonly born: number
-  /** The sum of the gradients of all `backward()` calls since `zeroGrad()`; null before the first. Only leaves have one. */
-  grad: Tensor | null = null
+  /** `grad` as far as it is built. For the library's own use. */
+  gradNow: Tensor | null = null
 
   constructor(node: Node) {
     this.node = node
@@ -98,6 +98,17 @@ export class Tensor {
   }
 
   // ── gradients ──
+
+  /** The sum of the gradients of all `backward()` calls since `zeroGrad()`; null before the first. Only leaves have one. */
+  get grad(): Tensor | null {
+    buildGradients()
+    return this.gradNow
+  }
+
+  set grad(gradient: Tensor | null) {
+    buildGradients()
+    this.gradNow = gradient
+  }
 
   get requiresGrad(): boolean {
     return this.node.requiresGrad

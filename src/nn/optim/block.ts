@@ -63,13 +63,22 @@ export class Block {
   /** The block's values [total] in memory, as a leaf. */
   get whole(): Node {
     if (this.#whole && this.#seen === moves) return this.#whole
-    if (!this.#whole || this.parameters.some((parameter) => homes.get(parameter) !== this)) {
+    if (!this.#whole || !this.#isHome()) {
       this.#whole = packLeaves(this.parameters.map(({ node }) => node))
       for (const parameter of this.parameters) homes.set(parameter, this)
       moves++
     }
     this.#seen = moves
     return this.#whole
+  }
+
+  #isHome(): boolean {
+    return this.#seen === moves || this.parameters.every((parameter) => homes.get(parameter) === this)
+  }
+
+  /** Where all parameters lie; null when they do not lie here. */
+  get home(): Node['storage'] {
+    return this.#whole && this.#isHome() ? this.#whole.storage : null
   }
 
   /** The gradients end to end [total]. */

@@ -3,7 +3,16 @@
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
 import { LenetError, UsageError } from '../../base/index.js'
-import { compute, endStep, type Node, ops, recording, takeBackwardRoots, Tensor } from '../../tensor/index.js'
+import {
+  compute,
+  endStep,
+  type Node,
+  ops,
+  recording,
+  StepCache,
+  takeBackwardRoots,
+  Tensor,
+} from '../../tensor/index.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
@@ -48,6 +57,7 @@ export abstract class Optimizer<O extends object> {
   readonly #defaults: O
   readonly #slots: Slot<O>[] = []
   readonly #known = new Set<Tensor>()
+  readonly #cache = new StepCache()
 
   constructor(params: ParamsInput<O>, defaults: O) {
     this.#defaults = defaults
@@ -104,6 +114,11 @@ export abstract class Optimizer<O extends object> {
    * at once. Graphs made before it from these parameters have ended.
    */
   step(): void {
+    this.#cache.step(() => this.#stepAnew())
+  }
+
+  /** Builds the graph of gradients and updates and computes it. Returns the parameters that were updated. */
+  #stepAnew(): Tensor[] {
     const updates: Update<O>[] = []
     const targets = takeBackwardRoots()
     ops.withoutGrad(() => {
@@ -118,6 +133,7 @@ export abstract class Optimizer<O extends object> {
     compute(targets)
     this.#finish(updates)
     recording()?.repeated.push(this.#repetition(updates))
+    return updates.flatMap(({ block }) => block.parameters)
   }
 
   #finish(updates: readonly Update<O>[]): void {
@@ -128,11 +144,14 @@ export abstract class Optimizer<O extends object> {
   /** The same updates once more, by the same plan: with the learning rates and step counts of then. */
   #repetition(updates: readonly Update<O>[]) {
     const before = this.#slots.map(({ group, blocks }) => ({ blocks, options: fixedOptions(group) }))
-    const updated = new Set(updates.map(({ block }) => block))
+    const updated = new Map(updates.map(({ block }) => [block, block.home]))
     const unchanged = (slot: Slot<O>, i: number): boolean =>
       slot.blocks === before[i]?.blocks &&
       before[i].options.every(([name, value]) => sameOption(slot.group[name], value)) &&
-      slot.blocks.every((block) => updated.has(block) || !block.parameters.some(hasGrad))
+      slot.blocks.every((block) => {
+        const home = updated.get(block)
+        return home ? home === block.home : block.parameters.every(({ gradNow }) => gradNow === null)
+      })
     return {
       valid: () => this.#slots.length === before.length && this.#slots.every(unchanged),
       before: () => {
