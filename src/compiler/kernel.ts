@@ -27,6 +27,8 @@ export interface Value extends NodeType {
 export interface ScheduledKernel {
   readonly kernel: LoopKernel
   readonly values: readonly Value[]
+  /** Names of the choices (tile/) that it was made with. */
+  readonly choices?: readonly string[]
 }
 
 /** Every value may be read and written this far past its end: vectors need not stop exactly. */

@@ -7,7 +7,7 @@
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { groupSize, groupsOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
-import type { RowVectors } from '../tile/plans.js'
+import type { ScatterPlan } from '../tile/tuning.js'
 import type { RowKernel } from './geometry.js'
 import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes } from './nonZeros.js'
 
@@ -133,7 +133,7 @@ export function lowerRowsGradInput(
   lists: Value,
   weight: Value,
   out: Value,
-  plan: RowVectors['input'],
+  plan: ScatterPlan,
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const channels = weight.shape[0] ?? 1

@@ -147,7 +147,7 @@ const conv2dGradWeight: Compute<'conv2dGradWeight'> = (s, node) => {
   const groups = Math.ceil((g.shape[0] ?? 1) / groupSize)
   const shape = [groups, O, kernel.kernelSize[0], kernel.rowFloats]
   const parts = s.scratch({ shape, dtype: 'f32', layout: 'groups' })
-  s.emit(lowerRowsGradWeight(s.lanes, kernel, lists, rows, parts, s.plans.rowVectors.weight))
+  s.emit(lowerRowsGradWeight(s.lanes, kernel, lists, rows, parts, s.plans.rowVectors.weight(kernel)))
   const out = s.allocate(node)
   s.emit(lowerSumGroups(s.lanes, kernel, parts, out))
   return out
@@ -163,7 +163,7 @@ const conv2dGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   const w = s.scratch({ shape: [O, kH, kernel.rowFloats], dtype: 'f32', layout: 'plain' })
   s.emit(lowerKernelRows(s.lanes, kernel, from, w))
   const rows = s.scratch({ shape: [g.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
-  s.emit(lowerRowsGradInput(s.lanes, kernel, lists, w, rows, s.plans.rowVectors.input))
+  s.emit(lowerRowsGradInput(s.lanes, kernel, lists, w, rows, s.plans.rowVectors.input(kernel)))
   const write = tail?.write ?? null
   const out = s.allocate(tail?.end ?? node)
   s.emit(lowerFromImageRows(s.lanes, image, rows, out, write))

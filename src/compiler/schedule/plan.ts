@@ -26,6 +26,8 @@ export interface Plan {
   /** For each word of the address table behind word 0: the allocation and offset, or the leaf it is of. */
   readonly words: readonly ({ readonly alloc: number; readonly offset: number } | { readonly leaf: number })[]
   readonly results: readonly PlanResult[]
+  /** For each kernel of the program the names of the choices (tile/) that it was made with. */
+  readonly choices: readonly (readonly string[])[]
 }
 
 /** Plans the computation of `targets`; `order` has every node they need, inputs before users. */
@@ -53,7 +55,7 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
     slotCount: scheduler.allWords.length + 1,
     barriers,
   }
-  return { program, lanes, allocs, words, results }
+  return { program, lanes, allocs, words, results, choices: kernels.map((k) => k.choices ?? []) }
 }
 
 function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {

@@ -56,11 +56,13 @@ export class Scheduler {
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
+  /** Choices since the last kernel. */
+  readonly #asked: string[] = []
 
   constructor(order: readonly Node[], targets: readonly Node[], target: Target, table: ComputeTable) {
     this.#table = table
     this.lanes = target.lanes
-    this.plans = plansFor(target)
+    this.plans = plansFor(target, (key) => this.#asked.push(key))
     this.#targets = new Set(targets)
     this.#order = new Set(order)
     for (const node of order)
@@ -143,7 +145,7 @@ export class Scheduler {
   }
 
   emit(kernel: ScheduledKernel): void {
-    this.kernels.push(kernel)
+    this.kernels.push({ ...kernel, choices: this.#asked.splice(0) })
   }
 
   /** Sets aside a part of a larger value for a node not computed yet (through reshapes); false if it is too late. */

@@ -3,16 +3,17 @@
  * speed only, never the order of a sum. Not here: the kernels.
  * Measured: V8 spills beyond 8 accumulators and likes one tap a basic block (tap loops stay loops).
  */
-import {
-  convTile,
-  linearGradTile,
-  linearTile,
-  type ConvShape,
-  type ConvTile,
-  type LinearGradTile,
-  type LinearTile,
-} from './choose.js'
+import type { ConvShape, ConvTile, LinearGradTile, LinearTile } from './choose.js'
 import type { Target } from './target.js'
+import {
+  chooseConv,
+  chooseGradInput,
+  chooseGradWeight,
+  chooseLinear,
+  chooseLinearGrad,
+  type RowShape,
+  type ScatterPlan,
+} from './tuning.js'
 
 /** The plans of a target: a tile for each kernel that has a choice. */
 export interface Plans {
@@ -21,25 +22,29 @@ export interface Plans {
   readonly linear: (results: number, stride: number) => LinearTile
   /** linear's weight gradient [outputs, inputs]. */
   readonly linearGrad: (outputs: number, inputs: number) => LinearGradTile
-  readonly rowVectors: RowVectors
+  readonly rowVectors: {
+    /** Sums of a conv's weight gradient in one pass over a list of non-zeros, all in registers. */
+    readonly weight: (shape: RowShape) => number
+    readonly input: (shape: RowShape) => ScatterPlan
+  }
 }
 
-/** Vectors of a conv's kernel in one pass over a list of non-zeros. */
-export interface RowVectors {
-  /** Sums of the weight gradient, all in registers. */
-  readonly weight: number
-  /** Input gradient: so many weights in registers, the others read for each entry, about `most` in all. */
-  readonly input: { readonly registers: number; readonly most: number }
+/** Plans of a target; `asked` is told the name of each choice as it is made. */
+export function plansFor(target: Target, asked: (key: string) => void): Plans {
+  const told: Target = {
+    ...target,
+    tuned: (key, candidates) => {
+      asked(key)
+      return target.tuned?.(key, candidates)
+    },
+  }
+  return {
+    conv: (shape) => chooseConv(told, shape),
+    linear: (results, stride) => chooseLinear(told, results, stride),
+    linearGrad: (outputs, inputs) => chooseLinearGrad(told, outputs, inputs),
+    rowVectors: {
+      weight: (shape) => chooseGradWeight(told, shape),
+      input: (shape) => chooseGradInput(told, shape),
+    },
+  }
 }
-
-const rowVectors = ({ accumulators }: Target): RowVectors =>
-  accumulators > 8
-    ? { weight: accumulators + 2, input: { registers: accumulators, most: 36 } }
-    : { weight: 7, input: { registers: 10, most: 144 } }
-
-export const plansFor = (target: Target): Plans => ({
-  conv: (shape) => convTile(target, shape),
-  linear: (results, stride) => linearTile(target, results, stride),
-  linearGrad: (outputs, inputs) => linearGradTile(target, outputs, inputs),
-  rowVectors: rowVectors(target),
-})

@@ -7,7 +7,12 @@ export interface Target {
   readonly lanes: number
   /** Vectors of sums that a kernel's inner loop may keep in registers. */
   readonly accumulators: number
+  /** What was measured to be best for a kernel, one of the candidates; undefined: the first of them. */
+  readonly tuned?: Tuned
 }
+
+/** @param key the kernel and its shape @param candidates names of choices, the cost model's first */
+export type Tuned = (key: string, candidates: readonly string[]) => string | undefined
 
 /** V8 spills beyond 8 sums and 3 operands, whatever the processor has. */
 export const wasmTarget: Target = { lanes: 4, accumulators: 8 }
