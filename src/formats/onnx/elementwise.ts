@@ -1,0 +1,141 @@
+/**
+ * Activations, sums and products. A constant summand or factor is a layer's bias, or a rescaling.
+ * Not here: activations that a file spells out in several nodes (fuse.ts).
+ */
+import type { NetNode, NetOp, NetTensor } from '../net.js'
+import { fileShape, type NetValue, type NodeContext } from './context.js'
+import { netInputs } from './shapes.js'
+
+function activation(context: NodeContext, op: NetOp): void {
+  const x = context.net()
+  context.emit(op, { inputs: [x], shape: x.shape, hwc: x.hwc })
+}
+
+export const activations: Readonly<Record<string, (context: NodeContext) => void>> = {
+  Relu: (context) => activation(context, { op: 'relu' }),
+  Sigmoid: (context) => activation(context, { op: 'sigmoid' }),
+  Tanh: (context) => activation(context, { op: 'tanh' }),
+  HardSwish: (context) => activation(context, { op: 'hardSwish' }),
+  LeakyRelu: (context) => activation(context, { op: 'leakyRelu', negativeSlope: context.float('alpha', 0.01) }),
+  Elu: (context) => activation(context, { op: 'elu', alpha: context.float('alpha', 1) }),
+  Gelu: (context) => {
+    const approximate = context.text('approximate', 'none')
+    if (approximate !== 'none' && approximate !== 'tanh')
+      return context.fail('its approximate is neither none nor tanh')
+    activation(context, { op: 'gelu', approximate })
+  },
+  Swish: (context) => {
+    if (context.float('alpha', 1) !== 1) context.fail('its alpha is not 1')
+    activation(context, { op: 'silu' })
+  },
+  Softmax: (context) => overChannels(context, { op: 'softmax' }),
+  LogSoftmax: (context) => overChannels(context, { op: 'logSoftmax' }),
+}
+
+/** The axis of the file that holds channels or features. */
+function channelAxis({ hwc }: NetValue): number {
+  return hwc ? 3 : 1
+}
+
+function overChannels(context: NodeContext, op: NetOp): void {
+  const x = context.net()
+  const isOld = context.state.opset < 13 // then over all axes from `axis` on
+  const axis = context.axis(context.int('axis', isOld ? 1 : -1), x.shape.length + 1)
+  if (axis !== channelAxis(x) || (isOld && x.shape.length > 1)) {
+    context.fail(`over axis ${axis} of [N, ${fileShape(x).join(', ')}]; channels or features are expected`)
+  }
+  activation(context, op)
+}
+
+/** NumPy's broadcasting of shapes of one rank. */
+function broadcast(context: NodeContext, inputs: readonly NetValue[]): number[] {
+  const [first] = inputs
+  return (first?.shape ?? []).map((_, axis) => {
+    const sizes = inputs.map(({ shape }) => shape[axis] ?? 1)
+    const size = Math.max(...sizes)
+    if (sizes.some((other) => other !== 1 && other !== size)) {
+      const shown = inputs.map((value) => `[N, ${fileShape(value).join(', ')}]`)
+      context.fail(`its inputs are ${shown.slice(0, 4).join(' and ')}, which do not fit together`)
+    }
+    return size
+  })
+}
+
+function combine(context: NodeContext, op: 'add' | 'mul'): void {
+  const inputs = netInputs(context)
+  if (inputs.length === 1) return context.alias(inputs[0])
+  context.emit({ op }, { inputs, shape: broadcast(context, inputs), hwc: inputs[0].hwc })
+}
+
+export function sum(context: NodeContext): void {
+  combine(context, 'add')
+}
+
+/** A constant as one number, or one a channel. */
+function perChannel(context: NodeContext, x: NetValue, i: number): number[] {
+  const { shape, data } = context.weights(i, 'constant')
+  const rank = x.shape.length + 1
+  const full = [...new Array<number>(Math.max(rank - shape.length, 0)).fill(1), ...shape]
+  const axis = channelAxis(x)
+  const fits = full.every((size, at) => size === 1 || (at === axis && size === x.shape[0]))
+  if (full.length !== rank || !fits || (data.length > 1 && x.shape.length !== 1 && x.shape.length !== 3)) {
+    context.fail(
+      `with a constant [${shape.join(', ')}]; one number, or one a channel of [N, ${fileShape(x).join(', ')}]`,
+    )
+  }
+  return [...data]
+}
+
+/** Add, Sub, Mul and Div of two values, or of a value and a constant. */
+export function binary(context: NodeContext): void {
+  const { op } = context.node
+  const [left, right] = [context.input(0), context.input(1)]
+  if (context.node.inputs.length !== 2) context.fail(`it has ${context.node.inputs.length} inputs; two are expected`)
+  if (left?.kind === 'net' && right?.kind === 'net') {
+    if (op === 'Add' || op === 'Mul') return combine(context, op === 'Add' ? 'add' : 'mul')
+    return context.fail('of two computed values is not known here')
+  }
+  const at = left?.kind === 'net' ? 0 : 1
+  const x = context.net(at)
+  const constant = perChannel(context, x, 1 - at)
+  if (op === 'Add') return shift(context, x, constant)
+  if (op === 'Sub')
+    return at === 0
+      ? shift(
+          context,
+          x,
+          constant.map((c) => -c),
+        )
+      : rescale(context, x, [-1], constant)
+  if (op === 'Mul') return rescale(context, x, constant, [0])
+  if (at === 1) context.fail('a constant divided by a value is not known here')
+  rescale(
+    context,
+    x,
+    constant.map((c) => 1 / c),
+    [0],
+  )
+}
+
+function rescale(context: NodeContext, x: NetValue, scale: readonly number[], offset: readonly number[]): void {
+  context.emit({ op: 'rescaling', scale, offset }, { inputs: [x], shape: x.shape, hwc: x.hwc })
+}
+
+/** An offset: the bias of the layer before, if it has none and nobody else reads it; or part of a rescaling. */
+function shift(context: NodeContext, x: NetValue, offset: readonly number[]): void {
+  const before = x.sole ? context.state.nodes.findLast((node) => node.name === x.name) : undefined
+  const count = before?.op === 'conv2d' ? before.outChannels : before?.op === 'linear' ? before.outFeatures : undefined
+  if (before !== undefined && count !== undefined && !context.state.ours && !before.weights.has('bias')) {
+    const data = offset.length === 1 ? new Float32Array(count).fill(offset[0] ?? 0) : Float32Array.from(offset)
+    if (data.length === count) return context.replace(x, (node) => withBias(node, { shape: [count], data }))
+  }
+  if (before?.op === 'rescaling' && before.offset.every((value) => value === 0)) {
+    return context.replace(x, (node) => (node.op === 'rescaling' ? { ...node, offset } : node))
+  }
+  rescale(context, x, [1], offset)
+}
+
+function withBias(node: NetNode, bias: NetTensor): NetNode {
+  if (node.op !== 'conv2d' && node.op !== 'linear') return node
+  return { ...node, bias: true, weights: new Map([...node.weights, ['bias', bias]]) }
+}
