@@ -1,7 +1,7 @@
 /**
  * What every device offers. Not here: any device.
  */
-import type { Program, Target } from '../compiler/index.js'
+import type { Program, Target, Tuned } from '../compiler/index.js'
 import type { DeviceMemory } from './memory.js'
 
 /** A compiled program. `table` is the byte address of its address table in the device's memory. */
@@ -44,6 +44,8 @@ export interface Device extends Tier {
   readonly next: BackgroundTier | null
   /** Lines for the user: what is not as it could be, and why. Grows while the device works. */
   readonly notices: readonly string[]
+  /** Plans made from here on take these choices; null: those that were measured on this machine, as at first. */
+  tune(tuned: Tuned | null): void
   /** Waits until everything works at full speed: for measurements and tests. */
   ready(): Promise<void>
 }

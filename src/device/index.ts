@@ -1,15 +1,18 @@
 /** The room `device`: memory, the team of threads, and what runs compiled programs. */
-import { coreCount, nativeTier } from '#device-platform'
+import { coreCount, nativeTier, readTuning } from '#device-platform'
 import { LenetError, UsageError } from '../base/index.js'
-import type { Device, TierName } from './device.js'
+import type { Target, Tuned } from '../compiler/index.js'
+import type { BackgroundTier, Device, Tier, TierName } from './device.js'
 import { createInterpDevice } from './interp.js'
 import { DeviceMemory } from './memory.js'
 import { Team } from './team.js'
+import { triedTarget, tunedTarget, type Choices } from './tuning.js'
 import { createWasmTier, wasmSupport, type WasmSupport } from './wasm.js'
 
 export type { BackgroundTier, Device, Executable, Pending, Tier, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
 export { DeviceMemory } from './memory.js'
+export { choiceName, type Choices } from './tuning.js'
 export type { WasmSupport } from './wasm.js'
 
 /** 'auto' begins on WebAssembly and goes on in native code where that can be had. */
@@ -35,14 +38,42 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   const memory = new DeviceMemory({ shared: sharedMemory })
   const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)))
   const notices: string[] = []
-  const native = name === 'wasm' ? null : nativeTier(memory, team, (line) => notices.push(line))
+  const notice = (line: string): void => void notices.push(line)
+  const native = name === 'wasm' ? null : nativeTier(memory, team, notice)
   if (name === 'native' && !native)
     throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
+  const tuning = new Tuning(readTuning(notice))
   // without fused multiply-add in WebAssembly the bits would change when native code takes over
-  const next = fusedMultiplyAdd ? (native?.background ?? null) : null
-  const tier =
-    name === 'native' && native ? { ...native.waiting, next: null } : { ...createWasmTier(memory, team), next }
-  return { ...tier, memory, threads: team.threads, fusedMultiplyAdd, notices, ready: () => team.ready() }
+  const next = name === 'auto' && fusedMultiplyAdd && native ? tuning.background(native.background) : null
+  const tier = tuning.tier(name === 'native' && native ? native.waiting : createWasmTier(memory, team))
+  const tune = (tuned: Tuned | null): void => void (tuning.tried = tuned)
+  return { ...tier, next, memory, threads: team.threads, fusedMultiplyAdd, notices, tune, ready: () => team.ready() }
+}
+
+/** Puts measured choices, or those of somebody who tries some, into the targets of tiers. */
+class Tuning {
+  tried: Tuned | null = null
+  readonly #choices: Choices
+
+  constructor(choices: Choices) {
+    this.#choices = choices
+  }
+
+  #target(tier: TierName, target: Target): Target {
+    return this.tried ? triedTarget(target, this.tried) : tunedTarget(tier, target, this.#choices)
+  }
+
+  tier(tier: Tier): Tier {
+    return { ...tier, targetFor: (n) => this.#target(tier.name, tier.targetFor(n)) }
+  }
+
+  background(tier: BackgroundTier): BackgroundTier {
+    const targetFor: BackgroundTier['targetFor'] = (n) => {
+      const target = tier.targetFor(n)
+      return target ? this.#target(tier.name, target) : target
+    }
+    return { ...tier, targetFor }
+  }
 }
 
 /** What this platform offers to devices. */

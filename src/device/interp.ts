@@ -38,6 +38,7 @@ export function createInterpDevice(options: InterpOptions = {}): Device {
     memory,
     threads,
     fusedMultiplyAdd: true,
+    tune: () => {},
     ready: () => Promise.resolve(),
     compile: (program) => {
       program.kernels.forEach((kernel) => check(kernel.lanes, lanes, kernel.name))

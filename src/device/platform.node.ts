@@ -11,6 +11,7 @@ import type { Member, Native } from './platform.js'
 import type { MemberData, Team } from './team.js'
 
 export type { Member, Native } from './platform.js'
+export { readTuning } from './tuning.node.js'
 
 /** A thread; null where the system gives no more. */
 function startWorker(data: MemberData, port: MessagePort): Worker | null {

@@ -4,6 +4,7 @@
 import type { BackgroundTier, Tier } from './device.js'
 import type { DeviceMemory } from './memory.js'
 import type { Load, MemberData, Team } from './team.js'
+import type { Choices } from './tuning.js'
 
 /** A worker of the team, seen from the thread that calls. */
 export interface Member {
@@ -32,6 +33,11 @@ export interface Native {
 /** Native code, where the platform can run it; `notice` is given lines for the user. */
 export function nativeTier(_memory: DeviceMemory, _team: Team, _notice: (line: string) => void): Native | null {
   return null
+}
+
+/** What `lenet tune` measured on this machine; `notice` is given lines for the user. */
+export function readTuning(_notice: (line: string) => void): Choices {
+  return new Map()
 }
 
 /** Lets the engine accept relaxed SIMD where that hides behind a switch. Browsers have no switches. */

@@ -279,6 +279,9 @@ export const sameKey = (a: Int32Array, b: Int32Array): boolean => {
   return true
 }
 
+/** Plans are made anew from here on, with other tiles say. Steps that were done before keep theirs. */
+export const forgetPlans = (): void => plans.clear()
+
 /** All plans made so far, for profiles. */
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
 
