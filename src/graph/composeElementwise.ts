@@ -85,7 +85,7 @@ function refit(operands: Node[], lanes: Node): Node[] {
   return operands.map((x) => (fitsLanes(x, lanes) ? x : batch(x)))
 }
 
-type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'abs' | 'relu' | 'tanh' | 'sigmoid'
+type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'abs' | 'relu' | 'tanh' | 'sigmoid' | 'erf' | 'expm1' | 'log1p'
 type Binary = 'add' | 'sub' | 'mul' | 'div' | 'maximum'
 type Comparison = 'eq' | 'lt' | 'le'
 
@@ -118,6 +118,12 @@ export const abs = unary('abs')
 export const relu = unary('relu')
 export const tanh = unary('tanh')
 export const sigmoid = unary('sigmoid')
+/** The error function. */
+export const erf = unary('erf')
+/** e^x − 1, exact to the last bits near 0 too. */
+export const expm1 = unary('expm1')
+/** ln(1 + x), exact to the last bits near 0 too. */
+export const log1p = unary('log1p')
 
 export const add = binary('add')
 export const sub = binary('sub')

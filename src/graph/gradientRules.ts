@@ -142,6 +142,9 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   relu: (y, g) => [() => reluGradient(y, g)],
   tanh: unary((g, _x, y) => c.mul(g, c.sub(c.constant(1), c.mul(y, y)))),
   sigmoid: unary((g, _x, y) => c.mul(c.mul(g, c.sub(c.constant(1), y)), y)),
+  erf: unary((g, x) => c.mul(g, c.mul(c.constant(2 / Math.sqrt(Math.PI)), c.exp(c.neg(c.mul(x, x)))))),
+  expm1: unary((g, _x, y) => c.mul(g, c.add(y, c.constant(1)))),
+  log1p: unary((g, x) => c.div(g, c.add(x, c.constant(1)))),
   cast: (y, g) => [inputAt(y, 0).dtype === 'f32' ? () => g : null],
   add: binary(
     (g) => g,

@@ -85,6 +85,9 @@ export const inferElementwise = {
   relu: arithmetic('relu', 1),
   tanh: arithmetic('tanh', 1),
   sigmoid: arithmetic('sigmoid', 1),
+  erf: arithmetic('erf', 1),
+  expm1: arithmetic('expm1', 1),
+  log1p: arithmetic('log1p', 1),
   cast: ({ dtype }, inputs) => broadcast('cast', inputs, dtype),
   add: arithmetic('add', 2),
   sub: arithmetic('sub', 2),
@@ -117,6 +120,9 @@ export const inferElementwise = {
   | 'relu'
   | 'tanh'
   | 'sigmoid'
+  | 'erf'
+  | 'expm1'
+  | 'log1p'
   | 'cast'
   | 'add'
   | 'sub'

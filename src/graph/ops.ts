@@ -36,6 +36,9 @@ export interface OpAttrs {
   relu: None
   tanh: None
   sigmoid: None
+  erf: None // the error function
+  expm1: None // e^x − 1
+  log1p: None // ln(1 + x)
   cast: { readonly dtype: DType }
   add: None
   sub: None

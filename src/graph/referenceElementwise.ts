@@ -59,6 +59,17 @@ function argmax(out: Numbers, inputs: readonly Values[], { dim }: { dim: number 
   })
 }
 
+/** erf in float64: its series (Abramowitz & Stegun 7.1.6), and 1 beyond 6, where float64 has no more. */
+function erf(x: number): number {
+  if (!(Math.abs(x) < 6)) return Math.sign(x)
+  let [term, total] = [x, x]
+  for (let n = 1; Math.abs(term) > 1e-18 * Math.abs(total); n++) {
+    term *= (2 * x * x) / (2 * n + 1)
+    total += term
+  }
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * total
+}
+
 const bool = (value: boolean): number => (value ? 1 : 0)
 
 export const referenceElementwise = {
@@ -71,6 +82,9 @@ export const referenceElementwise = {
   relu: unary((x) => (x <= 0 ? 0 : x)),
   tanh: unary(Math.tanh),
   sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
+  erf: unary(erf),
+  expm1: unary(Math.expm1),
+  log1p: unary(Math.log1p),
   cast: (out, inputs, { dtype }) => unary(dtype === 'f32' ? (x) => x : Math.trunc)(out, inputs),
   add: binary((a, b) => a + b),
   sub: binary((a, b) => a - b),
@@ -94,6 +108,9 @@ export const referenceElementwise = {
   | 'relu'
   | 'tanh'
   | 'sigmoid'
+  | 'erf'
+  | 'expm1'
+  | 'log1p'
   | 'cast'
   | 'add'
   | 'sub'

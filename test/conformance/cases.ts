@@ -86,6 +86,7 @@ const convs: readonly Case[] = [
   conv('relu, pool with padding', { N: 3, C: 2, H: 7, W: 7, O: 3, K: 3 }, (y) =>
     g.maxPool2d(g.relu(y), 3, { stride: 2, padding: 1 }),
   ),
+  conv('gelu', { N: 5, C: 3, H: 6, W: 5, O: 4, K: 3 }, (y) => g.gelu(y)),
   conv('used twice', { N: 3, C: 2, H: 6, W: 6, O: 2, K: 3 }, (y) => g.add(g.relu(y), g.mul(y, y))),
 ]
 
@@ -208,6 +209,19 @@ function dropped(): Built {
   return { output: g.dropout(g.batch(x), 0.4, g.hostLeaf(Int32Array.of(5, 9), [2], 'i32')), leaves: [x] }
 }
 
+const curves = { gelu: g.gelu, elu: g.elu, silu: g.silu, mish: g.mish, hardSwish: g.hardSwish, softplus: g.softplus }
+const activations: readonly Case[] = [
+  ...Object.entries(curves).map(([name, f]) => layers(name, 5, [6, 7, 4], (y) => f(y))),
+  layers('gelu by tanh', 9, [6, 7, 4], (y) => g.gelu(y, 'tanh')),
+  single('erf, expm1, log1p', [67], (x) => g.add(g.erf(g.mul(x, 3)), g.mul(g.expm1(x), g.log1p(g.mul(x, x))))),
+  single(
+    'leaky, beside what it comes from',
+    [5, 6],
+    lanes((x) => g.add(g.leakyRelu(g.exp(x)), x)),
+  ),
+  single('selu, softsign, hardTanh', [9, 4], (x) => g.mul(g.selu(x), g.add(g.softsign(x), g.hardTanh(x, -0.5, 0.5)))),
+]
+
 const others: readonly Case[] = [
   ...[true, false].map((train) => ({
     name: `batchNorm, ${train ? 'train' : 'eval'}`,
@@ -220,7 +234,7 @@ const others: readonly Case[] = [
   { name: 'dropout', build: dropped },
 ]
 
-const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others]
+const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others, ...activations]
 
 /** Every case; the same numbers in every process. */
 export const cases: readonly Case[] = all.map(({ name, build }, i) => ({

@@ -48,6 +48,13 @@ test('an elementwise function behind a conv or a linear layer is part of its ker
   assert.ok(!linearRelu.some((name) => name.includes('relu')), linearRelu.join())
 })
 
+test('so is one that looks at its value several times, if nobody else does', () => {
+  const [output] = nodesOf(cases.find(({ name }) => name.endsWith('gelu'))!.build())
+  assert.ok(output)
+  const names = makePlan(orderOf([output]), [output], wasmTarget).program.kernels.map((kernel) => kernel.name)
+  assert.ok(names.includes('conv2d') && !names.some((name) => name.startsWith('map')), names.join())
+})
+
 test('pictures gathered from bytes are normalised by a mean of all channels on the way', () => {
   const kernels = kernelsOf('gather 3×8×8, one mean')
   assert.equal(kernels[0], 'gatherRows')

@@ -67,6 +67,9 @@ const cases: { readonly [K in OpName]: Case[] | string } = {
   relu: unary(g.relu, () => distinct([3, 4], 19)),
   tanh: unary(g.tanh),
   sigmoid: unary(g.sigmoid),
+  erf: unary(g.erf),
+  expm1: unary(g.expm1),
+  log1p: unary(g.log1p, positive),
   cast: none,
   add: binary(g.add),
   sub: binary(g.sub),
@@ -159,6 +162,28 @@ const composed: Record<string, Case[]> = {
       random([2], 33),
     ],
   ],
+  ...Object.fromEntries(
+    Object.entries({
+      leakyRelu: g.leakyRelu,
+      elu: (x: Node) => g.elu(x, 0.7),
+      selu: g.selu,
+      silu: g.silu,
+      gelu: g.gelu,
+      'gelu by tanh': (x: Node) => g.gelu(x, 'tanh'),
+      softplus: (x: Node) => g.softplus(x, 2, 0.53),
+      mish: g.mish,
+      softsign: g.softsign,
+      hardTanh: (x: Node) => g.hardTanh(x, -0.32, 0.41),
+      hardSigmoid: (x: Node) => g.hardSigmoid(g.mul(x, 8)),
+      hardSwish: (x: Node) => g.hardSwish(g.mul(x, 8)),
+    }).map(([name, f]) => [
+      name,
+      unary(
+        (x) => f(x),
+        () => distinct([3, 4], 40),
+      ),
+    ]),
+  ),
   dropout: unary((x) => g.dropout(x, 0.4, i32([2], [11, 12]))),
   'conv, relu, pool': [
     [

@@ -27,6 +27,13 @@ export interface OpAttrs {
   readonly momentum?: number
   readonly eps?: number
   readonly reduction?: 'mean' | 'sum' | 'none'
+  readonly slope?: number
+  readonly alpha?: number
+  readonly approximate?: 'tanh'
+  readonly beta?: number
+  readonly threshold?: number
+  readonly low?: number
+  readonly high?: number
 }
 
 /**
@@ -36,13 +43,16 @@ export interface OpAttrs {
  * sum, mean, amax(x) {dim: list, keepdim} or {}; argmax(x) {dim, keepdim} or {}; max(x) {dim, keepdim}, extra indices;
  * reshape(x) {shape}; permute(x) {dims}; flatten(x) {startDim, endDim}; where(condition, a, b);
  * batchNorm(x, weight, bias, runningMean, runningVar) {training, momentum, eps}, extra runningMean, runningVar (after);
- * crossEntropy(logits, labels) {reduction}.
+ * crossEntropy(logits, labels) {reduction};
+ * leakyRelu(x) {slope}; elu(x) {alpha}; gelu(x) {approximate}; softplus(x) {beta, threshold}; hardTanh(x) {low, high}.
  */
 export const opNames = [
   ...(['conv2d', 'maxPool2d', 'avgPool2d', 'linear', 'matmul', 'batchNorm', 'crossEntropy', 'where'] as const),
   ...(['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'pow'] as const),
   ...(['exp', 'log', 'sqrt', 'abs', 'neg', 'relu', 'tanh', 'sigmoid', 'softmax', 'logSoftmax'] as const),
   ...(['sum', 'mean', 'amax', 'argmax', 'max', 'reshape', 'permute', 'flatten'] as const),
+  ...(['erf', 'expm1', 'log1p', 'leakyRelu', 'elu', 'selu', 'silu', 'gelu', 'softplus', 'mish', 'softsign'] as const),
+  ...(['hardTanh', 'relu6', 'hardSigmoid', 'hardSwish'] as const),
 ]
 export type OpName = (typeof opNames)[number]
 

@@ -69,6 +69,21 @@ export const runs: { readonly [K in OpName]: Run } = {
   reshape: one((x, { shape }) => g.reshape(x, shape!)),
   permute: one((x, { dims }) => g.permute(x, dims!)),
   flatten: one((x, { startDim, endDim }) => g.flatten(x, startDim, endDim)),
+  erf: one(g.erf),
+  expm1: one(g.expm1),
+  log1p: one(g.log1p),
+  leakyRelu: one((x, { slope }) => g.leakyRelu(x, slope)),
+  elu: one((x, { alpha }) => g.elu(x, alpha)),
+  selu: one(g.selu),
+  silu: one(g.silu),
+  gelu: one((x, { approximate }) => g.gelu(x, approximate)),
+  softplus: one((x, { beta, threshold }) => g.softplus(x, beta, threshold)),
+  mish: one(g.mish),
+  softsign: one(g.softsign),
+  hardTanh: one((x, { low, high }) => g.hardTanh(x, low, high)),
+  relu6: one(g.relu6),
+  hardSigmoid: one(g.hardSigmoid),
+  hardSwish: one(g.hardSwish),
 }
 
 const dtypes = { float32: 'f32', int32: 'i32', bool: 'u8' } as const

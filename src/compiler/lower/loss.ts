@@ -6,7 +6,7 @@
 import { add, alu, float, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
-import { emitExp, emitLog } from './elementwise.js'
+import { emitExp, emitLog } from './polynomials.js'
 
 interface Row {
   readonly logits: Expr

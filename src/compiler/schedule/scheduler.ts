@@ -15,7 +15,7 @@ import {
   type ScheduledKernel,
   type Value,
 } from '../kernel.js'
-import { elementwiseOps, emitNode, isElementwise } from '../lower/elementwise.js'
+import { emitNode, isElementwise } from '../lower/elementwise.js'
 import { loadSplat, loadVec, add } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import type { Tail } from '../lower/conv.js'
@@ -40,8 +40,6 @@ export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, t
 
 /** The rows of compute.ts; elementwise operations need none. */
 export type ComputeTable = { readonly [K in OpName]?: Compute<K> }
-
-const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
 
 export class Scheduler {
   readonly lanes: number
@@ -160,12 +158,12 @@ export class Scheduler {
   // ── elementwise ──
 
   #elementwise(node: Node): Value {
-    const root = this.#tailRoot(node)
-    if (root) {
-      const tail: FusedTail = { end: node, write: this.#tailFrom(root, node) }
-      return this.#row(root)(this, root, tail)
+    const inside = this.#expression(node)
+    for (const root of node.layout === 'lanes' ? inside : []) {
+      const ways = tailRoots.has(root.op) ? tailWays(node, root, inside) : null
+      if (ways) return this.#row(root)(this, root, { end: node, write: this.#tailFrom(root, node, ways) })
     }
-    this.materialize(node)
+    this.#materialize(node, inside)
     const value = this.allocate(node)
     this.emit(lowerMap(this.lanes, [{ node, value }], (n) => this.values.get(n)))
     return value
@@ -173,71 +171,60 @@ export class Scheduler {
 
   /** Puts into memory what an expression reads and cannot compute on the way. */
   materialize(node: Node): void {
-    for (const input of node.inputs) this.#operand(input, (n) => this.isPrivate(n))
+    this.#materialize(node, this.#expression(node))
   }
 
-  #operand(node: Node, inline: (node: Node) => boolean): void {
-    if (node.op === 'const' || this.values.has(node)) return
-    if (isElementwise(node) && inline(node)) for (const input of node.inputs) this.#operand(input, inline)
+  #materialize(node: Node, inside: ReadonlySet<Node>): void {
+    const seen = new Set<Node>()
+    for (const input of node.inputs) this.#operand(input, (n) => inside.has(n), seen)
+  }
+
+  #operand(node: Node, inline: (node: Node) => boolean, seen: Set<Node>): void {
+    if (node.op === 'const' || this.values.has(node) || seen.has(node)) return
+    seen.add(node)
+    if (isElementwise(node) && inline(node)) for (const input of node.inputs) this.#operand(input, inline, seen)
     else this.value(node)
   }
 
-  /** The heavy operation that `node` is an elementwise tail of, if all else it reads fits. */
-  #tailRoot(node: Node): Node | null {
-    if (node.layout !== 'lanes') return null
-    for (const input of node.inputs) {
-      const root = this.#spine(input)
-      if (root && restOf(root) === restOf(node) && this.#tailFits(node, root)) return root
+  /**
+   * `end` and what it is made of that only it needs, however often: every use is in the expression itself. Elementwise
+   * operations, other shapes of them, and the heavy operations that an elementwise tail can be fused to.
+   */
+  #expression(end: Node): ReadonlySet<Node> {
+    const inside = new Set<Node>()
+    const uses = new Map<Node, number>()
+    const open = [end]
+    // ids grow from inputs to results: when a node's turn comes, all its uses in the expression are known
+    for (let node = takeLatest(open); node; node = takeLatest(open)) {
+      if (node !== end && !this.#isOwn(node, uses.get(node) ?? 0, end)) continue
+      inside.add(node)
+      if (tailRoots.has(node.op)) continue
+      for (const input of node.inputs) {
+        if (!uses.has(input)) open.push(input)
+        uses.set(input, (uses.get(input) ?? 0) + 1)
+      }
     }
-    return null
+    return inside
   }
 
-  #spine(node: Node): Node | null {
-    if (!this.isPrivate(node) || node.layout !== 'lanes') return null
-    if (tailRoots.has(node.op)) return node
-    if (node.op === 'reshape') return this.#spine(inputOf(node, 0))
-    if (!elementwise.has(node.op)) return null
-    for (const input of node.inputs) {
-      const root = this.#spine(input)
-      if (root) return root
+  /** May a node with so many uses in the expression of `end` be computed in it? */
+  #isOwn(node: Node, uses: number, end: Node): boolean {
+    const known = isElementwise(node) || node.op === 'reshape' || tailRoots.has(node.op)
+    // a smaller value that is used several times would be computed anew for each place it is broadcast to
+    const once = uses === 1 || sizeOf(node.shape) === sizeOf(end.shape)
+    return known && once && this.isPrivate(node, uses)
+  }
+
+  #tailFrom(root: Node, end: Node, ways: ReadonlyMap<Node, TailWay>): FusedTail['write'] {
+    const values = new Map<Node, Value>()
+    const seen = new Set<Node>()
+    const visit = (node: Node): void => {
+      if (seen.has(node)) return
+      seen.add(node)
+      if (ways.get(node) === 'inline') node.inputs.forEach(visit)
+      else if (ways.get(node) === 'read') values.set(node, this.value(node))
     }
-    return null
-  }
-
-  #tailFits(node: Node, root: Node): boolean {
-    if (node === root || node.op === 'const') return true
-    const full = node.layout === 'lanes' && restOf(node) === restOf(root)
-    if (node.op === 'reshape' && this.#spine(node) === root) return full && this.#tailFits(inputOf(node, 0), root)
-    if (isElementwise(node) && (node === root || !this.has(node))) {
-      const inline = this.isPrivate(node) || this.#spineEnds(node, root)
-      if (inline) return full && node.inputs.every((input) => this.#tailFits(input, root))
-    }
-    if (!this.#dependsOn(node, root)) return full || (node.layout === 'plain' && sizeOf(node.shape) === 1)
-    return false
-  }
-
-  #spineEnds(node: Node, root: Node): boolean {
-    return node.inputs.some((input) => this.#spine(input) === root)
-  }
-
-  #dependsOn(node: Node, root: Node, seen = new Set<Node>()): boolean {
-    if (node === root) return true
-    if (this.has(node) || seen.has(node)) return false
-    seen.add(node)
-    return node.inputs.some((input) => this.#dependsOn(input, root, seen))
-  }
-
-  #tailFrom(root: Node, end: Node): FusedTail['write'] {
-    const reads: Node[] = []
-    const collect = (node: Node): void => {
-      if (node === root || node.op === 'const') return
-      if (node.op === 'reshape' && this.#spine(node) === root) return collect(inputOf(node, 0))
-      const inline = node === end || (isElementwise(node) && this.isPrivate(node))
-      if (inline) node.inputs.forEach(collect)
-      else reads.push(node)
-    }
-    collect(end)
-    const values = new Map(reads.map((node) => [node, this.value(node)]))
+    visit(end)
     return (b) => (at, accumulator, offset) => {
       const memo = new Map<Node, Expr>()
       const known = (node: Node): Expr | undefined => {
@@ -276,7 +263,8 @@ export class Scheduler {
     const inside = this.#closure(nodes)
     const safe = alone || nodes.every((node) => this.#readsOnly(inputOf(node, 1), own, inside))
     const inline = (node: Node): boolean => safe && (inside(node) || this.isPrivate(node))
-    for (const node of nodes) this.#operand(inputOf(node, 1), inline)
+    const seen = new Set<Node>()
+    for (const node of nodes) this.#operand(inputOf(node, 1), inline, seen)
   }
 
   #readsOnly(node: Node, own: ReadonlySet<Node>, inside: (node: Node) => boolean): boolean {
@@ -304,6 +292,45 @@ export class Scheduler {
 }
 
 const tailRoots: ReadonlySet<OpName> = new Set(['conv2d', 'linear', 'linearGradInput', 'conv2dGradInput', 'gatherRows'])
+
+/** Removes the node that was made last; undefined where there is none. */
+function takeLatest(open: Node[]): Node | undefined {
+  let latest = 0
+  open.forEach(({ id }, i) => {
+    if (id > (open[latest]?.id ?? 0)) latest = i
+  })
+  return open.splice(latest, 1)[0]
+}
+
+/** What becomes of a node in a tail: computed on the way, or read from memory. */
+type TailWay = 'inline' | 'read'
+
+/**
+ * How each node of the expression that ends in `end` comes into the tail of `root`; null where it cannot be one: what
+ * depends on the root is computed place by place, what does not is so too, or is read at that place, or is one number.
+ */
+function tailWays(end: Node, root: Node, inside: ReadonlySet<Node>): Map<Node, TailWay> | null {
+  const dependent = dependents(root, inside)
+  const ways = new Map<Node, TailWay>()
+  const fits = (node: Node): boolean => {
+    if (node === root || node.op === 'const' || ways.has(node)) return true
+    const full = node.layout === 'lanes' && restOf(node) === restOf(root)
+    const computed = inside.has(node) && (isElementwise(node) || (node.op === 'reshape' && dependent.has(node)))
+    if (computed && full && node.inputs.every(fits)) ways.set(node, 'inline')
+    else if (!dependent.has(node) && (full || (node.layout === 'plain' && sizeOf(node.shape) === 1)))
+      ways.set(node, 'read')
+    return ways.has(node)
+  }
+  return dependent.has(end) && fits(end) ? ways : null
+}
+
+/** The nodes of an expression that are computed from `root`, which is one of them. */
+function dependents(root: Node, inside: ReadonlySet<Node>): ReadonlySet<Node> {
+  const found = new Set([root])
+  // the expression lists users before inputs
+  for (const node of [...inside].toReversed()) if (node.inputs.some((input) => found.has(input))) found.add(node)
+  return found
+}
 
 /** What a tail reads at byte `offset` of a result in lanes. */
 function readAt(b: KernelBuilder, value: Value, offset: Expr): Expr {

@@ -236,8 +236,41 @@ def batch_norm():
             case(name, "batchNorm", inputs, norm, training=training, momentum=momentum, eps=eps)
 
 
+def activations():
+    edges = torch.tensor([-100.0, -9.5, -6, -3, -1, -0.0, 0, 1, 3, 6, 9.5, 100])
+    ends = torch.tensor([float("inf"), float("-inf"), float("nan")])
+    for op, function, attrs in [
+        ("erf", torch.erf, {}),
+        ("expm1", torch.expm1, {}),
+        ("leakyRelu", lambda a: F.leaky_relu(a), {}),
+        ("leakyRelu", lambda a: F.leaky_relu(a, 0.2), {"slope": 0.2}),
+        ("elu", lambda a: F.elu(a), {}),
+        ("elu", lambda a: F.elu(a, 0.5), {"alpha": 0.5}),
+        ("selu", F.selu, {}),
+        ("silu", F.silu, {}),
+        ("gelu", F.gelu, {}),
+        ("gelu", lambda a: F.gelu(a, approximate="tanh"), {"approximate": "tanh"}),
+        ("softplus", F.softplus, {}),
+        ("softplus", lambda a: F.softplus(a, 2, 5), {"beta": 2, "threshold": 5}),
+        ("mish", F.mish, {}),
+        ("softsign", F.softsign, {}),
+        ("hardTanh", F.hardtanh, {}),
+        ("hardTanh", lambda a: F.hardtanh(a, -3, 6), {"low": -3, "high": 6}),
+        ("relu6", F.relu6, {}),
+        ("hardSigmoid", F.hardsigmoid, {}),
+        ("hardSwish", F.hardswish, {}),
+    ]:
+        text = " ".join([op, *(f"{key} {value}" for key, value in attrs.items())])
+        case(text, op, [rand(3, 2, 5, low=-4, high=4)], function, **attrs)
+        case(f"{text} at its edges", op, [edges], function, **attrs)
+        case(f"{text} of infinities and NaN", op, [ends], function, grad=False, **attrs)
+    case("log1p", "log1p", [rand(3, 5, low=-0.9, high=9)], torch.log1p)
+    case("log1p at its edges", "log1p", [torch.tensor([-2.0, -1, -1e-30, 0, 1e-7, 1e-3, 3e38, float("inf"), float("nan")])], torch.log1p, grad=False)
+    case("expm1 of small numbers", "expm1", [torch.tensor([1e-30, 1e-7, -1e-7, 1e-3, -0.3, 0.4])], torch.expm1)
+
+
 torch.set_num_threads(1)
-for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm):
+for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations):
     make()
 names = [entry["name"] for entry in cases]
 assert len(names) == len(set(names)), "two cases of one name"
