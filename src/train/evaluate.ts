@@ -1,9 +1,8 @@
 /** Loss and accuracy of a net on a data set. Not here: which sets and nets (cli). */
-import { Generator } from '../base/index.js'
+import { Generator, pauser } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
 import { nn } from '../nn/index.js'
 import { noGrad, type Tensor } from '../tensor/index.js'
-import { pauser } from './pause.js'
 
 export type Net = nn.Module & ((x: Tensor) => Tensor)
 

@@ -15,10 +15,9 @@ export class StepTimes {
     this.#ms.push(ms)
   }
 
-  /** The median; NaN before the second step on a tier, since the first compiles. */
+  /** The median, of the later half of fewer than 40 steps; of a single step its own time. NaN before the first. */
   median(): number {
-    const skipped = this.#ms.length > 2 * warmUpSteps ? warmUpSteps : Math.ceil(this.#ms.length / 2)
-    const counted = this.#ms.slice(skipped).sort((a, b) => a - b)
+    const counted = this.#ms.slice(Math.min(warmUpSteps, this.#ms.length >> 1)).sort((a, b) => a - b)
     return counted[counted.length >> 1] ?? NaN
   }
 }

@@ -2,14 +2,13 @@
  * The training loop: epochs of batches, events, a state from which it can go on to the same bits.
  * Not here: files (cli), evaluation (evaluate.ts), what net on which pictures.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, pauser } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
 import { nn, type optim } from '../nn/index.js'
 import { compileStep, randomState, setRandomState, tierInUse, type RandomState, type Tensor } from '../tensor/index.js'
 import type { TierName } from '../tensor/index.js'
 import type { TrainEvent } from './events.js'
 import { evaluateNet, type Net } from './evaluate.js'
-import { pauser } from './pause.js'
 import { StepTimes } from './stepTimes.js'
 
 /** Batches between two log events. */
