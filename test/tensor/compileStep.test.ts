@@ -1,7 +1,7 @@
 /** A compiled step: the bits of the step itself, whatever changes between the calls. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DataLoader, ImageDataset, TensorDataset } from '../../src/data/index.js'
+import { DataLoader, TensorDataset } from '../../src/data/index.js'
 import { Generator, LenetError } from '../../src/base/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, optim } from '../../src/nn/index.js'
@@ -16,33 +16,10 @@ import {
   type Tensor,
 } from '../../src/tensor/index.js'
 import { evaluateNet, type Net } from '../../src/train/index.js'
+import { Mixed, pictures } from './mixedNet.js'
 
 // Without a faster tier on the way, which would need a step's graph at a moment that nobody can foretell.
 setDevice('wasm')
-
-const classes = ['a', 'b', 'c', 'd']
-
-function pictures(count: number, side: number, seed = 7): ImageDataset {
-  const random = new Generator(seed)
-  const labels = Uint8Array.from({ length: count }, () => random.randomU32() % classes.length)
-  const pixels = Uint8Array.from({ length: count * 3 * side * side }, () => random.randomU32() & 255)
-  return new ImageDataset({ pixels, labels, count, channels: 3, height: side, width: side, classes })
-}
-
-/** All that has a state, and windows of every sort. */
-class Mixed extends nn.Module {
-  conv1 = new nn.Conv2d(3, 4, 3, { stride: 2, padding: 1 })
-  norm = new nn.BatchNorm2d(4)
-  drop = new nn.Dropout(0.3)
-  fc1 = new nn.Linear(64, 16)
-  norm1 = new nn.BatchNorm1d(16)
-  drop1 = new nn.Dropout(0.5)
-  fc2 = new nn.Linear(16, classes.length)
-  override forward(x: Tensor): Tensor {
-    x = this.drop(F.avgPool2d(F.relu(this.norm(this.conv1(x))), 3, { stride: 2, padding: 1 })) // [N, 4, 4, 4]
-    return this.fc2(this.drop1(F.tanh(this.norm1(this.fc1(x.flatten(1))))))
-  }
-}
 
 type AnyNet = nn.Module & ((x: Tensor) => Tensor)
 type AnyOptimizer = optim.Optimizer<{ lr: number }>
@@ -50,7 +27,7 @@ type AnyOptimizer = optim.Optimizer<{ lr: number }>
 interface Case {
   readonly net: () => AnyNet
   readonly optimizer: (net: AnyNet) => AnyOptimizer
-  readonly set: ImageDataset
+  readonly set: ReturnType<typeof pictures>
   readonly batchSize: number
   readonly steps: number
   /** Called before each step. */
