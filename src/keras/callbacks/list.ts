@@ -1,0 +1,39 @@
+/** All callbacks of a run, told one after the other. Promises are waited for; nothing is waited for where there is none. */
+import { Callback, type CallbackParams, type Logs } from './callback.js'
+import type { Sequential } from '../sequential.js'
+
+type Hook = Exclude<keyof Callback, 'model' | 'params' | 'setModel' | 'setParams'>
+type BatchHook = Extract<Hook, `on${string}Batch${string}`>
+type EpochHook = 'onEpochBegin' | 'onEpochEnd'
+type PlainHook = Exclude<Hook, BatchHook | EpochHook>
+
+export class CallbackList {
+  readonly #all: readonly Callback[]
+
+  constructor(callbacks: readonly Callback[], model: Sequential, params: CallbackParams) {
+    this.#all = callbacks
+    for (const callback of callbacks) {
+      callback.setModel(model)
+      callback.setParams(params)
+    }
+  }
+
+  /** Whether anybody listens: values need not be made for nobody. */
+  hears(hook: Hook): boolean {
+    return this.#all.some((callback) => callback[hook] !== Callback.prototype[hook])
+  }
+
+  async tell(hook: PlainHook, logs: Logs = {}): Promise<void> {
+    for (const callback of this.#all) await callback[hook](logs)
+  }
+
+  async tellEpoch(hook: EpochHook, epoch: number, logs: Logs = {}): Promise<void> {
+    for (const callback of this.#all) await callback[hook](epoch, logs)
+  }
+
+  /** A promise only where a callback gave one: batches are many. */
+  tellBatch(hook: BatchHook, batch: number, logs: Logs): Promise<void> | undefined {
+    const promises = this.#all.map((callback) => callback[hook](batch, logs)).filter((told) => told instanceof Promise)
+    return promises.length > 0 ? Promise.all(promises).then(() => undefined) : undefined
+  }
+}

@@ -1,0 +1,57 @@
+/** The room `keras` for Node: everything that `import … from 'lenet/keras'` finds. */
+import { manualSeed, tensor, Tensor, type TensorData } from '../tensor/index.js'
+import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
+import { CSVLogger } from './callbacks/csvLogger.node.js'
+import { Callback, History, LambdaCallback } from './callbacks/callback.js'
+import { EarlyStopping, ReduceLROnPlateau } from './callbacks/monitor.js'
+import { LearningRateScheduler, TerminateOnNaN } from './callbacks/plain.js'
+import { TensorBoard } from './callbacks/tensorBoard.node.js'
+import { clearSession } from './naming.js'
+import { Sequential, type SequentialOptions } from './sequential.js'
+import type { Layer } from './layer.js'
+
+export * from './index.js'
+export { datasets, type DataSet, type LoadDataOptions } from './datasets.node.js'
+export { fromArray, tensor, Tensor } from '../tensor/index.js'
+
+/** `sequential([...])`: a model of these layers; without any, add() them. */
+export const sequential = (layers: Iterable<Layer> = [], options: SequentialOptions = {}): Sequential =>
+  new Sequential(layers, options)
+
+export const models = { Sequential, sequential } as const
+
+/** What is told of training, and steps in. */
+export const callbacks = {
+  BackupAndRestore,
+  CSVLogger,
+  Callback,
+  EarlyStopping,
+  History,
+  LambdaCallback,
+  LearningRateScheduler,
+  ModelCheckpoint,
+  ReduceLROnPlateau,
+  TensorBoard,
+  TerminateOnNaN,
+} as const
+
+export const utils = {
+  clearSession,
+  /**
+   * Initial weights, the order of batches, dropout and random layers follow from it, the same in each run. The numbers
+   * are our own, not those of TensorFlow for the same seed. Source: keras.utils.set_random_seed.
+   */
+  setRandomSeed(seed: number): void {
+    manualSeed(seed)
+  },
+  /** Class numbers [N] or [N, 1] as rows of zeros and a one [N, numClasses]. Source: keras.utils.to_categorical. */
+  toCategorical(labels: Tensor | TensorData, numClasses?: number): Tensor {
+    const classes = Array.from((labels instanceof Tensor ? labels : tensor(labels)).toTypedArray())
+    const count = numClasses ?? classes.reduce((most, label) => Math.max(most, label + 1), 0)
+    const rows = new Float32Array(classes.length * count)
+    classes.forEach((label, i) => {
+      if (label >= 0 && label < count) rows[i * count + label] = 1
+    })
+    return tensor(rows, { shape: [classes.length, count] })
+  },
+} as const

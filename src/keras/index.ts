@@ -1,0 +1,20 @@
+/** The room `keras`: Keras 3's Sequential idiom over nn, tensor and data. Files and data sets are behind index.node.ts. */
+export { Callback, History, LambdaCallback, type CallbackParams, type Logs } from './callbacks/callback.js'
+export { input as Input } from './layers/index.js'
+export * as layers from './layers/index.js'
+export { Layer, type CallContext, type Config, type LayerOptions, type Spec } from './layer.js'
+export { Loss, losses, type CrossentropyOptions } from './losses.js'
+export { metrics, type Metric, type TopKOptions } from './metrics.js'
+export { clearSession } from './naming.js'
+export { Optimizer, optimizers, type AdamOptions, type OptimizerVariable, type SGDOptions } from './optimizers.js'
+export { Progbar } from './progbar.js'
+export {
+  Sequential,
+  type CompileOptions,
+  type EvaluateOptions,
+  type FitOptions,
+  type Inputs,
+  type PredictOptions,
+} from './sequential.js'
+export { summaryText, type SummaryOptions } from './summary.js'
+export { Weight } from './weight.js'

@@ -1,0 +1,33 @@
+/** Labels as losses take them. Not here: losses (losses.ts), gathering (rows.ts). */
+import { LenetError } from '../base/index.js'
+import { read, type Tensor } from '../tensor/index.js'
+import { checkLabels, type Loss } from './losses.js'
+import { Rows } from './rows.js'
+
+/** [N, 1] of class numbers is [N]. */
+function flatClasses(y: Tensor): Tensor {
+  return y.dim() === 2 && y.size(1) === 1 ? y.view(-1) : y
+}
+
+/** Each label must be a class of the model: told before anything is computed. */
+function checkClasses(y: Tensor, classes: number): void {
+  const values = read(y.node)
+  const wrong = values.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes)
+  if (wrong >= 0)
+    throw new LenetError(
+      `label ${values[wrong]} of picture ${wrong} is not one of the ${classes} classes 0 to ${classes - 1} that the model tells apart`,
+    )
+}
+
+/** @param outputs sizes of the model's output without the batch */
+export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Rows {
+  if (loss.labels === 'values') {
+    const values = y.dim() === 1 && outputs.length === 1 && outputs[0] === 1 ? y.view(-1, 1) : y
+    checkLabels(loss, values.shape.slice(1), outputs)
+    return new Rows(values.to('f32'))
+  }
+  const classes = flatClasses(y)
+  checkLabels(loss, classes.shape.slice(1), outputs)
+  checkClasses(classes, outputs[0] ?? 0)
+  return new Rows(classes.to('i32'))
+}

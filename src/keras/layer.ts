@@ -1,0 +1,197 @@
+/**
+ * Layer: what all layers share: name, shapes, weights in Keras' order, and their configuration as Keras writes it.
+ * Not here: the layers (layers/), their order in a model (sequential.ts).
+ */
+import { LenetError, UsageError, type Shape } from '../base/index.js'
+import { fromArray, Tensor, tensor, type TensorData } from '../tensor/index.js'
+import { nextName } from './naming.js'
+import type { Weight } from './weight.js'
+
+/**
+ * What flows between layers. `sizes` are Keras', without the batch: [height, width, channels] for pictures, which lie as
+ * [N, C, H, W] inside. `flatOf`: a picture of these sizes was flattened as it lies inside, channels first.
+ */
+export interface Spec {
+  readonly sizes: Shape
+  readonly flatOf: Shape | null
+}
+
+export const isPicture = ({ sizes }: Spec): boolean => sizes.length === 3
+
+/** `(None, 32, 32, 3)`. */
+export const showBatch = (sizes: Shape): string =>
+  `(None${sizes.map((size) => `, ${size}`).join('')}${sizes.length === 0 ? ',' : ''})`
+
+/** How a layer is called. */
+export interface CallContext {
+  readonly training: boolean
+  /** What `draw` of this layer gave for this batch; empty where nothing was drawn. */
+  readonly drawn: readonly Tensor[]
+}
+
+export interface LayerOptions {
+  /** Default: the class's name in small letters, numbered. */
+  readonly name?: string
+  /** Sizes of one picture, for the first layer: [height, width, channels]. */
+  readonly inputShape?: Shape
+  /** False freezes the layer; default true. */
+  readonly trainable?: boolean
+}
+
+export type Config = Readonly<Record<string, unknown>>
+
+const layerOptions = ['name', 'inputShape', 'trainable']
+
+/** Throws UsageError for an option that the layer does not have. */
+export function expectOptions(what: string, options: object, known: readonly string[]): void {
+  const all = [...known, ...layerOptions]
+  for (const name of Object.keys(options))
+    if (!all.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${all.join(', ')}`)
+}
+
+/** A whole number of `least` or more. */
+export function expectWhole(what: string, name: string, value: unknown, least = 1): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least) return
+  throw new UsageError(`${what}: ${name} must be a whole number of ${least} or more, got ${String(value)}`)
+}
+
+const dtypePolicy = {
+  module: 'keras',
+  class_name: 'DTypePolicy',
+  config: { name: 'float32' },
+  registered_name: null,
+} as const
+
+export abstract class Layer {
+  readonly name: string
+  /** Sizes that the layer was told to expect; null: it takes what comes. */
+  readonly inputShape: Shape | null
+  input: Spec | null = null
+  output: Spec | null = null
+  weights: readonly Weight[] = []
+  #trainable: boolean
+
+  constructor({ name, inputShape, trainable = true }: LayerOptions = {}) {
+    this.name = name ?? nextName(this.className)
+    this.inputShape = inputShape ?? null
+    this.#trainable = trainable
+  }
+
+  /** Keras' name of the class: 'Conv2D'. */
+  get className(): string {
+    return this.constructor.name
+  }
+
+  /** Makes the weights for inputs of these sizes, and tells those of the outputs. Throws LenetError where they do not fit. */
+  protected abstract setUp(input: Spec): { readonly output: Spec; readonly weights?: readonly Weight[] }
+
+  /** Values of the layer: of [N, C, H, W] for pictures. */
+  abstract call(x: Tensor, context: CallContext): Tensor
+
+  /** Values before the softmax that the layer ends in, on which losses are more exact; null where it does not. */
+  beforeSoftmax(_x: Tensor, _context: CallContext): Tensor | null {
+    return null
+  }
+
+  /** What `call` makes of `beforeSoftmax`. */
+  afterSoftmax(logits: Tensor): Tensor {
+    return logits.softmax(1)
+  }
+
+  /** Random numbers for a batch of `count` in training, as tensors that `call` gets back; default none. */
+  draw(_count: number): Tensor[] {
+    return []
+  }
+
+  get built(): boolean {
+    return this.output !== null
+  }
+
+  /** False: its weights are not trained, and batch normalisation keeps its statistics. Compile anew after a change. */
+  get trainable(): boolean {
+    return this.#trainable
+  }
+
+  set trainable(flag: boolean) {
+    this.#trainable = flag
+    for (const weight of this.weights) if (weight.trainable) weight.tensor.requiresGrad_(flag)
+  }
+
+  /** Makes the weights. `owner` is the model's name, in front of the weights' paths. */
+  build(input: Spec, owner: string): Spec {
+    const { output, weights = [] } = this.setUp(input)
+    this.input = input
+    this.output = output
+    this.weights = weights
+    for (const weight of weights) weight.path = `${owner}/${this.name}/${weight.name}`
+    if (!this.#trainable) this.trainable = false
+    return output
+  }
+
+  get trainableWeights(): Weight[] {
+    return this.#trainable ? this.weights.filter((weight) => weight.trainable) : []
+  }
+
+  countParams(): number {
+    return this.weights.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Copies of the weights in Keras' shapes. */
+  getWeights(): Tensor[] {
+    return this.weights.map((weight) => weight.get())
+  }
+
+  /** Sets the weights, in the order and shapes of `getWeights`. Nothing is changed unless everything fits. */
+  setWeights(values: readonly (Tensor | TensorData)[]): void {
+    setWeights(`layer '${this.name}'`, this.weights, values)
+  }
+
+  /** What the class adds to the configuration, under Keras' names. */
+  protected abstract ownConfig(): Config
+
+  /** As Keras' `get_config()`. */
+  getConfig(): Config {
+    return { name: this.name, trainable: this.#trainable, dtype: dtypePolicy, ...this.ownConfig() }
+  }
+
+  /** Whether Keras writes the sizes that the layer was built for. */
+  protected get savesBuild(): boolean {
+    return true
+  }
+
+  /** As Keras' `serialize_keras_object(layer)`. */
+  serialize(): Config {
+    const own = { module: 'keras.layers', class_name: this.className, config: this.getConfig(), registered_name: null }
+    if (!this.input || !this.savesBuild) return own
+    return { ...own, build_config: { input_shape: [null, ...this.input.sizes] } }
+  }
+
+  protected notBuilt(): LenetError {
+    return new LenetError(`layer '${this.name}' is not built yet: build the model, or give it an inputShape`)
+  }
+
+  /** An input that does not fit, told as Keras does. */
+  protected misfit(expected: string, { sizes }: Spec): LenetError {
+    return new LenetError(
+      `Input 0 of layer '${this.name}' is incompatible with the layer: expected ${expected}. Full shape received: ${showBatch(sizes)}`,
+    )
+  }
+}
+
+/** A tensor of what people give: a tensor, or numbers. */
+export const asTensor = (values: Tensor | TensorData): Tensor => (values instanceof Tensor ? values : tensor(values))
+
+/** Flat numbers take the weight's shape. */
+function shaped(values: Tensor | TensorData, weight: Weight): Tensor {
+  const given = asTensor(values)
+  if (!ArrayBuffer.isView(values) || given.numel() !== weight.size) return given
+  return fromArray(given.toTypedArray(), weight.shape, 'f32')
+}
+
+export function setWeights(what: string, weights: readonly Weight[], values: readonly (Tensor | TensorData)[]): void {
+  if (values.length !== weights.length)
+    throw new LenetError(`${what} has ${weights.length} weights, got ${values.length}: give what getWeights() returned`)
+  const pairs = weights.map((weight, i) => ({ weight, value: shaped(values[i] ?? 0, weight) }))
+  for (const { weight, value } of pairs) weight.check(value)
+  for (const { weight, value } of pairs) weight.set(value.toTypedArray())
+}

@@ -1,0 +1,127 @@
+/** The layers as functions with Keras' arguments in Keras' order, or one object of options. Not here: the layers. */
+import type { Shape } from '../../base/index.js'
+import type { LayerOptions } from '../layer.js'
+import { Conv2D, type Conv2DOptions } from './conv.js'
+import {
+  Activation,
+  Dense,
+  Dropout,
+  Flatten,
+  InputLayer,
+  Rescaling,
+  type ActivationOptions,
+  type DenseOptions,
+  type DropoutOptions,
+  type InputOptions,
+  type RescalingOptions,
+} from './core.js'
+import { BatchNormalization, type BatchNormalizationOptions } from './norm.js'
+import {
+  AveragePooling2D,
+  GlobalAveragePooling2D,
+  MaxPooling2D,
+  type GlobalPoolingOptions,
+  type PoolingOptions,
+} from './pool.js'
+import {
+  RandomCrop,
+  RandomFlip,
+  RandomTranslation,
+  type Factor,
+  type FlipMode,
+  type RandomCropOptions,
+  type RandomFlipOptions,
+  type RandomTranslationOptions,
+} from './random.js'
+import type { Size2 } from './window.js'
+
+const isOptions = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+type Rest<O, K extends keyof O> = Omit<O, K>
+
+/** `conv2d(6, [5, 5], { activation: 'relu' })` or `conv2d({ filters: 6, kernelSize: 5 })`. See {@link Conv2DOptions}. */
+export function conv2d(options: Conv2DOptions): Conv2D
+export function conv2d(
+  filters: number,
+  kernelSize: Size2,
+  options?: Rest<Conv2DOptions, 'filters' | 'kernelSize'>,
+): Conv2D
+export function conv2d(first: number | Conv2DOptions, kernelSize: Size2 = NaN, options: object = {}): Conv2D {
+  return new Conv2D(isOptions(first) ? first : { filters: first, kernelSize, ...options })
+}
+
+type PoolArguments = [options?: PoolingOptions] | [poolSize: Size2, options?: Rest<PoolingOptions, 'poolSize'>]
+
+function poolOptions([first, options]: PoolArguments): PoolingOptions {
+  if (first === undefined) return {}
+  if (typeof first === 'number') return { poolSize: first, ...options }
+  return 'length' in first ? { poolSize: first, ...options } : first
+}
+
+/** `maxPooling2d([2, 2])`, `maxPooling2d(2, { strides: 1 })` or `maxPooling2d({ poolSize: 2 })`; the size is 2 by default. */
+export const maxPooling2d = (...args: PoolArguments): MaxPooling2D => new MaxPooling2D(poolOptions(args))
+/** As `maxPooling2d`. */
+export const averagePooling2d = (...args: PoolArguments): AveragePooling2D => new AveragePooling2D(poolOptions(args))
+export const globalAveragePooling2d = (options: GlobalPoolingOptions = {}): GlobalAveragePooling2D =>
+  new GlobalAveragePooling2D(options)
+export const flatten = (options: LayerOptions = {}): Flatten => new Flatten(options)
+
+/** `dense(120, { activation: 'relu' })` or `dense({ units: 120 })`. */
+export function dense(options: DenseOptions): Dense
+export function dense(units: number, options?: Rest<DenseOptions, 'units'>): Dense
+export function dense(first: number | DenseOptions, options: object = {}): Dense {
+  return new Dense(isOptions(first) ? first : { units: first, ...options })
+}
+
+/** `dropout(0.5)`. */
+export function dropout(first: number | DropoutOptions, options: Rest<DropoutOptions, 'rate'> = {}): Dropout {
+  return new Dropout(isOptions(first) ? first : { rate: first, ...options })
+}
+
+export const batchNormalization = (options: BatchNormalizationOptions = {}): BatchNormalization =>
+  new BatchNormalization(options)
+
+/** `activation('relu')`. */
+export function activation(first: string | ActivationOptions, options: LayerOptions = {}): Activation {
+  return new Activation(isOptions(first) ? first : { activation: first, ...options })
+}
+
+export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options)
+
+/** `Input([32, 32, 3])` or `Input({ shape: [32, 32, 3] })`. Source: keras.Input. */
+export const input = (first: Shape | InputOptions): InputLayer =>
+  new InputLayer('shape' in first ? first : { shape: first })
+
+/** `rescaling(1 / 255)`. */
+export function rescaling(first: number | RescalingOptions, options: Rest<RescalingOptions, 'scale'> = {}): Rescaling {
+  return new Rescaling(isOptions(first) ? first : { scale: first, ...options })
+}
+
+/** `randomFlip('horizontal')`. */
+export function randomFlip(
+  first?: FlipMode | RandomFlipOptions,
+  options: Rest<RandomFlipOptions, 'mode'> = {},
+): RandomFlip {
+  if (first === undefined) return new RandomFlip(options)
+  return new RandomFlip(isOptions(first) ? first : { mode: first, ...options })
+}
+
+/** `randomTranslation(0.1, 0.1)`. */
+export function randomTranslation(
+  first: Factor | RandomTranslationOptions,
+  widthFactor: Factor = NaN,
+  options: Rest<RandomTranslationOptions, 'heightFactor' | 'widthFactor'> = {},
+): RandomTranslation {
+  const isFactor = typeof first === 'number' || 'length' in first
+  return new RandomTranslation(isFactor ? { heightFactor: first, widthFactor, ...options } : first)
+}
+
+/** `randomCrop(28, 28)`. */
+export function randomCrop(
+  first: number | RandomCropOptions,
+  width = NaN,
+  options: Rest<RandomCropOptions, 'height' | 'width'> = {},
+): RandomCrop {
+  return new RandomCrop(isOptions(first) ? first : { height: first, width, ...options })
+}

@@ -1,0 +1,109 @@
+/** Metrics under Keras' names: what a batch adds to a mean. Not here: means over batches (run.ts). */
+import { UsageError } from '../base/index.js'
+import { arange, type Tensor } from '../tensor/index.js'
+import type { Config } from './layer.js'
+import type { Loss, Prediction } from './losses.js'
+import { sameName } from './naming.js'
+
+export interface Metric {
+  /** The key in logs and history: 'accuracy'. */
+  readonly name: string
+  /** Whether more is better; null: neither is known. */
+  readonly direction: 'up' | 'down' | null
+  /** The sum over the batch, of which means are taken. */
+  sum(labels: Tensor, prediction: Prediction): Tensor
+  /** As Keras writes it: a name where it was given by name. */
+  serialize(): string | Config
+}
+
+type Sum = Metric['sum']
+
+const sparseAccuracy: Sum = (labels, { output }) => output.argmax(1).eq(labels).sum()
+const categoricalAccuracy: Sum = (labels, { output }) => output.argmax(1).eq(labels.argmax(1)).sum()
+const binaryAccuracy: Sum = (labels, { output }) => output.gt(0.5).eq(labels).mean(1).sum()
+const squaredError: Sum = (labels, { output }) => output.sub(labels).square().flatten(1).mean(1).sum()
+
+/** The label's score is among the k largest. */
+const inTop =
+  (k: number): Sum =>
+  (labels, { output }) => {
+    const isLabel = labels.unsqueeze(1).eq(arange(output.size(1)))
+    const score = output.mul(isLabel).sum(1, true)
+    return output.gt(score).sum(1).lt(k).sum()
+  }
+
+class Named implements Metric {
+  readonly name: string
+  readonly direction: 'up' | 'down'
+  readonly sum: Sum
+  readonly #config: Config | null
+
+  constructor(name: string, sum: Sum, direction: 'up' | 'down' = 'up', config: Config | null = null) {
+    this.name = name
+    this.sum = sum
+    this.direction = direction
+    this.#config = config
+  }
+
+  serialize(): string | Config {
+    return this.#config ?? this.name
+  }
+}
+
+export interface TopKOptions {
+  /** Default 5. */
+  readonly k?: number
+  /** Default 'sparse_top_k_categorical_accuracy'. */
+  readonly name?: string
+}
+
+function topK({ k = 5, name = 'sparse_top_k_categorical_accuracy' }: TopKOptions = {}): Metric {
+  if (!Number.isInteger(k) || k < 1)
+    throw new UsageError(`sparseTopKCategoricalAccuracy: k must be 1 or more, got ${k}`)
+  const config = { name, dtype: 'float32', k, from_sorted_ids: false }
+  const className = 'SparseTopKCategoricalAccuracy'
+  return new Named(name, inTop(k), 'up', {
+    module: 'keras.metrics',
+    class_name: className,
+    config,
+    registered_name: null,
+  })
+}
+
+export const metrics = {
+  /** How often the class of the largest output is the label. */
+  sparseCategoricalAccuracy: (): Metric => new Named('sparse_categorical_accuracy', sparseAccuracy),
+  /** The same for one-hot labels. */
+  categoricalAccuracy: (): Metric => new Named('categorical_accuracy', categoricalAccuracy),
+  /** How often outputs above ½ are labels of 1. */
+  binaryAccuracy: (): Metric => new Named('binary_accuracy', binaryAccuracy),
+  sparseTopKCategoricalAccuracy: topK,
+  meanSquaredError: (): Metric => new Named('mean_squared_error', squaredError, 'down'),
+} as const
+
+const byName: Readonly<Record<string, () => Metric>> = metrics
+
+/** `accuracy` is that of the loss's labels and of the outputs. */
+function accuracyFor(name: string, loss: Loss, outputs: readonly number[]): Metric {
+  if (loss.labels === 'classes') return new Named(name, sparseAccuracy)
+  return new Named(name, outputs.at(-1) === 1 ? binaryAccuracy : categoricalAccuracy)
+}
+
+export type MetricInput = string | Metric | Config
+
+const isMetric = (value: Metric | Config): value is Metric => typeof value['sum'] === 'function'
+
+/** By name, by Keras' configuration, or itself. `outputs`: sizes of an output without the batch. */
+export function metricOf(metric: MetricInput, loss: Loss, outputs: readonly number[]): Metric {
+  if (typeof metric !== 'string' && isMetric(metric)) return metric
+  const config = typeof metric === 'string' ? {} : (metric['config'] ?? {})
+  const name = typeof metric === 'string' ? metric : String(metric['class_name'])
+  if (name === 'accuracy' || name === 'acc') return accuracyFor(name, loss, outputs)
+  const found = Object.keys(byName).find((known) => sameName(known) === sameName(name))
+  if (found === undefined)
+    throw new UsageError(`compile: there is no metric '${name}'; there are accuracy, ${Object.keys(byName).join(', ')}`)
+  if (found !== 'sparseTopKCategoricalAccuracy') return byName[found]?.() ?? accuracyFor(name, loss, outputs)
+  const k = typeof config === 'object' && config !== null && 'k' in config ? Number(config.k) : 5
+  const given = typeof config === 'object' && config !== null && 'name' in config ? String(config.name) : undefined
+  return topK({ k, ...(given !== undefined && { name: given }) })
+}

@@ -1,0 +1,131 @@
+/**
+ * One batch: forward, loss, metrics, and the update in training, each as a compiled step.
+ * Not here: which batches (run.ts), layers and losses.
+ */
+import { compileStep, noGrad, type Tensor } from '../tensor/index.js'
+import type { Layer } from './layer.js'
+import type { Loss, Prediction } from './losses.js'
+import type { Metric } from './metrics.js'
+import type { Optimizer } from './optimizers.js'
+
+/** Random numbers of a batch by layer, as a flat list and back. */
+export class Drawn {
+  readonly #layers: readonly Layer[]
+  readonly #counts: readonly number[]
+  readonly tensors: readonly Tensor[]
+
+  constructor(layers: readonly Layer[], count: number) {
+    const lists = layers.map((layer) => layer.draw(count))
+    this.#layers = layers
+    this.#counts = lists.map((list) => list.length)
+    this.tensors = lists.flat()
+  }
+
+  /** The layer's own of a list like `tensors`. */
+  of(layer: Layer, tensors: readonly Tensor[]): readonly Tensor[] {
+    const index = this.#layers.indexOf(layer)
+    const start = this.#counts.slice(0, index).reduce((sum, n) => sum + n, 0)
+    return tensors.slice(start, start + (this.#counts[index] ?? 0))
+  }
+}
+
+/** What of a model steps need. */
+export interface Trained {
+  readonly layers: readonly Layer[]
+  forward(x: Tensor, training: boolean, drawn: (layer: Layer) => readonly Tensor[]): Prediction
+}
+
+export interface Compiled {
+  readonly optimizer: Optimizer
+  readonly loss: Loss
+  readonly metrics: readonly Metric[]
+}
+
+/** The mean loss of a batch, and what the batch adds to each metric's mean. */
+export type BatchValues = readonly number[]
+
+type Step = (...args: Tensor[]) => Tensor[]
+
+const detached = ({ output, logits }: Prediction): Prediction => ({
+  output: output.detach(),
+  logits: logits?.detach() ?? null,
+})
+
+const valuesOf = (results: readonly Tensor[]): number[] => results.map((result) => result.item())
+
+export class Steps {
+  readonly #model: Trained
+  readonly #learn: Step
+  readonly #judge: Step
+  readonly #predict: Step
+  #drawn: Drawn | null = null
+
+  constructor(model: Trained, compiled: Compiled | null) {
+    this.#model = model
+    this.#learn = compileStep((...args: Tensor[]) => (compiled ? this.#trainOn(compiled, args) : []))
+    this.#judge = compileStep((...args: Tensor[]) => (compiled ? this.#test(compiled, args) : []))
+    this.#predict = compileStep((...args: Tensor[]) => args.map((x) => model.forward(x, false, () => []).output))
+  }
+
+  train(inputs: Tensor, labels: Tensor, count: number): BatchValues {
+    this.#drawn = new Drawn(this.#model.layers, count)
+    return valuesOf(this.#learn(inputs, labels, ...this.#drawn.tensors))
+  }
+
+  test(inputs: Tensor, labels: Tensor): BatchValues {
+    return noGrad(() => valuesOf(this.#judge(inputs, labels)))
+  }
+
+  /** The output in our order. */
+  predict(inputs: Tensor): Tensor | undefined {
+    return noGrad(() => this.#predict(inputs)[0])
+  }
+
+  #trainOn({ optimizer, loss, metrics }: Compiled, [inputs, labels, ...random]: readonly Tensor[]): Tensor[] {
+    if (!inputs || !labels) return []
+    const prediction = this.#model.forward(inputs, true, (layer) => this.#drawn?.of(layer, random) ?? [])
+    const value = loss.compute(labels, prediction)
+    const sums = metrics.map((metric) => metric.sum(labels, detached(prediction)))
+    optimizer.zeroGrad()
+    value.backward()
+    optimizer.step()
+    return [value, ...sums]
+  }
+
+  #test({ loss, metrics }: Compiled, [inputs, labels]: readonly Tensor[]): Tensor[] {
+    if (!inputs || !labels) return []
+    const prediction = this.#model.forward(inputs, false, () => [])
+    return [loss.compute(labels, prediction), ...metrics.map((metric) => metric.sum(labels, prediction))]
+  }
+}
+
+/** Means over pictures since the epoch began. */
+export class Means {
+  readonly #names: readonly string[]
+  readonly #sums: number[]
+  #count = 0
+
+  constructor(metrics: readonly Metric[]) {
+    this.#names = ['loss', ...metrics.map(({ name }) => name)]
+    this.#sums = this.#names.map(() => 0)
+  }
+
+  /** A batch of `count` pictures. */
+  add([loss = NaN, ...sums]: BatchValues, count: number): void {
+    this.#count += count
+    this.#sums[0] = (this.#sums[0] ?? 0) + loss * count
+    sums.forEach((sum, i) => (this.#sums[i + 1] = (this.#sums[i + 1] ?? 0) + sum))
+  }
+
+  /** [loss, metrics…]. */
+  values(): number[] {
+    return this.#sums.map((sum) => sum / this.#count)
+  }
+
+  /** By name, in the order in which Keras tells them: by the alphabet. */
+  logs(prefix = ''): Record<string, number> {
+    const values = this.values()
+    const entries = this.#names.map((name, i) => [prefix + name, values[i] ?? NaN] as const)
+    return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  }
+}
