@@ -134,6 +134,20 @@ function addBench(program: Command): void {
     .action(async (options) => (await import('./bench.js')).benchCommand(options))
 }
 
+const tuneHelp = `
+Tiles of convolutions and matrix products are tried one kernel at a time. What
+is faster is kept in the cache folder and used from the next start on. No
+result changes by it, to the last bit.`
+
+function addTuning(program: Command): void {
+  const command = program.command('tune').description('measure which tiles are fastest on this machine, and keep them')
+  commonFlags(deviceFlags(command))
+    .option('--model <net>', 'lenet, lenet1 or a file that exports a net', 'lenet')
+    .option('--batch-size <n>', 'pictures in a step', positive, 32)
+    .addHelpText('after', tuneHelp)
+    .action(async (options) => (await import('./tune.js')).tuneCommand(options))
+}
+
 /** Of our package.json, which lies beside dist/. */
 function version(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
@@ -152,6 +166,7 @@ export function createProgram(): Command {
   addPrediction(program)
   addInspection(program)
   addBench(program)
+  addTuning(program)
   for (const [name, description] of Object.entries(later)) {
     program
       .command(name)
