@@ -7,7 +7,7 @@ import { choiceName } from '../device/index.js'
 import { readTuning, startNativeService, writeTuning } from '../device/index.node.js'
 import { formatTable } from '../report/index.js'
 import { device } from '../tensor/index.js'
-import { useDevice, type DeviceFlags } from './deviceFlags.js'
+import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
 import { makerOf, type MakeNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { inTurns, isSlower, least } from './tuneTiming.js'
@@ -44,7 +44,8 @@ const stepRounds = 41
 export async function tuneCommand(options: TuneOptions): Promise<void> {
   const output = createOutput(options.json === true)
   const make = await makerOf(options.model)
-  useDevice({ ...options, device: tierOf(options.device) }, output)
+  const watch = useDevice({ ...options, device: tierOf(options.device) }, output)
+  watch.tell()
   await device().ready()
   const tuner = new Tuner(make, options.batchSize)
   const { name, threads } = device()
@@ -59,6 +60,7 @@ export async function tuneCommand(options: TuneOptions): Promise<void> {
 
 /** 'auto' tunes where its steps end up. */
 function tierOf(name: string): string {
+  checkDevice({ device: name })
   if (name === 'interp')
     throw new UsageError('--device interp: the interpreter has nothing to tune; use native or wasm')
   if (name !== 'auto') return name
