@@ -1,0 +1,153 @@
+/**
+ * The older Keras format, .h5: the whole model, or weights alone at the root. Read as Keras 1–3 write it; written so that
+ * Keras 2 and Keras 3 both open it.
+ * Not here: Keras 3's .weights.h5 (kerasWeightsH5.ts), the config itself (kerasConfig.ts).
+ * Source: keras/src/legacy/saving/legacy_h5_format.py of Keras 3.15.
+ */
+import { withHdf5, type Hdf5File } from './hdf5.js'
+import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
+import { readKerasConfig } from './kerasConfig.js'
+import { compileFromTraining, compileWith, kerasConfigJson, trainingConfig } from './kerasConfigWriter.js'
+import { isObject, parseJson } from './kerasJson.js'
+import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
+import type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
+import { checkWeights, placeLayers } from './kerasVariables.js'
+import { weightsOf } from './kerasMatch.js'
+import type { NetTensor } from './net.js'
+import { kerasVersion } from './kerasVersion.js'
+
+/** A list of texts in an attribute, also where it is split into name0, name1 … */
+function nameList(file: Hdf5File, path: string, name: string): string[] | undefined {
+  const whole = file.texts(path, name)
+  if (whole !== undefined) return whole
+  const parts: string[] = []
+  for (let part = 0; ; part++) {
+    const next = file.texts(path, `${name}${part}`)
+    if (next === undefined) return part === 0 ? undefined : parts
+    parts.push(...next)
+  }
+}
+
+/** Weights of a group with `layer_names`: by layer, variables in the file's order. */
+function readLayers(file: Hdf5File, group: string): LooseWeights {
+  const names = nameList(file, group, 'layer_names')
+  if (names === undefined) return file.fail(group, 'its list of layers (layer_names) is missing')
+  return names.map((name) => {
+    const layer = `${group}/${name}`
+    const variables = nameList(file, layer, 'weight_names') ?? []
+    return { name, variables: variables.map((variable) => file.tensor(`${layer}/${variable}`)) }
+  })
+}
+
+/** True where an .h5 file holds weights in the older layout, with or without a model. */
+export function isLegacyH5(file: Hdf5File): boolean {
+  return file.texts('', 'model_config') !== undefined || nameList(file, '', 'layer_names') !== undefined
+}
+
+/** The model of an open .h5 file, or undefined where it holds weights alone. */
+export function readH5Model(file: Hdf5File): KerasFile | undefined {
+  const [text] = file.texts('', 'model_config') ?? []
+  if (text === undefined) return undefined
+  const { model, warnings } = readKerasConfig(parseJson(text, `${file.where}, model_config`))
+  placeLayers(model, file.where) // sizes are known before any weight is read
+  const weights = weightsOf(model, readLayers(file, 'model_weights'), file.where)
+  const compile = readTraining(file)
+  const optimizer = readOptimizer(file, model, compile)
+  if (typeof optimizer === 'string') warnings.push(optimizer)
+  const whole = { model, weights, warnings, ...(compile === undefined ? {} : { compile }) }
+  return optimizer === undefined || typeof optimizer === 'string' ? whole : { ...whole, optimizer }
+}
+
+/** The weights of an open .h5 file, whole model or not. */
+export function readH5Weights(file: Hdf5File): LooseWeights {
+  return readLayers(file, file.has('model_weights') ? 'model_weights' : '')
+}
+
+function readTraining(file: Hdf5File): KerasCompile | undefined {
+  const [text] = file.texts('', 'training_config') ?? []
+  if (text === undefined) return undefined
+  const { value } = parseJson(text, `${file.where}, training_config`)
+  return isObject(value) ? compileFromTraining(value) : undefined
+}
+
+function readOptimizer(
+  file: Hdf5File,
+  model: KerasModel,
+  compile: KerasCompile | undefined,
+): KerasOptimizer | string | undefined {
+  if (!file.has('optimizer_weights')) return undefined
+  const names = nameList(file, 'optimizer_weights', 'weight_names') ?? []
+  if (names.length === 0) return undefined
+  const values = names.map((name) => file.tensor(`optimizer_weights/${name}`))
+  return optimizerFrom(model, compile, values, file.where)
+}
+
+/** Reads an .h5 file of a whole model. `where` names it in errors. Throws LenetError. */
+export async function readKerasH5(bytes: Uint8Array, where: string): Promise<KerasFile> {
+  return withHdf5(
+    bytes,
+    where,
+    (file) => readH5Model(file) ?? file.fail('', 'holds weights alone, no model (model_config is missing)'),
+  )
+}
+
+type Children = Map<string, Hdf5Group | NetTensor | bigint>
+const group = (children: Children, attributes: Hdf5Group['attributes'] = {}): Hdf5Group => ({ attributes, children })
+
+/** Puts a value at a path of groups, as h5py does. */
+function putAt(root: Children, path: string, value: NetTensor | bigint): void {
+  const parts = path.split('/')
+  const last = parts.pop() ?? ''
+  let at = root
+  for (const part of parts) {
+    const found = at.get(part)
+    const next = typeof found === 'object' && 'children' in found ? new Map(found.children) : new Map()
+    at.set(part, group(next))
+    at = next
+  }
+  at.set(last, value)
+}
+
+function layerGroup(name: string, variables: ReadonlyMap<string, NetTensor> | undefined): Hdf5Group {
+  const children: Children = new Map()
+  if (variables === undefined || variables.size === 0) return group(children)
+  const inner: Children = new Map(variables)
+  return group(new Map([[name, group(inner)]]), { weight_names: [...variables.keys()].map((key) => `${name}/${key}`) })
+}
+
+/** The group that `save_weights` makes: layers in order, without the input. */
+function weightsGroup(model: KerasModel, weights: KerasWeights): Hdf5Group {
+  const layers = model.layers.filter(({ className }) => model.className === 'Functional' || className !== 'InputLayer')
+  const children: Children = new Map(layers.map(({ name }) => [name, layerGroup(name, weights.get(name))]))
+  return group(children, {
+    layer_names: layers.map(({ name }) => name),
+    backend: 'tensorflow',
+    keras_version: kerasVersion,
+  })
+}
+
+function optimizerGroup(model: KerasModel, optimizer: KerasOptimizer, where: string): Hdf5Group {
+  const variables = optimizerVariables(model, optimizer, where)
+  const children: Children = new Map()
+  for (const { name, value } of variables) putAt(children, name, value)
+  return group(children, { weight_names: variables.map(({ name }) => name) })
+}
+
+/**
+ * The file as .h5. Optimizer state is as Keras 3 keeps it; Keras 2 opens the file, says that it cannot use the state and
+ * begins with a fresh one. Throws LenetError where weights and model disagree.
+ */
+export async function writeKerasH5(file: KerasFile): Promise<Uint8Array> {
+  const where = 'the model being saved'
+  checkWeights(file.model, file.weights, where)
+  const compile = compileWith(file.compile, file.optimizer)
+  const children: Children = new Map([['model_weights', weightsGroup(file.model, file.weights)]])
+  if (file.optimizer !== undefined) children.set('optimizer_weights', optimizerGroup(file.model, file.optimizer, where))
+  const attributes = {
+    backend: 'tensorflow',
+    keras_version: kerasVersion,
+    model_config: JSON.stringify(kerasConfigJson(file.model, 'legacy')),
+    ...(compile === undefined ? {} : { training_config: JSON.stringify(trainingConfig(compile)) }),
+  }
+  return writeHdf5({ attributes, children })
+}

@@ -1,0 +1,155 @@
+/**
+ * Keras 3's .weights.h5, alone or inside a .keras: `layers/<class in snake case>[_k]/vars/<i>` and `optimizer/vars/<i>`.
+ * Groups are named by class, not by layer, and HDF5 lists them by the alphabet: only the model's order says which is whose.
+ * Not here: the older .h5 (kerasH5.ts), the zip around it (keras.ts).
+ * Source: keras/src/saving/saving_lib.py of Keras 3.15.
+ */
+import { LenetError } from '../base/index.js'
+import { withHdf5, type Hdf5File } from './hdf5.js'
+import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
+import { isLegacyH5, readH5Weights } from './kerasH5.js'
+import { layerWeights, weightsOf } from './kerasMatch.js'
+import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
+import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
+import { checkWeights, placeLayers, type PlacedLayer } from './kerasVariables.js'
+import type { NetTensor } from './net.js'
+
+/** Keras's rule: Conv2D → conv2d, MaxPooling2D → max_pooling2d, ReLU → re_lu. */
+export function snakeCase(name: string): string {
+  return name
+    .replace(/\W+/g, '')
+    .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+}
+
+/** The group of each layer, in the model's order. A Sequential's input has none. */
+function groupNames(model: KerasModel): Map<string, string> {
+  const used = new Map<string, number>()
+  const names = new Map<string, string>()
+  for (const { className, name } of model.layers) {
+    if (model.className === 'Sequential' && className === 'InputLayer') continue
+    const base = snakeCase(className)
+    const count = used.get(base) ?? 0
+    used.set(base, count + 1)
+    names.set(name, count === 0 ? base : `${base}_${count}`)
+  }
+  return names
+}
+
+/** Keras before 3.0 named the folder otherwise. */
+function layersFolder(file: Hdf5File): string {
+  const found = ['layers', '_layer_checkpoint_dependencies'].find((name) => file.has(name))
+  return found ?? file.fail('', 'its weights (the group layers) are missing')
+}
+
+/** Datasets 0, 1, 2 … of a `vars` group, in the order of their numbers. */
+function readVariables(file: Hdf5File, path: string): NetTensor[] {
+  if (!file.has(path)) return []
+  const names = file.names(path).sort((a, b) => Number(a) - Number(b))
+  return names.map((name, i) =>
+    name === String(i) ? file.tensor(`${path}/${name}`) : file.fail(path, `${i} is missing`),
+  )
+}
+
+function readWeights(file: Hdf5File, model: KerasModel): KerasWeights {
+  const folder = layersFolder(file)
+  const groups = groupNames(model)
+  const weights = new Map<string, Map<string, NetTensor>>()
+  for (const place of placeLayers(model, file.where))
+    weights.set(place.layer.name, readLayer(file, folder, groups, place))
+  const known = new Set(groups.values())
+  for (const name of file.names(folder)) {
+    if (known.has(name) || readVariables(file, `${folder}/${name}/vars`).length === 0) continue
+    file.fail(`${folder}/${name}`, 'has weights, but the model has no such layer')
+  }
+  return new Map([...weights].filter(([, variables]) => variables.size > 0))
+}
+
+function readLayer(
+  file: Hdf5File,
+  folder: string,
+  groups: ReadonlyMap<string, string>,
+  place: PlacedLayer,
+): Map<string, NetTensor> {
+  const name = groups.get(place.layer.name)
+  if (name === undefined) return new Map()
+  const path = `${folder}/${name}/vars`
+  if (place.variables.length > 0 && !file.has(path)) {
+    file.fail(path, `is missing: the weights of the model's layer ${place.layer.name}`)
+  }
+  return layerWeights(place, readVariables(file, path), `${file.where}, ${path}`)
+}
+
+export interface WeightsRead {
+  readonly weights: KerasWeights
+  readonly optimizer?: KerasOptimizer
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Weights for `model` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where `compile` says which.
+ * Throws LenetError, telling both sides, where they do not fit.
+ */
+export async function readKerasWeights(
+  bytes: Uint8Array,
+  where: string,
+  model: KerasModel,
+  compile?: KerasCompile,
+): Promise<WeightsRead> {
+  return withHdf5(bytes, where, (file) => {
+    if (isLegacyH5(file)) return { weights: weightsOf(model, readH5Weights(file), where), warnings: [] }
+    const weights = readWeights(file, model)
+    if (compile === undefined || !file.has('optimizer/vars')) return { weights, warnings: [] }
+    const optimizer = optimizerFrom(model, compile, readVariables(file, 'optimizer/vars'), where)
+    return typeof optimizer === 'string' ? { weights, warnings: [optimizer] } : { weights, optimizer, warnings: [] }
+  })
+}
+
+/** The weights of a file without a model, under the file's own names. */
+export async function readLooseWeights(bytes: Uint8Array, where: string): Promise<LooseWeights> {
+  return withHdf5(bytes, where, (file) => {
+    if (isLegacyH5(file)) return readH5Weights(file)
+    const folder = layersFolder(file)
+    return file.names(folder).map((group) => {
+      const path = `${folder}/${group}/vars`
+      const [name = group] = file.has(path) ? (file.texts(path, 'name') ?? []) : []
+      return { name, variables: readVariables(file, path) }
+    })
+  })
+}
+
+type Children = Map<string, Hdf5Group | NetTensor | bigint>
+
+function varsGroup(name: string, values: readonly (NetTensor | bigint)[]): Hdf5Group {
+  const vars: Hdf5Group = { attributes: { name }, children: new Map(values.map((value, i) => [String(i), value])) }
+  return { attributes: {}, children: new Map([['vars', vars]]) }
+}
+
+/** The .weights.h5 file. Throws LenetError where weights and model disagree. */
+export async function writeKerasWeights(
+  model: KerasModel,
+  weights: KerasWeights,
+  optimizer?: KerasOptimizer,
+): Promise<Uint8Array> {
+  const where = 'the model being saved'
+  checkWeights(model, weights, where)
+  const layers: Children = new Map()
+  const groups = groupNames(model)
+  for (const { layer, variables } of placeLayers(model, where)) {
+    const group = groups.get(layer.name)
+    const values = variables.map(({ name }) => weights.get(layer.name)?.get(name) ?? missing(layer.name, name))
+    if (group !== undefined) layers.set(group, varsGroup(layer.name, values))
+  }
+  const children: Children = new Map([['layers', { attributes: {}, children: layers }]])
+  if (optimizer !== undefined) {
+    const values = optimizerVariables(model, optimizer, where).map(({ value }) => value)
+    children.set('optimizer', varsGroup(optimizer.className.toLowerCase(), values))
+  }
+  children.set('vars', { attributes: { name: model.name }, children: new Map() })
+  return writeHdf5({ attributes: {}, children })
+}
+
+function missing(layer: string, name: string): never {
+  throw new LenetError(`the model being saved, layer ${layer}: the weight ${name} is missing`)
+}
