@@ -42,7 +42,7 @@ export function flatten(x: Node, startDim = 0, endDim = -1): Node {
 export function permute(x: Node, dims: readonly number[]): Node {
   const order = dims.map((d) => normalizeDim(d, x.shape.length, 'permute'))
   if (order.length === x.shape.length && order.every((d, i) => d === i)) return x
-  return make('permute', { dims: order }, [unbatch(x)])
+  return make('permute', { dims: order }, [x.layout === 'lanes' && order[0] === 0 ? x : unbatch(x)])
 }
 
 /** Two dimensions change places. */
@@ -73,15 +73,25 @@ export function expandLike(x: Node, like: Node): Node {
   return typed('expand', x, like.shape, like.layout)
 }
 
-/** Values starts[i] … ends[i] − 1 of each dimension i. */
-export const slice = (x: Node, starts: readonly number[], ends: readonly number[]): Node =>
-  make('slice', { starts, ends }, [unbatch(x)])
+const isZero = (size: number): boolean => size === 0
 
-/** Zeros before and after each dimension. */
-export const pad = (x: Node, before: readonly number[], after: readonly number[]): Node =>
-  make('pad', { before, after }, [unbatch(x)])
+/** Values starts[i] … ends[i] − 1 of each dimension i. Lanes stay lanes where dim 0 is kept. */
+export function slice(x: Node, starts: readonly number[], ends: readonly number[]): Node {
+  if (starts.every(isZero) && sameShape(ends, x.shape)) return x
+  if (x.layout === 'lanes' && starts[0] === 0 && ends[0] === x.shape[0])
+    return make('slice', { starts: starts.slice(1), ends: ends.slice(1) }, [x])
+  return make('slice', { starts, ends }, [unbatch(x)])
+}
 
-/** One after the other along `dim`; all other sizes agree (torch.cat). */
+/** `value` before and after each dimension. Lanes stay lanes where dim 0 is kept. */
+export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
+  if (before.length === x.shape.length && before.every(isZero) && after.every(isZero)) return x
+  if (x.layout === 'lanes' && before[0] === 0 && after[0] === 0)
+    return make('pad', { before: before.slice(1), after: after.slice(1), value }, [x])
+  return make('pad', { before, after, value }, [unbatch(x)])
+}
+
+/** One after the other along `dim`; all other sizes agree (torch.cat). Lanes stay lanes but along dim 0. */
 export function concat(parts: readonly Node[], dim = 0): Node {
   const [first] = parts
   if (!first) throw new LenetError('concat: expects one tensor or more, got none')
@@ -93,14 +103,25 @@ export function concat(parts: readonly Node[], dim = 0): Node {
       throw new LenetError(
         `concat: ${showShape(x.shape)} and ${showShape(first.shape)} may differ in dimension ${along} only`,
       )
-  const inFront = parts.map((x) => transpose(unbatch(x), 0, along))
-  const total = parts.reduce((sum, x) => sum + (x.shape[along] ?? 0), 0)
+  const kept = along > 0 && parts.some(({ layout }) => layout === 'lanes') ? 1 : 0
+  return endToEnd(
+    parts.map((x) => (kept === 1 ? batch(x) : unbatch(x))),
+    along,
+    kept,
+  )
+}
+
+/** Puts dimension `along` behind the first `kept`, joins flat parts, and puts it back. */
+function endToEnd(parts: readonly Node[], along: number, kept: 0 | 1): Node {
+  const inFront = parts.map((x) => transpose(x, kept, along))
   const flat = make(
     'concat',
     {},
-    inFront.map((x) => flatten(x)),
+    inFront.map((x) => flatten(x, kept)),
   )
-  return transpose(reshape(flat, [total, ...(inFront[0]?.shape.slice(1) ?? [])]), 0, along)
+  const total = parts.reduce((sum, x) => sum + (x.shape[along] ?? 0), 0)
+  const { shape = [] } = inFront[0] ?? {}
+  return transpose(reshape(flat, [...shape.slice(0, kept), total, ...shape.slice(kept + 1)]), kept, along)
 }
 
 /** Row index[i] of the table for each i: (table [R, …], index [N]) → [N, …] as a batch. The table gets no gradient. */

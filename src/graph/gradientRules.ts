@@ -6,6 +6,7 @@
 import { LenetError } from '../base/index.js'
 import * as c from './compose.js'
 import { make } from './infer.js'
+import { movedDims } from './inferMovement.js'
 import { isOp } from './node.js'
 import type { Node } from './node.js'
 import type { OpName } from './ops.js'
@@ -119,13 +120,25 @@ function maxPool2dGradient(y: Node<'maxPool2d'>, g: Node): Node {
   return make('maxPool2dGrad', { ...y.attrs, inputSize: pictureSize(x) }, [index, g])
 }
 
+function sliceGradient(y: Node<'slice'>, g: Node): Node {
+  const { starts, ends } = y.attrs
+  const sizes = movedDims(inputAt(y, 0))
+  return make('pad', { before: starts, after: ends.map((end, i) => (sizes[i] ?? end) - end), value: 0 }, [g])
+}
+
+function padGradient(y: Node<'pad'>, g: Node): Node {
+  const { before } = y.attrs
+  const sizes = movedDims(inputAt(y, 0))
+  return make('slice', { starts: before, ends: before.map((start, i) => start + (sizes[i] ?? 0)) }, [g])
+}
+
 function concatGradients(y: Node<'concat'>, g: Node): Makers {
   let end = 0
   return y.inputs.map((x) => {
     const start = end
-    end += x.shape[0] ?? 0
+    end += movedDims(x)[0] ?? 0
     const stop = end
-    return () => c.slice(g, [start], [stop])
+    return () => make('slice', { starts: [start], ends: [stop] }, [g])
   })
 }
 
@@ -180,22 +193,8 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   reshape: unary((g, x) => c.reshape(g, x.shape)),
   permute: (y, g) => [() => c.permute(g, inverseOrder(y.attrs.dims))],
   expand: unary((g, x) => reduceTo(g, x)),
-  slice: ({ attrs: { starts, ends }, inputs: [x] }, g) => [
-    () =>
-      c.pad(
-        g,
-        starts,
-        ends.map((end, i) => (x?.shape[i] ?? end) - end),
-      ),
-  ],
-  pad: ({ attrs: { before }, inputs: [x] }, g) => [
-    () =>
-      c.slice(
-        g,
-        before,
-        before.map((start, i) => start + (x?.shape[i] ?? 0)),
-      ),
-  ],
+  slice: (y, g) => [() => sliceGradient(y, g)],
+  pad: (y, g) => [() => padGradient(y, g)],
   concat: concatGradients,
   batch: unary((g) => c.unbatch(g)),
   unbatch: unary((g) => c.batch(g)),

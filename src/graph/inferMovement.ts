@@ -1,23 +1,39 @@
 /** Types of movement operations, random numbers, effects and of what only the compiler writes. */
 import { LenetError, sameShape, showShape } from '../base/index.js'
+import type { Shape } from '../base/index.js'
 import { dim, expectDType, expectLayout, expectRank, explicit, inputOf } from './inferShared.js'
 import type { Inputs, InferTable } from './inferShared.js'
 import type { Node, NodeType } from './node.js'
 import type { OpAttrs, OpName } from './ops.js'
 
+/** The dims that a movement's lists name: of lanes, those behind the batch. */
+export const movedDims = ({ layout, shape }: NodeType): Shape => (layout === 'lanes' ? shape.slice(1) : shape)
+
+/** Plain, or lanes: whose batch stays in front. */
+function expectMovable(op: OpName, x: Node): void {
+  if (x.layout !== 'lanes') expectLayout(op, x, 'plain')
+}
+
+const withBatch = (x: Node, shape: Shape): NodeType => ({
+  shape: x.layout === 'lanes' ? [dim(x, 0), ...shape] : shape,
+  dtype: x.dtype,
+  layout: x.layout,
+})
+
 function permuted({ dims }: OpAttrs['permute'], inputs: Inputs): NodeType {
   const x = inputOf('permute', inputs, 0)
-  expectLayout('permute', x, 'plain')
+  expectMovable('permute', x)
+  if (x.layout === 'lanes' && dims[0] !== 0) throw new Error('permute: the batch of lanes must stay in front')
   const once = dims.toSorted((a, b) => a - b).every((d, i) => d === i)
   if (!once || dims.length !== x.shape.length)
     throw new LenetError(`permute: ${showShape(dims)} is not an order of the dimensions of ${showShape(x.shape)}`)
-  return { shape: dims.map((d) => dim(x, d)), dtype: x.dtype, layout: 'plain' }
+  return { shape: dims.map((d) => dim(x, d)), dtype: x.dtype, layout: x.layout }
 }
 
 /** One number for each dimension. */
 function expectEach(op: OpName, x: Node, ...lists: (readonly number[])[]): void {
   for (const list of lists)
-    if (list.length !== x.shape.length || !list.every(Number.isInteger))
+    if (list.length !== movedDims(x).length || !list.every(Number.isInteger))
       throw new LenetError(
         `${op}: ${showShape(list)} must give one whole number for each dimension of ${showShape(x.shape)}`,
       )
@@ -25,37 +41,42 @@ function expectEach(op: OpName, x: Node, ...lists: (readonly number[])[]): void 
 
 function sliced({ starts, ends }: OpAttrs['slice'], inputs: Inputs): NodeType {
   const x = inputOf('slice', inputs, 0)
-  expectLayout('slice', x, 'plain')
+  expectMovable('slice', x)
   expectEach('slice', x, starts, ends)
-  const shape = x.shape.map((size, i) => {
+  const shape = movedDims(x).map((size, i) => {
     const [start, end] = [starts[i] ?? 0, ends[i] ?? 0]
     if (start < 0 || end < start || end > size)
       throw new LenetError(`slice: ${start} to ${end} is not within dimension ${i} of ${showShape(x.shape)}`)
     return end - start
   })
-  return { shape, dtype: x.dtype, layout: 'plain' }
+  return withBatch(x, shape)
 }
 
 function padded({ before, after }: OpAttrs['pad'], inputs: Inputs): NodeType {
   const x = inputOf('pad', inputs, 0)
-  expectLayout('pad', x, 'plain')
+  expectMovable('pad', x)
   expectEach('pad', x, before, after)
   if ([...before, ...after].some((size) => size < 0))
     throw new LenetError(`pad: sizes must be 0 or more, got ${showShape(before)} and ${showShape(after)}`)
-  const shape = x.shape.map((size, i) => size + (before[i] ?? 0) + (after[i] ?? 0))
-  return { shape, dtype: x.dtype, layout: 'plain' }
+  return withBatch(
+    x,
+    movedDims(x).map((size, i) => size + (before[i] ?? 0) + (after[i] ?? 0)),
+  )
 }
 
 function concatenated(_attrs: unknown, inputs: Inputs): NodeType {
-  const { dtype } = inputOf('concat', inputs, 0)
+  const first = inputOf('concat', inputs, 0)
+  expectMovable('concat', first)
+  const lanes = first.layout === 'lanes'
   let size = 0
   for (const x of inputs) {
-    expectRank('concat', 'each input', x, 1, '[n]')
-    expectLayout('concat', x, 'plain')
-    expectDType('concat', 'each input', x, dtype)
-    size += dim(x, 0)
+    expectRank('concat', 'each input', x, lanes ? 2 : 1, lanes ? '[N, n]' : '[n]')
+    expectLayout('concat', x, first.layout)
+    expectDType('concat', 'each input', x, first.dtype)
+    if (lanes && dim(x, 0) !== dim(first, 0)) throw new Error('concat: batches of different sizes')
+    size += dim(x, lanes ? 1 : 0)
   }
-  return { shape: [size], dtype, layout: 'plain' }
+  return withBatch(first, [size])
 }
 
 function gathered(_attrs: unknown, inputs: Inputs): NodeType {

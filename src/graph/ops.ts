@@ -53,13 +53,13 @@ export interface OpAttrs {
   sum: { readonly dims: readonly number[] }
   amax: { readonly dims: readonly number[] }
   argmax: { readonly dim: number } // i32, the first of equals; a NaN is the largest
-  // ── movement ──
+  // ── movement; of lanes, lists name the dims behind the batch, which stays as it is ──
   reshape: None // to the node's own shape; a lanes node keeps dim 0
-  permute: { readonly dims: readonly number[] }
+  permute: { readonly dims: readonly number[] } // of lanes: all dims, 0 first
   expand: None // broadcast to the node's own shape and layout
   slice: { readonly starts: readonly number[]; readonly ends: readonly number[] }
-  pad: { readonly before: readonly number[]; readonly after: readonly number[] } // zeros
-  concat: None // 1-D tensors, end to end
+  pad: { readonly before: readonly number[]; readonly after: readonly number[]; readonly value: number }
+  concat: None // [n] tensors end to end; of lanes: [N, n]
   batch: None // plain → lanes: dim 0 becomes the batch
   unbatch: None // lanes → plain
   gatherRows: None // (table [R, …], index [N] i32) → [N, …]

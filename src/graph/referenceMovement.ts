@@ -13,12 +13,16 @@ function take(out: Numbers, { data }: Values, from: Int32Array): void {
   for (let i = 0; i < out.length; i++) out[i] = data[from[i]!]!
 }
 
-function concat(out: Numbers, inputs: readonly Values[]): void {
+/** [n] end to end; [N, n] row by row. */
+function concat(out: Numbers, inputs: readonly Values[], _attrs: unknown, { shape, layout }: NodeType): void {
+  const rows = layout === 'lanes' ? (shape[0] ?? 1) : 1
   let at = 0
-  for (const { data } of inputs) {
-    out.set(data, at)
-    at += data.length
-  }
+  for (let row = 0; row < rows; row++)
+    for (const { data } of inputs) {
+      const size = data.length / rows
+      out.set(data.subarray(row * size, (row + 1) * size), at)
+      at += size
+    }
 }
 
 function permute(out: Numbers, inputs: readonly Values[], { dims }: OpAttrs['permute'], { shape }: NodeType): void {
@@ -34,16 +38,20 @@ function permute(out: Numbers, inputs: readonly Values[], { dims }: OpAttrs['per
   )
 }
 
+/** Numbers for all dims, where those of lanes leave out the batch's. */
+const forAll = (list: readonly number[], rank: number): readonly number[] => (list.length < rank ? [0, ...list] : list)
+
 function slice(out: Numbers, inputs: readonly Values[], { starts }: OpAttrs['slice'], { shape }: NodeType): void {
   const x = valuesAt(inputs, 0)
   const strides = stridesOf(x.shape)
-  take(out, x, indicesOf(shape, strides, dot(starts, strides)))
+  take(out, x, indicesOf(shape, strides, dot(forAll(starts, x.shape.length), strides)))
 }
 
-function pad(out: Numbers, inputs: readonly Values[], { before }: OpAttrs['pad'], { shape }: NodeType): void {
+function pad(out: Numbers, inputs: readonly Values[], { before, value }: OpAttrs['pad'], { shape }: NodeType): void {
   const x = valuesAt(inputs, 0)
   const strides = stridesOf(shape)
-  const to = indicesOf(x.shape, strides, dot(before, strides))
+  const to = indicesOf(x.shape, strides, dot(forAll(before, shape.length), strides))
+  out.fill(value)
   x.data.forEach((v, i) => (out[to[i]!] = v))
 }
 

@@ -157,6 +157,18 @@ const movements: readonly Case[] = [
   single('slice, pad, concat', [6, 4], (x) =>
     g.pad(g.concat([g.slice(x, [0, 1], [6, 3]), g.slice(x, [2, 0], [4, 2])]), [1, 0], [0, 2]),
   ),
+  ...[1, 2, 3].map((along) =>
+    single(`pictures side by side along ${along}, cut and padded`, [5, 3, 4, 6], (x) => {
+      const y = g.batch(g.mul(x, x))
+      const part = g.slice(y, [0, 1, 0, 2], [5, 3, 4, 6])
+      const both = g.concat([part, g.neg(part), part], along)
+      return g.pad(g.relu(both), [0, 1, 0, 2], [0, 0, 3, 1], 0.5)
+    }),
+  ),
+  single('channels last and back', [9, 3, 2, 5], (x) =>
+    g.permute(g.exp(g.permute(g.batch(x), [0, 2, 3, 1])), [0, 3, 1, 2]),
+  ),
+  single('padding of plain values', [3, 4], (x) => g.pad(g.exp(x), [1, 0], [0, 2], -2)),
   single('expand and broadcast', [4, 1, 3], (x) => g.mul(g.expand(x, [4, 5, 3]), g.exp(x))),
   single(
     'reshape a batch to rows',

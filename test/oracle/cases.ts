@@ -34,6 +34,11 @@ export interface OpAttrs {
   readonly threshold?: number
   readonly low?: number
   readonly high?: number
+  readonly starts?: readonly number[]
+  readonly ends?: readonly number[]
+  readonly before?: readonly number[]
+  readonly after?: readonly number[]
+  readonly value?: number
 }
 
 /**
@@ -44,7 +49,8 @@ export interface OpAttrs {
  * reshape(x) {shape}; permute(x) {dims}; flatten(x) {startDim, endDim}; where(condition, a, b);
  * batchNorm(x, weight, bias, runningMean, runningVar) {training, momentum, eps}, extra runningMean, runningVar (after);
  * crossEntropy(logits, labels) {reduction};
- * leakyRelu(x) {slope}; elu(x) {alpha}; gelu(x) {approximate}; softplus(x) {beta, threshold}; hardTanh(x) {low, high}.
+ * leakyRelu(x) {slope}; elu(x) {alpha}; gelu(x) {approximate}; softplus(x) {beta, threshold}; hardTanh(x) {low, high};
+ * cat(x…) {dim}; slice(x) {starts, ends}; pad(x) {before, after, value}.
  */
 export const opNames = [
   ...(['conv2d', 'maxPool2d', 'avgPool2d', 'linear', 'matmul', 'batchNorm', 'crossEntropy', 'where'] as const),
@@ -52,7 +58,7 @@ export const opNames = [
   ...(['exp', 'log', 'sqrt', 'abs', 'neg', 'relu', 'tanh', 'sigmoid', 'softmax', 'logSoftmax'] as const),
   ...(['sum', 'mean', 'amax', 'argmax', 'max', 'reshape', 'permute', 'flatten'] as const),
   ...(['erf', 'expm1', 'log1p', 'leakyRelu', 'elu', 'selu', 'silu', 'gelu', 'softplus', 'mish', 'softsign'] as const),
-  ...(['hardTanh', 'relu6', 'hardSigmoid', 'hardSwish'] as const),
+  ...(['hardTanh', 'relu6', 'hardSigmoid', 'hardSwish', 'cat', 'slice', 'pad'] as const),
 ]
 export type OpName = (typeof opNames)[number]
 

@@ -84,6 +84,9 @@ export const runs: { readonly [K in OpName]: Run } = {
   relu6: one(g.relu6),
   hardSigmoid: one(g.hardSigmoid),
   hardSwish: one(g.hardSwish),
+  cat: (parts, attrs) => ({ output: g.concat(parts, dimOf(attrs)) }),
+  slice: one((x, { starts, ends }) => g.slice(x, starts!, ends!)),
+  pad: one((x, { before, after, value }) => g.pad(x, before!, after!, value)),
 }
 
 const dtypes = { float32: 'f32', int32: 'i32', bool: 'u8' } as const

@@ -1,38 +1,74 @@
 /**
- * Copies within the plain layout (permute, slice, pad, concat) and random numbers. Elements are 4 bytes wide.
+ * Copies within a layout (permute, slice, pad, concat), plain or lanes, and random numbers. Elements are 4 bytes wide.
  * Not here: changes of layout (rows.ts).
  */
 import { HASH_FACTOR_1, HASH_FACTOR_2, LenetError, sizeOf, type Shape } from '../../base/index.js'
-import { add, alu, float, int, iota, loadInt, loadSplat, mul, splat } from '../loop/build.js'
+import { add, alu, float, int, iota, loadInt, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, restOf, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
 import { copyWords } from './map.js'
-import { clear } from './sparse.js'
-import { axesOf, nest, operand } from './space.js'
+import { axesOf, dimsOf, loadAt, nest, operand } from './space.js'
 
-/** What is copied: a region of `size`, from and to with their own strides and starts, in elements. */
+/** What is copied: a region of `size`, from and to with their own strides and starts, in elements. Of lanes: a picture's. */
 export interface Move {
   readonly size: Shape
   readonly from: { readonly strides: readonly number[]; readonly start: number }
   readonly to: { readonly strides: readonly number[]; readonly start: number }
-  readonly zeroFirst: boolean
+  /** What the result is filled with before. */
+  readonly fill: number | null
 }
 
 export function lowerMove(lanes: number, name: string, move: Move, source: Value, out: Value): ScheduledKernel {
-  if (source.dtype === 'u8')
+  if (source.dtype === 'u8' && source.layout === 'plain')
     throw new LenetError(`${name}: uint8 values cannot be moved about; cast them to float32 first`)
   const b = new KernelBuilder(lanes)
-  const bytes = (side: Move['from']): number[] => side.strides.map((stride) => stride * 4)
-  const from = operand(b, source, 'read', bytes(move.from), int(0))
-  const to = operand(b, out, 'write', bytes(move.to), int(0))
-  if (move.zeroFirst) clear(b, to.pointer, sizeOf(out.shape) * 4)
-  b.bump(from.pointer, move.from.start * 4)
-  b.bump(to.pointer, move.to.start * 4)
-  const both = [from, to]
-  nest(b, axesOf(move.size, [...move.size.keys()], both), both, () =>
-    b.store('i32', to.pointer, 0, loadInt(from.pointer)),
-  )
-  return b.finish(name, one)
+  const vector = source.layout === 'lanes'
+  const width = vector ? b.width : 4
+  const copy = (unit: Expr): void => {
+    const bytes = (side: Move['from']): number[] => side.strides.map((stride) => stride * width)
+    const from = operand(b, source, 'read', bytes(move.from), unit)
+    const to = operand(b, out, 'write', bytes(move.to), unit)
+    if (move.fill !== null) fill(b, to.pointer, sizeOf(dimsOf(out)) * width, constantOf(out, move.fill))
+    b.bump(from.pointer, move.from.start * width)
+    b.bump(to.pointer, move.to.start * width)
+    const both = [from, to]
+    nest(b, axesOf(move.size, [...move.size.keys()], both), both, () =>
+      vector ? b.store('vec', to.pointer, 0, loadAt(from)) : b.store('i32', to.pointer, 0, loadInt(from.pointer)),
+    )
+  }
+  if (!vector) copy(int(0))
+  else b.forUnits(copy)
+  return b.finish(name, vector ? { pictures: lanes } : one)
+}
+
+const constantOf = ({ dtype }: Value, value: number): Expr =>
+  dtype === 'f32' ? float(value) : splat(int(Math.trunc(value)))
+
+/** Fills `bytes` (a multiple of 4) bytes. */
+function fill(b: KernelBuilder, from: Expr, bytes: number, value: Expr): void {
+  const at = b.let('fill', from)
+  b.loop(Math.floor(bytes / b.width), () => {
+    b.store('vec', at, 0, value)
+    b.bump(at, b.width)
+  })
+  for (let offset = 0; offset < bytes % b.width; offset += 4) b.store('one', at, offset, value)
+}
+
+/** Lanes [N, n] side by side: [N, Σ n]. */
+export function lowerConcatLanes(lanes: number, parts: readonly Value[], out: Value): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  b.forUnits((block) => {
+    const to = b.pointer('to', b.buffer(out, 'write'), block, restOf(out) * b.width)
+    for (const part of parts) {
+      const from = b.pointer('from', b.buffer(part, 'read'), block, restOf(part) * b.width)
+      b.loop(restOf(part), () => {
+        b.store('vec', to, 0, loadVec(from, 0, vectorType(part.dtype)))
+        b.bump(from, b.width)
+        b.bump(to, b.width)
+      })
+    }
+  })
+  return b.finish('concat', { pictures: lanes })
 }
 
 /** A straight copy of a whole plain value. */

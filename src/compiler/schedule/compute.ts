@@ -12,7 +12,8 @@ import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
-import { lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
+import { lowerConcatLanes, lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
+import { dimsOf } from '../lower/space.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
@@ -242,26 +243,38 @@ function move(s: Scheduler, node: Node, spec: Move): Value {
 const start = (shape: readonly number[], at: readonly number[]): number =>
   stridesOf(shape).reduce((sum, stride, i) => sum + stride * (at[i] ?? 0), 0)
 
+/** Where a value's elements lie, from its first on. */
+const straight = (x: Node): Move['to'] => ({ strides: stridesOf(dimsOf(x)), start: 0 })
+
 const permute: Compute<'permute'> = (s, node) => {
-  const strides = stridesOf(inputOf(node, 0).shape)
-  const from = { strides: node.attrs.dims.map((dim) => strides[dim] ?? 0), start: 0 }
-  return move(s, node, { size: node.shape, from, to: { strides: stridesOf(node.shape), start: 0 }, zeroFirst: false })
+  const strides = stridesOf(dimsOf(inputOf(node, 0)))
+  const dims = node.layout === 'lanes' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
+  const from = { strides: dims.map((dim) => strides[dim] ?? 0), start: 0 }
+  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
 }
 
 const slice: Compute<'slice'> = (s, node) => {
-  const { shape } = inputOf(node, 0)
-  const from = { strides: stridesOf(shape), start: start(shape, node.attrs.starts) }
-  return move(s, node, { size: node.shape, from, to: { strides: stridesOf(node.shape), start: 0 }, zeroFirst: false })
+  const sizes = dimsOf(inputOf(node, 0))
+  const from = { strides: stridesOf(sizes), start: start(sizes, node.attrs.starts) }
+  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
 }
 
 const pad: Compute<'pad'> = (s, node) => {
-  const { shape } = inputOf(node, 0)
-  const to = { strides: stridesOf(node.shape), start: start(node.shape, node.attrs.before) }
-  return move(s, node, { size: shape, from: { strides: stridesOf(shape), start: 0 }, to, zeroFirst: true })
+  const [x, sizes] = [inputOf(node, 0), dimsOf(node)]
+  const to = { strides: stridesOf(sizes), start: start(sizes, node.attrs.before) }
+  return move(s, node, { size: dimsOf(x), from: straight(x), to, fill: node.attrs.value })
+}
+
+function concatLanes(s: Scheduler, node: Node): Value {
+  const parts = node.inputs.map((part) => s.value(part))
+  const out = s.allocate(node)
+  s.emit(lowerConcatLanes(s.lanes, parts, out))
+  return out
 }
 
 /** Each part is computed right where it belongs, if it has no place yet; else copied. */
 const concat: Compute<'concat'> = (s, node) => {
+  if (node.layout === 'lanes') return concatLanes(s, node)
   const out = s.allocate(node)
   let offset = out.offset
   for (const part of node.inputs) {

@@ -69,7 +69,7 @@ export class Scheduler {
 
   run(targets: readonly Node[]): void {
     // first, so that its parts are computed right where they belong
-    for (const node of this.#order) if (node.op === 'concat') this.value(node)
+    for (const node of this.#order) if (node.op === 'concat' && node.layout === 'plain') this.value(node)
     for (const target of targets) if (target.op !== 'assign') this.#own(target)
     this.#assignAll(targets.filter((target): target is Node<'assign'> => target.op === 'assign'))
   }

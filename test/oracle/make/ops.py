@@ -269,8 +269,20 @@ def activations():
     case("expm1 of small numbers", "expm1", [torch.tensor([1e-30, 1e-7, -1e-7, 1e-3, -0.3, 0.4])], torch.expm1)
 
 
+def parts():
+    """cat, slice and pad; sizes before and after of all dimensions in their order, where PyTorch counts from the last."""
+    for shapes, dim in [(((2, 3), (1, 3)), 0), (((2, 3, 4), (2, 1, 4), (2, 2, 4)), 1), (((2, 3, 4), (2, 3, 1)), -1), (((2, 2, 3, 2), (2, 2, 1, 2)), 2)]:
+        case(f"cat {[list(shape) for shape in shapes]} dim {dim}", "cat", [rand(*shape) for shape in shapes], lambda *list: torch.cat(list, dim), dim=dim)
+    for x, starts, ends in [((4, 3), (1, 0), (3, 2)), ((2, 3, 4), (0, 1, 2), (2, 3, 3)), ((2, 3, 4, 5), (0, 0, 1, 0), (2, 3, 4, 3))]:
+        case(f"slice {list(x)} {list(starts)} to {list(ends)}", "slice", [rand(*x)], lambda a: a[tuple(slice(i, j) for i, j in zip(starts, ends))], starts=starts, ends=ends)
+    for x, before, after, value in [((2, 3), (0, 1), (0, 2), 0), ((2, 3), (1, 0), (0, 0), 0.5), ((2, 1, 3, 4), (0, 0, 0, 1), (0, 0, 1, 2), -1)]:
+        sizes = [size for pair in reversed(list(zip(before, after))) for size in pair]
+        name = f"pad {list(x)} by {list(before)} and {list(after)} with {value}"
+        case(name, "pad", [rand(*x)], lambda a: F.pad(a, sizes, value=value), before=before, after=after, value=value)
+
+
 torch.set_num_threads(1)
-for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations):
+for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts):
     make()
 names = [entry["name"] for entry in cases]
 assert len(names) == len(set(names)), "two cases of one name"
