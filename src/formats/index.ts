@@ -19,3 +19,6 @@ export {
 } from './pthTypes.js'
 export { readSafetensors, writeSafetensors, type SafetensorsFile } from './safetensors.js'
 export { readNpy, readNpz, writeNpy, writeNpz } from './npy.js'
+export { readOnnx } from './onnx/read.js'
+export { writeOnnx } from './onnx/write.js'
+export { isPlainName, type ExternalFiles } from './onnx/tensors.js'

@@ -4,6 +4,7 @@
  */
 import type { NetNode, NetOp, NetTensor } from '../net.js'
 import { fileShape, type NetValue, type NodeContext } from './context.js'
+import { ownPrefix } from './graphWriter.js'
 import { netInputs } from './shapes.js'
 
 function activation(context: NodeContext, op: NetOp): void {
@@ -97,6 +98,7 @@ export function binary(context: NodeContext): void {
   }
   const at = left?.kind === 'net' ? 0 : 1
   const x = context.net(at)
+  if (op === 'Add' && joinsLayer(context, x, 1 - at)) return
   const constant = perChannel(context, x, 1 - at)
   if (op === 'Add') return shift(context, x, constant)
   if (op === 'Sub')
@@ -121,14 +123,25 @@ function rescale(context: NodeContext, x: NetValue, scale: readonly number[], of
   context.emit({ op: 'rescaling', scale, offset }, { inputs: [x], shape: x.shape, hwc: x.hwc })
 }
 
-/** An offset: the bias of the layer before, if it has none and nobody else reads it; or part of a rescaling. */
+/** A summand as the bias of the layer before, if that has none and nobody else reads it; false where it is none. */
+function joinsLayer(context: NodeContext, x: NetValue, i: number): boolean {
+  const { ours, nodes } = context.state
+  if (!x.sole || (ours && !context.node.name.startsWith(ownPrefix))) return false
+  const before = nodes.findLast((node) => node.name === x.name)
+  if ((before?.op !== 'conv2d' && before?.op !== 'linear') || before.bias) return false
+  const count = before.op === 'conv2d' ? before.outChannels : before.outFeatures
+  const { shape, data } = context.weights(i, 'constant')
+  // a layer's features are its last dimension, a picture's channels may come first
+  const isOverLast = before.op === 'linear' && shape.at(-1) === count && data.length === count
+  const values = isOverLast ? [...data] : perChannel(context, x, i)
+  if (values.length !== count) return false
+  context.replace(x, (node) => withBias(node, { shape: [count], data: Float32Array.from(values) }))
+  return true
+}
+
+/** An offset, alone or as part of the rescaling before. */
 function shift(context: NodeContext, x: NetValue, offset: readonly number[]): void {
   const before = x.sole ? context.state.nodes.findLast((node) => node.name === x.name) : undefined
-  const count = before?.op === 'conv2d' ? before.outChannels : before?.op === 'linear' ? before.outFeatures : undefined
-  if (before !== undefined && count !== undefined && !context.state.ours && !before.weights.has('bias')) {
-    const data = offset.length === 1 ? new Float32Array(count).fill(offset[0] ?? 0) : Float32Array.from(offset)
-    if (data.length === count) return context.replace(x, (node) => withBias(node, { shape: [count], data }))
-  }
   if (before?.op === 'rescaling' && before.offset.every((value) => value === 0)) {
     return context.replace(x, (node) => (node.op === 'rescaling' ? { ...node, offset } : node))
   }

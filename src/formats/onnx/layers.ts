@@ -4,6 +4,7 @@
  * Source: onnx/docs/Operators.md.
  */
 import { samePadding, type NetPadding, type NetTensor, type Pair } from '../net.js'
+import { ownPrefix } from './graphWriter.js'
 import { axesOf } from './constants.js'
 import { elements, fileShape, type NetValue, type NodeContext } from './context.js'
 
@@ -223,9 +224,6 @@ export function reduceMean(context: NodeContext): void {
   context.emit({ op: 'globalAvgPool2d', keepDims }, { inputs: [x], shape, hwc: keepDims && x.hwc })
 }
 
-/** Initializers that our own writer adds because ONNX asks for them; the net has none. */
-export const fillerPrefix = 'lenet::'
-
 export function batchNormalization(context: NodeContext): void {
   const x = context.net()
   const [channels = 0] = x.shape
@@ -236,7 +234,7 @@ export function batchNormalization(context: NodeContext): void {
   const names = ['weight', 'bias', 'running_mean', 'running_var']
   const read = names.map((_, i) => context.weights(i + 1, names[i] ?? ''))
   read.forEach((tensor, i) => {
-    if (tensor.name.startsWith(fillerPrefix)) return
+    if (tensor.name.startsWith(ownPrefix)) return
     weights.set(names[i] ?? '', list(context, tensor, channels, names[i] ?? ''))
   })
   // ONNX's momentum is the old value's share, PyTorch's the new one's
@@ -261,7 +259,7 @@ export function layerNormalization(context: NodeContext): void {
   ] as const) {
     if (context.input(i) === undefined) continue
     const tensor = context.weights(i, key)
-    if (!tensor.name.startsWith(fillerPrefix))
+    if (!tensor.name.startsWith(ownPrefix))
       weights.set(key, { shape: normalizedShape, data: list(context, tensor, count, key).data })
   }
   const weightName = context.constant(1)?.name ?? ''

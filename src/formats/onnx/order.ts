@@ -37,11 +37,22 @@ interface Visit {
   next: number
 }
 
+/** Whether each node reads only what is given or what nodes before it give. */
+function isOrdered(nodes: readonly OnnxNode[], given: ReadonlySet<string>): boolean {
+  const known = new Set(given)
+  return nodes.every(({ inputs, outputs }) => {
+    const isReady = inputs.every((input) => input === '' || known.has(input))
+    for (const output of outputs) known.add(output)
+    return isReady
+  })
+}
+
 /**
- * Nodes that `outputs` need, in an order in which each reads only earlier values. Throws LenetError with the names of a
+ * Nodes that `outputs` need, in an order in which each reads only earlier values: the file's own where it is one. Throws LenetError with the names of a
  * cycle's nodes, or of a value that nothing gives.
  */
 export function orderedNodes(
+  nodes: readonly OnnxNode[],
   outputs: readonly string[],
   producers: ReadonlyMap<string, OnnxNode>,
   given: ReadonlySet<string>,
@@ -72,7 +83,8 @@ export function orderedNodes(
       }
     }
   }
-  return order
+  const needed = nodes.filter((node) => done.has(node))
+  return isOrdered(needed, given) ? needed : order
 }
 
 function refuseCycle(path: readonly Visit[], node: OnnxNode, where: string): never {

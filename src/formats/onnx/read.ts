@@ -4,8 +4,8 @@
  * Not here: bytes (proto.ts, model.ts), single operators (layers.ts, shapes.ts, elementwise.ts, constants.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { parseJson, type JsonValue } from '../json.js'
-import type { NetFile, NetInput, NetPreprocessing } from '../net.js'
+import type { NetFile, NetInput } from '../net.js'
+import { netShapes } from '../netShapes.js'
 import { asFloat32 } from '../pthTypes.js'
 import { shownName } from '../shownName.js'
 import { constantOps, runOnConstants } from './constants.js'
@@ -14,6 +14,7 @@ import { activations, binary, sum } from './elementwise.js'
 import { Fuser } from './fuse.js'
 import * as layers from './layers.js'
 import { readModel, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from './model.js'
+import { notesOf } from './notes.js'
 import { nodeLabel, orderedNodes, producersOf } from './order.js'
 import * as shapes from './shapes.js'
 import { onnxTypes, TensorReader, type ExternalFiles } from './tensors.js'
@@ -58,9 +59,6 @@ const oldestOpset = 7
 const newestOpset = 26
 const floatTypes = new Set(['float', 'float16', 'double', 'bfloat16'])
 const numberTypes = new Set([...floatTypes, 'int32', 'int64'])
-/** metadata_props of our own files. */
-export const classesKey = 'lenet.classes'
-export const preprocessingKey = 'lenet.preprocessing'
 
 /**
  * Reads an ONNX file as a net. `name` is the file's name, for errors. Tensors kept in other files are asked for through
@@ -135,10 +133,10 @@ function neededNodes(
   const given = new Set([...initializers.keys(), ...model.inputs.map((input) => input.name)])
   const outputs = model.outputs.map((output) => output.name)
   const producers = producersOf(model.nodes, given, name)
-  orderedNodes([...producers.keys()], producers, given, name) // no cycle, also not in what nobody needs
+  orderedNodes(model.nodes, [...producers.keys()], producers, given, name) // no cycle, also not in what nobody needs
   const fuser = new Fuser(producers, scalarFinder(model, initializers, tensors))
   const fused = model.nodes.map((node) => fuser.fused(node))
-  return orderedNodes(outputs, producersOf(fused, given, name), given, name)
+  return orderedNodes(fused, outputs, producersOf(fused, given, name), given, name)
 }
 
 function stateOf(
@@ -224,29 +222,7 @@ function netOf(model: OnnxModel, state: GraphState, inputs: NetInput[]): NetFile
   })
   if (inputs.length === 0 || outputs.length === 0)
     throw new LenetError(`${state.file}: the net has no input or no output`)
-  return { inputs, nodes: state.nodes, outputs, ...notesOf(model.metadata, state.file) }
-}
-
-/** What our own writer keeps in the file's metadata. */
-function notesOf(metadata: ReadonlyMap<string, string>, file: string): Pick<NetFile, 'classes' | 'preprocessing'> {
-  const value = (key: string): JsonValue | undefined => {
-    const text = metadata.get(key)
-    return text === undefined ? undefined : parseJson(text, `${file}, metadata ${key}`)
-  }
-  const classes = value(classesKey)
-  const preprocessing = preprocessingOf(value(preprocessingKey))
-  const isTexts = Array.isArray(classes) && classes.every((name) => typeof name === 'string')
-  return { ...(isTexts ? { classes } : {}), ...(preprocessing ? { preprocessing } : {}) }
-}
-
-function preprocessingOf(value: JsonValue | undefined): NetPreprocessing | undefined {
-  if (!(value instanceof Map)) return undefined
-  const [scale, mean, std] = [value.get('scale'), numbers(value.get('mean')), numbers(value.get('std'))]
-  return typeof scale === 'number' && mean && std ? { scale, mean, std } : undefined
-}
-
-function numbers(value: JsonValue | undefined): number[] | undefined {
-  if (!Array.isArray(value)) return undefined
-  const found = value.filter((item) => typeof item === 'number')
-  return found.length === value.length ? found : undefined
+  const net: NetFile = { inputs, nodes: state.nodes, outputs, ...notesOf(model.metadata, state.file) }
+  netShapes(net, state.file)
+  return net
 }
