@@ -14,6 +14,7 @@ import { StepTimes } from './stepTimes.js'
 /** Batches between two log events. */
 const logEvery = 500
 export interface TrainerOptions {
+  /** Its `forward` is recorded and repeated: see `compileStep` on what may change from step to step. */
   readonly net: Net
   readonly optimizer: optim.Optimizer<{ lr: number }>
   readonly set: Dataset
