@@ -22,3 +22,35 @@ export { readNpy, readNpz, writeNpy, writeNpz } from './npy.js'
 export { readOnnx } from './onnx/read.js'
 export { writeOnnx } from './onnx/write.js'
 export { isPlainName, type ExternalFiles } from './onnx/tensors.js'
+export {
+  netActivations,
+  netTensors,
+  noPadding,
+  samePadding,
+  type NetActivation,
+  type NetFile,
+  type NetInput,
+  type NetNode,
+  type NetOp,
+  type NetOptimizer,
+  type NetOptimizerSettings,
+  type NetPadding,
+  type NetPreprocessing,
+  type NetTensor,
+  type Pair,
+  type PictureOrder,
+} from './net.js'
+export { netShapes, opShape, opWeights, type NetShape } from './netShapes.js'
+export { flattenInOrder } from './netOrder.js'
+export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'
+export { isKerasClass, kerasLayer, type KerasClass, type KerasConfig, type KerasLayer } from './kerasLayers.js'
+export type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
+export { layerVariables, placeLayers, type KerasVariable, type PlacedLayer } from './kerasVariables.js'
+export { weightsOf } from './kerasMatch.js'
+export { readKeras, writeKeras } from './keras.js'
+export { writeKerasH5 } from './kerasH5.js'
+export { readKerasWeights, readLooseWeights, writeKerasWeights, type WeightsRead } from './kerasWeightsH5.js'
+export { looksLikeHdf5 } from './hdf5.js'
+export { netFromKeras } from './kerasToNet.js'
+export { kerasFromNet } from './netToKeras.js'
+export { looksLikeTfjs, readTfjs, writeTfjs, type ReadShard, type TfjsFiles } from './tfjs.js'
