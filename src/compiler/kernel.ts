@@ -16,8 +16,18 @@ export interface Alloc {
   readonly per: number
 }
 
+/** How a picture in rows lies where it is not row-major, in elements: its channels side by side, pixel after pixel. */
+export interface Spread {
+  /** Between neighbours along each dim but the batch. */
+  readonly steps: readonly number[]
+  /** From one picture to the next. */
+  readonly size: number
+}
+
 /** Values in memory: address = the allocation's (or the leaf's) plus `offset` bytes. */
 export interface Value extends NodeType {
+  /** For rows that are not row-major. */
+  readonly spread?: Spread | undefined
   readonly alloc: Alloc | null // null: a leaf, its address is given when the plan runs
   readonly offset: number
   /** Word of the plan's address table. */
@@ -40,6 +50,10 @@ export function unitBytes(type: NodeType, lanes: number): number {
   const elements = type.layout === 'plain' ? sizeOf(type.shape) : sizeOf(type.shape.slice(1))
   return elements * width * (type.layout === 'lanes' ? lanes : 1)
 }
+
+/** The bytes of one unit (see `unitBytes`) of a value, which may be spread. */
+export const valueBytes = (value: Value, lanes: number): number =>
+  value.spread ? value.spread.size * 4 : unitBytes(value, lanes)
 
 export function allocFor(type: NodeType, lanes: number): Alloc {
   const per = { plain: 0, lanes, rows: 1, groups: groupSize }[type.layout]

@@ -6,7 +6,7 @@
  */
 import { startMember, type Member } from '#device-platform'
 import { LenetError } from '../base/index.js'
-import { teamBlock, unitCount, type Program } from '../compiler/index.js'
+import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
 import type { DeviceMemory } from './memory.js'
 
 /** A member's part of a step; 1 when another member failed. */
@@ -39,10 +39,14 @@ export interface MemberData {
 /** About as many multiply-adds as take as long as calling the team and two barriers, several times over. */
 const smallWork = 500_000
 
-/** Whether a run of the program for n pictures is over before a team has met. */
+/** Whether what members can share of a run of the program for n pictures is over before a team has met. */
 export function isSmall({ kernels }: Program, n: number): boolean {
+  const cuts = n > granuleOf(kernels)
   let work = 0
-  for (const kernel of kernels) work += Math.max(kernel.flops(n) / 2, 16 * unitCount(kernel.units, n))
+  for (const kernel of kernels) {
+    if ('pictures' in kernel.units && !cuts) continue
+    work += Math.max(kernel.flops(n) / 2, 16 * unitCount(kernel.units, n))
+  }
   return work < smallWork
 }
 

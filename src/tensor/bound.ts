@@ -6,7 +6,19 @@ import { LenetError, type HostArray } from '../base/index.js'
 import { allocBytes, groupSize, slackBytes, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import type { HostStorage, Node, NodeType } from '../graph/index.js'
-import { addressOf, device, intoLanes, isHost, PlanResultStorage, Region, Saved, valuesOf, viewOf } from './storage.js'
+import {
+  addressOf,
+  device,
+  intoLanes,
+  isHost,
+  noteWritten,
+  PlanResultStorage,
+  Region,
+  Resident,
+  Saved,
+  valuesOf,
+  viewOf,
+} from './storage.js'
 
 /** A host leaf of a plan: where its values are put for each run. */
 interface Staged {
@@ -31,6 +43,11 @@ export class Bound {
   readonly #direct: Direct[] = []
   readonly #addresses: Int32Array
   readonly #table: Region
+  /** Leaves that the plan writes. */
+  readonly #written: readonly number[]
+  /** Of each leaf that something was prepared of: its memory's stamp and its place there, as they were then. */
+  readonly #seen: Float64Array
+  #isPrepared = false
   #capacity = 0
   #arena: Region | null = null
 
@@ -38,6 +55,8 @@ export class Bound {
     this.plan = plan
     this.executable = executable
     this.#addresses = new Int32Array(plan.words.length + 1)
+    this.#written = writtenLeaves(plan)
+    this.#seen = new Float64Array(2 * (plan.prepared?.leaves.length ?? 0))
     this.#table = new Region(this.#addresses.byteLength)
     plan.words.forEach((word, i) => {
       const node = 'leaf' in word ? order[word.leaf] : undefined
@@ -69,9 +88,28 @@ export class Bound {
   run(order: readonly Node[], batch: number): void {
     this.#reserve(batch)
     this.#addresses[0] = batch
+    this.#prepare(order)
     for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
     device().memory.ints.set(this.#addresses, this.#table.address / 4)
     this.executable.run(this.#table.address)
+    this.#isPrepared = true
+    for (const index of this.#written) noteWritten(order[index] as Node)
+  }
+
+  /** Tells the kernels that prepare something of leaves whether they must: whether any of those has changed. */
+  #prepare(order: readonly Node[]): void {
+    const { prepared } = this.plan
+    if (!prepared) return
+    let good = this.#isPrepared
+    this.#isPrepared = false
+    prepared.leaves.forEach((index, i) => {
+      const { storage } = order[index] as Node
+      const [stamp, place] = storage instanceof Resident ? [storage.region.stamp, storage.offset] : [NaN, NaN]
+      good &&= this.#seen[2 * i] === stamp && this.#seen[2 * i + 1] === place
+      this.#seen[2 * i] = stamp
+      this.#seen[2 * i + 1] = place
+    })
+    device().memory.ints[this.addressOf(prepared.flag) / 4] = good ? 0 : 1
   }
 
   #inputAt(input: Direct, node: Node): number {
@@ -111,6 +149,7 @@ export class Bound {
     })
     this.#arena = new Region(bytes)
     this.#capacity = capacity
+    this.#isPrepared = false
     this.#place(this.#arena.address, offsets)
   }
 
@@ -134,6 +173,18 @@ export class Bound {
     view.set(data)
     if (room > data.length) view.fill(0, data.length)
   }
+}
+
+/** Leaves that a plan's kernels write, by place in the order. */
+function writtenLeaves({ program, words }: Plan): number[] {
+  const written = new Set<number>()
+  program.kernels.forEach(({ buffers }, k) =>
+    buffers.forEach((access, b) => {
+      const word = words[(program.slots[k]?.[b] ?? 0) - 1]
+      if (access !== 'read' && word && 'leaf' in word) written.add(word.leaf)
+    }),
+  )
+  return [...written]
 }
 
 /** So many values are written one by one: faster than through a view of their place. */

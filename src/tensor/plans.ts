@@ -3,7 +3,15 @@
  * loop finds its plan by one walk over the graph. Not here: a plan's memory (bound.ts).
  */
 import { sizeOf } from '../base/index.js'
-import { makePlan, type Plan, type PlanResult, type Value } from '../compiler/index.js'
+import {
+  makeFewPlan,
+  makePlan,
+  suitsFew,
+  type Plan,
+  type PlanResult,
+  type Target,
+  type Value,
+} from '../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
 import { newWalk, type Node } from '../graph/index.js'
 import { Bound } from './bound.js'
@@ -141,9 +149,17 @@ export function structureWithGradients(targets: readonly Node[]): Structure {
 /** Runs on the first tier before a faster one is asked for: what runs only a few times is not worth compiling again. */
 const runsBefore = 4
 
+/**
+ * Batches of up to so many pictures are computed picture by picture, if nobody wants gradients and their graph can be: where
+ * a batch in lanes would leave half of the device's vectors empty. 'auto' goes on in wide vectors soon.
+ */
+const fewPictures = (): number => (device().name === 'native' || device().next ? 8 : 3)
+
 /** A plan that is found again by its structure, on the fastest tier that is ready. */
 export class BoundPlan implements PlanRun {
   readonly key: Int32Array
+  /** Which batches it is for, where a graph has two plans. */
+  readonly size: 'few' | 'many' | 'any'
   runs = 0
   tier: TierName
   #bound: Bound
@@ -153,12 +169,17 @@ export class BoundPlan implements PlanRun {
   /** Small results of the last run that somebody may still hold. */
   readonly #small: Node[] = []
 
-  constructor({ order, key }: Structure, targets: readonly Node[], batch: number) {
+  constructor({ order, key, batch }: Structure, targets: readonly Node[], few: boolean) {
     const tier = device()
     this.key = key.slice()
     this.tier = tier.name
-    const plan = makePlan(order, targets, tier.targetFor(batch))
+    this.size = !suitsFew(order, targets) ? 'any' : few ? 'few' : 'many'
+    const plan = this.#make(order, targets, tier.targetFor(batch))
     this.#bound = new Bound(plan, tier.compile(plan.program), order)
+  }
+
+  #make(order: readonly Node[], targets: readonly Node[], target: Target): Plan {
+    return (this.size === 'few' ? makeFewPlan : makePlan)(order, targets, target)
   }
 
   get plan(): Plan {
@@ -227,7 +248,7 @@ export class BoundPlan implements PlanRun {
     const target = next.targetFor(batch)
     if (target === null) this.#settled = true
     if (!target) return
-    const plan = makePlan(order, targets, target)
+    const plan = this.#make(order, targets, target)
     this.#next = { plan, pending: next.compile(plan.program) }
   }
 
@@ -286,10 +307,11 @@ export const forgetPlans = (): void => plans.clear()
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
 
 export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
-  const { batch } = structure
+  const few = structure.batch <= fewPictures() && targets.every(({ requiresGrad }) => !requiresGrad)
+  const other = few ? 'many' : 'few'
   const known = plans.get(structure.hash)
-  if (known) for (const plan of known) if (sameKey(plan.key, structure.key)) return plan
-  const made = new BoundPlan(structure, targets, batch)
+  if (known) for (const plan of known) if (plan.size !== other && sameKey(plan.key, structure.key)) return plan
+  const made = new BoundPlan(structure, targets, few)
   plans.set(structure.hash, [...(known ?? []), made])
   return made
 }

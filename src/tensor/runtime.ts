@@ -6,7 +6,7 @@ import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../b
 import { createNode, leafLike, type HostStorage, type Node } from '../graph/index.js'
 import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
 import { spoilRecording } from './recording.js'
-import { addressOf, device, isHost, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
+import { addressOf, device, isHost, noteWritten, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {
@@ -135,6 +135,7 @@ export function writeLeaf(leaf: Node, values: ArrayLike<number>): void {
   const { storage } = leaf
   if (storage && isHost(storage)) storage.data.set(values)
   else viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
+  noteWritten(leaf)
 }
 
 /**

@@ -34,14 +34,23 @@ export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   chosen = wanted
 }
 
+let stamps = 0
+
 /** Bytes of device memory that live as long as somebody holds this object. */
 export class Region {
   readonly address: number
+  /** Another number whenever what stands there has changed, and for each region. */
+  stamp = ++stamps
   constructor(bytes: number) {
     const { memory } = device()
     this.address = memory.alloc(bytes)
     freed.register(this, { memory, address: this.address })
   }
+}
+
+/** To be called by all who write into a leaf that others may have read. */
+export function noteWritten({ storage }: Node): void {
+  if (storage instanceof Resident) storage.region.stamp = ++stamps
 }
 
 const freed = new FinalizationRegistry<{ memory: DeviceMemory; address: number }>(({ memory, address }) =>

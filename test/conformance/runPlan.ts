@@ -10,7 +10,7 @@ import type { HostStorage, Node } from '../../src/graph/index.js'
 
 const nanBits = 0x7fc00000
 
-function orderOf(targets: readonly Node[]): Node[] {
+export function orderOf(targets: readonly Node[]): Node[] {
   const order = new Set<Node>()
   const visit = (node: Node): void => {
     if (order.has(node)) return
@@ -67,10 +67,10 @@ function fromLanes(lanes: number, shape: readonly number[], from: HostArray): nu
 }
 
 /** The targets' values; bits as float32 or whole numbers. Leaves have host storage; there is one size of batch. */
-export function runPlan(device: Device, targets: readonly Node[]): number[][] {
+export function runPlan(device: Device, targets: readonly Node[], make = makePlan): number[][] {
   const order = orderOf(targets)
   const [batch = 1] = batchesOf(targets)
-  const plan = makePlan(order, targets, device.targetFor(batch))
+  const plan = make(order, targets, device.targetFor(batch))
   const step = Math.max(groupSize, plan.lanes)
   const pictures = Math.ceil(batch / step) * step
   const words = [batch, ...addresses(device, plan, order, pictures)]

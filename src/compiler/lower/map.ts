@@ -4,7 +4,7 @@
  */
 import type { Node, NodeType } from '../../graph/index.js'
 import { sizeOf } from '../../base/index.js'
-import { alu, int, loadVec, mul, sub } from '../loop/build.js'
+import { add, alu, int, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Units } from '../loop/ir.js'
 import { KernelBuilder, one, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
@@ -41,10 +41,15 @@ export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: 
   )
   const name = results.map((r) => r.node.op).join('+')
   const map = new MapKernel(b, space, results, reads)
-  return b.finish(`map ${name}`, space.layout === 'lanes' ? map.lanes() : map.plain())
+  const units = { lanes: () => map.lanes(), rows: () => map.rows(), plain: () => map.plain(), groups: never }
+  return b.finish(`map ${name}`, units[space.layout]())
 }
 
-function mapSpace(results: readonly MapResult[]): NodeType {
+function never(): never {
+  throw new Error('groups have no elementwise operations')
+}
+
+function mapSpace(results: readonly MapResult[]): Value {
   const first = results[0]
   if (!first) throw new Error('a map kernel needs a result')
   return first.value
@@ -75,7 +80,7 @@ class MapKernel {
   #body(inputs: ReadonlyMap<Node, Operand>, outputs: readonly Operand[], wide: (o: Operand) => boolean): void {
     const leaf = (node: Node): Expr | undefined => {
       const o = inputs.get(node)
-      return o && loadAt(o, wide(o))
+      return o && (wide(o) && o.value.dtype === 'u8' ? this.#bytes(o) : loadAt(o, wide(o)))
     }
     const memo = new Map<Node, Expr>()
     const values = this.#results.map((r) => emitNode(this.#b, r.node, leaf, memo))
@@ -83,6 +88,12 @@ class MapKernel {
       const o = outputs[i]
       if (o) this.#b.store(o.vector || wide(o) ? 'vec' : 'one', o.pointer, 0, value)
     })
+  }
+
+  /** Neighbouring bytes of a picture in rows; reads three more. */
+  #bytes({ pointer }: Operand): Expr {
+    const places = Array.from({ length: this.#b.lanes }, (_, lane) => add(pointer, lane))
+    return this.#b.bytes4(places, 0)[0] ?? pointer
   }
 
   lanes(): Units {
@@ -102,16 +113,37 @@ class MapKernel {
     const inner = axes.at(-1) ?? { count: 1, strides: all.map(() => 0) }
     const write = (wide: (o: Operand) => boolean): void => this.#body(inputs, outputs, wide)
     if (axes.length <= 1 && this.#straight(inner, all)) return this.#flat(inner, all, write)
+    this.#runs(axes, all, write)
+    return one
+  }
+
+  /** Picture by picture, each along the dim whose neighbours lie side by side. */
+  rows(): Units {
+    const dims = dimsOf(this.#space)
+    const steps = stridesIn(this.#space, mapSpace(this.#results), this.#b.lanes)
+    const order = [...dims.keys()].sort((x, y) => (steps[y] ?? 0) - (steps[x] ?? 0))
+    this.#b.forUnits((picture) => {
+      const { inputs, outputs, all } = this.#operands(picture)
+      this.#runs(axesOf(dims, order, all), all, (wide) => this.#body(inputs, outputs, wide))
+    })
+    return { pictures: 1 }
+  }
+
+  /** All positions, the last axis in vectors where it runs straight. */
+  #runs(axes: readonly Axis[], all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): void {
+    const inner = axes.at(-1) ?? { count: 1, strides: all.map(() => 0) }
     nest(this.#b, axes.slice(0, -1), all, () => {
       this.#inner(inner, all, write)
-      all.forEach((o, i) => this.#b.bump(o.pointer, -inner.count * (inner.strides[i] ?? 0)))
+      if (axes.length > 1) all.forEach((o, i) => this.#b.bump(o.pointer, -inner.count * (inner.strides[i] ?? 0)))
     })
-    return one
   }
 
   /** Every operand stands still or moves by one element, so that vectors can be read. */
   #straight(axis: Axis, all: readonly Operand[]): boolean {
-    return all.every((o, i) => axis.strides[i] === 0 || (axis.strides[i] === 4 && o.value.dtype !== 'u8'))
+    return all.every(({ value: { dtype, layout } }, i) => {
+      const stride = axis.strides[i]
+      return stride === 0 || (dtype === 'u8' ? stride === 1 && layout === 'rows' : stride === 4)
+    })
   }
 
   #inner(axis: Axis, all: readonly Operand[], write: (wide: (o: Operand) => boolean) => void): void {

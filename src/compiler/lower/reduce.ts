@@ -8,15 +8,7 @@ import { normalizeDim, stridesOf } from '../../base/index.js'
 import type { Node, NodeType } from '../../graph/index.js'
 import { add, alu, floorDiv, float, int, loadSplat, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import {
-  groupSize,
-  KernelBuilder,
-  one,
-  restOf,
-  typeOfNode,
-  type ScheduledKernel,
-  type Value,
-} from '../kernel.js'
+import { groupSize, KernelBuilder, one, restOf, typeOfNode, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import { operandsOf } from './map.js'
 import { axesOf, dimsOf, loadAt, nest, operand, rewind, stridesIn, type Axis, type Operand } from './space.js'
@@ -58,7 +50,7 @@ export function lowerReduce(
 ): ScheduledKernel {
   const source = node.inputs[0]
   if (!source) throw new Error(`${node.op} lacks an input`)
-  const space = typeOfNode(source)
+  const space: NodeType = out.layout === 'rows' ? { ...typeOfNode(source), layout: 'rows' } : typeOfNode(source)
   const b = new KernelBuilder(lanes)
   const dims = dimsOf(space)
   const skip = space.layout === 'plain' ? 0 : 1
@@ -85,9 +77,9 @@ export function lowerReduce(
       b.store(target.vector ? 'vec' : 'one', target.pointer, 0, result)
     })
   }
-  if (space.layout === 'lanes') b.forUnits(write)
-  else write(int(0))
-  return b.finish(`${node.op}`, space.layout === 'lanes' ? { pictures: lanes } : one)
+  if (space.layout === 'plain') write(int(0))
+  else b.forUnits(write)
+  return b.finish(`${node.op}`, space.layout === 'plain' ? one : { pictures: space.layout === 'lanes' ? lanes : 1 })
 }
 
 /** Byte strides of the result along the dims of the source; 0 along what is reduced. */

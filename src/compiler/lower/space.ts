@@ -5,7 +5,7 @@
 import type { NodeType } from '../../graph/index.js'
 import { add, int, loadByte, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Access, Expr, Var } from '../loop/ir.js'
-import { unitBytes, vectorType, type KernelBuilder, type Value } from '../kernel.js'
+import { valueBytes, vectorType, type KernelBuilder, type Spread, type Value } from '../kernel.js'
 
 /** A value that is read or written at every position of a space. */
 export interface Operand {
@@ -27,21 +27,25 @@ export const dimsOf = (space: NodeType): readonly number[] =>
   space.layout === 'plain' ? space.shape : space.shape.slice(1)
 
 /** Bytes between neighbours along each dim of `space`; 0 where `type` is broadcast. */
-export function stridesIn(space: NodeType, type: NodeType, lanes: number): number[] {
+export function stridesIn(
+  space: NodeType,
+  type: NodeType & { readonly spread?: Spread | undefined },
+  lanes: number,
+): number[] {
   const dims = dimsOf(space)
-  const own = type.layout === 'lanes' ? type.shape.slice(1) : type.shape
+  const own = dimsOf(type)
   const width = type.layout === 'lanes' ? 4 * lanes : type.dtype === 'u8' ? 1 : 4
   const strides = new Array<number>(dims.length).fill(0)
   let step = width
   for (let i = dims.length - 1, j = own.length - 1; i >= 0 && j >= 0; i--, j--) {
     const size = own[j] ?? 1
-    if (size !== 1) strides[i] = step
+    if (size !== 1) strides[i] = type.spread ? (type.spread.steps[j] ?? 0) * 4 : step
     step *= size
   }
   return strides
 }
 
-/** A pointer to a value at the first position of unit `unit` (a block of pictures; 0 for a plain space). */
+/** A pointer to a value at the first position of unit `unit` (a block of pictures, a picture in rows; 0 for a plain space). */
 export function operand(
   b: KernelBuilder,
   value: Value,
@@ -50,7 +54,7 @@ export function operand(
   unit: Expr,
 ): Operand {
   const vector = value.layout === 'lanes'
-  const start = vector ? mul(unit, unitBytes(value, b.lanes)) : int(0)
+  const start = value.layout === 'plain' ? int(0) : mul(unit, valueBytes(value, b.lanes))
   const pointer = b.let('p', add(b.buffer(value, access), start))
   return { value, pointer, strides, vector }
 }
@@ -94,7 +98,7 @@ export function rewind(b: KernelBuilder, axes: readonly Axis[], operands: readon
 /** The element(s) at an operand's pointer. `wide`: a plain operand that moves with the lanes is read as a vector. */
 export function loadAt(o: Operand, wide = false): Expr {
   const { dtype, layout } = o.value
-  if (dtype === 'u8' && layout === 'plain') return splat(loadByte(o.pointer))
+  if (dtype === 'u8' && layout !== 'lanes') return splat(loadByte(o.pointer))
   const type = vectorType(dtype)
   return o.vector || wide ? loadVec(o.pointer, 0, type) : loadSplat(o.pointer, 0, type)
 }

@@ -3,10 +3,12 @@
  * of the same structure can use it. Not here: memory itself, or finding a plan (tensor/).
  */
 import type { Node } from '../../graph/index.js'
-import { slackBytes, type Alloc, type Value } from '../kernel.js'
+import { slackBytes, type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
 import { computeTable } from './compute.js'
+import { FewScheduler, fewTarget } from './few.js'
 import { intoPhases } from './phases.js'
+import { flagged, type Prepared } from './prepare.js'
 import type { Target } from '../tile/target.js'
 import { Scheduler } from './scheduler.js'
 
@@ -26,6 +28,8 @@ export interface Plan {
   /** For each word of the address table behind word 0: the allocation and offset, or the leaf it is of. */
   readonly words: readonly ({ readonly alloc: number; readonly offset: number } | { readonly leaf: number })[]
   readonly results: readonly PlanResult[]
+  /** Kernels whose work stays good as long as the leaves that it was made of: they run only when told to. */
+  readonly prepared: Prepared | null
   /** For each kernel of the program the names of the choices (tile/) that it was made with. */
   readonly choices: readonly (readonly string[])[]
 }
@@ -36,26 +40,56 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
   const scheduler = new Scheduler(order, targets, target, computeTable)
   scheduler.run(targets)
   const indexOf = new Map(order.map((node, i) => [node, i]))
-  const allocs = [...new Set(scheduler.allWords.flatMap((value) => value.alloc ?? []))]
-  const leaves = new Map<number, number>()
-  const hosts = new Set<Value>()
   const results: PlanResult[] = []
   for (const [node, value] of scheduler.values) {
     const index = indexOf.get(node) ?? indexOf.get(node.companion ?? node)
-    if (index === undefined) continue
-    if (node.storage) leaves.set(value.word, index)
-    if (node.storage?.kind === 'host') hosts.add(value)
-    else if (node.op !== 'assign' && value.alloc) results.push({ index, value, companion: !indexOf.has(node) })
+    if (index === undefined || node.storage?.kind === 'host' || node.op === 'assign' || !value.alloc) continue
+    results.push({ index, value, companion: !indexOf.has(node) })
   }
-  const words = scheduler.allWords.map((value) => wordOf(value, allocs, leaves))
-  const { kernels, barriers } = intoPhases(scheduler.kernels, lanes, (leaf) => hosts.has(leaf))
+  return assemble(order, scheduler, scheduler.kernels, { lanes, results, prepared: null })
+}
+
+/** Plans the forward pass `targets` for few pictures, one at a time; see `suitsFew`. Only the targets are results. */
+export function makeFewPlan(order: readonly Node[], targets: readonly Node[], target: Target): Plan {
+  const scheduler = new FewScheduler(order, targets, fewTarget(target, order))
+  const indexOf = new Map(order.map((node, i) => [node, i]))
+  const results = targets.map((node) => {
+    return { index: indexOf.get(node) ?? -1, value: scheduler.result(node), companion: false }
+  })
+  const { kernels, prepared } = flagged(scheduler, indexOf)
+  return assemble(order, scheduler, kernels, { lanes: 1, results, prepared })
+}
+
+interface Scheduled {
+  readonly lanes: number
+  readonly values: ReadonlyMap<Node, Value>
+  readonly allWords: readonly Value[]
+}
+
+function assemble(
+  order: readonly Node[],
+  { lanes, values, allWords }: Scheduled,
+  scheduled: readonly ScheduledKernel[],
+  rest: Pick<Plan, 'lanes' | 'results' | 'prepared'>,
+): Plan {
+  const indexOf = new Map(order.map((node, i) => [node, i]))
+  const allocs = [...new Set(allWords.flatMap((value) => value.alloc ?? []))]
+  const leaves = new Map<number, number>()
+  const hosts = new Set<Value>()
+  for (const [node, value] of values) {
+    const index = indexOf.get(node)
+    if (node.storage && index !== undefined) leaves.set(value.word, index)
+    if (node.storage?.kind === 'host') hosts.add(value)
+  }
+  const words = allWords.map((value) => wordOf(value, allocs, leaves))
+  const { kernels, barriers } = intoPhases(scheduled, lanes, (leaf) => hosts.has(leaf))
   const program: Program = {
     kernels: kernels.map((k) => k.kernel),
     slots: kernels.map((k) => k.values.map((value) => value.word)),
-    slotCount: scheduler.allWords.length + 1,
+    slotCount: allWords.length + 1,
     barriers,
   }
-  return { program, lanes, allocs, words, results, choices: kernels.map((k) => k.choices ?? []) }
+  return { program, allocs, words, choices: kernels.map((k) => k.choices ?? []), ...rest }
 }
 
 function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {

@@ -7,6 +7,8 @@ export interface Target {
   readonly lanes: number
   /** Vectors of sums that a kernel's inner loop may keep in registers. */
   readonly accumulators: number
+  /** Vectors that kernels can have instead; default: those of `lanes` alone. */
+  readonly widths?: readonly number[]
   /** What was measured to be best for a kernel, one of the candidates; undefined: the first of them. */
   readonly tuned?: Tuned
 }
@@ -17,5 +19,9 @@ export type Tuned = (key: string, candidates: readonly string[]) => string | und
 /** V8 spills beyond 8 sums and 3 operands, whatever the processor has. */
 export const wasmTarget: Target = { lanes: 4, accumulators: 8 }
 
-/** C: all registers but some for operands. @param registers vector registers of the processor, 16 or 32 */
-export const nativeTarget = (lanes: number, registers: number): Target => ({ lanes, accumulators: registers - 8 })
+/** C: all registers but some for operands. @param registers vector registers of the processor, 16 or 32 @param most its lanes */
+export const nativeTarget = (lanes: number, registers: number, most: number = lanes): Target => ({
+  lanes,
+  accumulators: registers - 8,
+  widths: [4, 8, 16].filter((width) => width <= most),
+})

@@ -17,7 +17,7 @@ const manyRegisters = ['avx512f', 'neon', 'sve']
 function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
   let lanes: number = most
   while (lanes > 4 && (lanes >= 2 * n || Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4)))) lanes /= 2
-  return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16)
+  return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16, most)
 }
 
 export class NativeTier {

@@ -1,0 +1,272 @@
+/**
+ * The plan of a forward pass for few pictures: one picture at a time, vectors along the channels instead of the batch
+ * (which would fill one lane of many). Values of a batch lie in rows; results of convolutions and linear layers with their
+ * channels side by side ("spread"). What depends on parameters alone is prepared: computed again only when they change.
+ * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (tensor/plans.ts).
+ */
+import { sizeOf, stridesOf } from '../../base/index.js'
+import type { Node, NodeType } from '../../graph/index.js'
+import { allocFor, typeOfNode, type Alloc, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { add, loadSplat, loadVec } from '../loop/build.js'
+import type { Expr } from '../loop/ir.js'
+import { emitNode, isElementwise } from '../lower/elementwise.js'
+import { lowerMap } from '../lower/map.js'
+import { lowerChannelCopy, lowerPixelPool, roundUp, type ChannelTail, type PixelSum } from '../lower/pixels.js'
+import { convTile, type ConvTile } from '../tile/choose.js'
+import type { Target } from '../tile/target.js'
+import { fewTable, weightShapes } from './fewTable.js'
+import { inputOf } from './scheduler.js'
+
+/** An elementwise tail of a convolution or linear layer, computed in its registers. */
+export interface PixelTail {
+  readonly end: Node
+  /** The convolution or linear layer. */
+  readonly root: Node
+}
+
+/** What narrower vectors cost on a processor that has wider ones. */
+const costOfWidth: Readonly<Record<number, number>> = { 16: 1, 8: 1.25, 4: 2.5 }
+
+/** The target with the vectors that a net's channels fill best. */
+export function fewTarget(target: Target, order: readonly Node[]): Target {
+  const shapes = weightShapes(order)
+  const costOf = (lanes: number): number =>
+    shapes.reduce((sum, { channels, terms }) => sum + roundUp(channels, lanes) * terms, 0) * (costOfWidth[lanes] ?? 1)
+  const widths = [...(target.widths ?? [target.lanes])].sort((a, b) => b - a)
+  const lanes = widths.reduce((best, width) => (costOf(width) < costOf(best) ? width : best))
+  return { ...target, lanes }
+}
+
+export class FewScheduler {
+  readonly lanes: number
+  readonly kernels: ScheduledKernel[] = []
+  readonly values = new Map<Node, Value>()
+  readonly allWords: Value[] = []
+  readonly #uses = new Map<Node, number>()
+  readonly #target: Target
+  readonly #targets: ReadonlySet<Node>
+  readonly #shared = new Map<string, Value>()
+
+  constructor(order: readonly Node[], targets: readonly Node[], target: Target) {
+    this.lanes = target.lanes
+    this.#target = target
+    this.#targets = new Set(targets)
+    for (const node of order)
+      if (!node.storage) for (const input of node.inputs) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1)
+  }
+
+  /** A result is row-major, in memory of its own. */
+  result(target: Node): Value {
+    const value = this.rowMajor(target)
+    if (value.alloc || target.storage) return value
+    const copy = this.allocate(target)
+    this.emit(lowerMap(this.lanes, [{ node: target, value: copy }], (n) => (n === target ? value : undefined)))
+    return copy
+  }
+
+  value(node: Node): Value {
+    const known = this.values.get(node)
+    if (known) return known
+    const made = node.storage ? this.newValue(this.typeOf(node), null) : this.#compute(node)
+    this.values.set(node, made)
+    return made
+  }
+
+  input(node: Node, i: number): Value {
+    return this.value(inputOf(node, i))
+  }
+
+  /** The node's value as it is in logical order. */
+  rowMajor(node: Node): Value {
+    const value = this.value(node)
+    if (!value.spread) return value
+    return this.shared(`rowMajor ${node.id}`, () => this.#copy(node, value, this.allocate(node)))
+  }
+
+  /** The node's value with its channels side by side. */
+  spread(node: Node): Value {
+    const value = this.value(node)
+    if (value.spread) return value
+    return this.shared(`spread ${node.id}`, () => this.#copy(node, value, this.allocateSpread(node)))
+  }
+
+  #copy(node: Node, from: Value, to: Value): Value {
+    this.emit(lowerMap(this.lanes, [{ node, value: to }], (n) => (n === node ? from : undefined)))
+    return to
+  }
+
+  /** The tile of a sum in vectors of channels × rows × columns of results. */
+  tileFor({ channels, size: [rows, columns], pool }: Pick<PixelSum, 'channels' | 'size' | 'pool'>): ConvTile {
+    return convTile(this.#target, { channels: Math.ceil(channels / this.lanes), rows, columns, window: pool ? 2 : 1 })
+  }
+
+  /** A value made once for all who need the same. */
+  shared(key: string, make: () => Value): Value {
+    const known = this.#shared.get(key)
+    if (known) return known
+    const value = make()
+    this.#shared.set(key, value)
+    return value
+  }
+
+  #compute(node: Node): Value {
+    if (isElementwise(node)) return this.#elementwise(node)
+    const row = fewTable[node.op] as ((s: FewScheduler, node: Node, tail: PixelTail | null) => Value) | undefined
+    if (!row) throw new Error(`few pictures have no row for ${node.op}`)
+    return row(this, node, null)
+  }
+
+  /** The only use of a node that nobody else sees. */
+  isPrivate(node: Node): boolean {
+    return !this.values.has(node) && !node.storage && (this.#uses.get(node) ?? 0) <= 1 && !this.#targets.has(node)
+  }
+
+  typeOf(node: Node): NodeType {
+    const type = typeOfNode(node)
+    return type.layout === 'lanes' ? { ...type, layout: 'rows' } : type
+  }
+
+  newValue(type: NodeType, alloc: Alloc | null, spread?: Value['spread']): Value {
+    const value: Value = { ...type, alloc, offset: 0, word: this.allWords.length + 1, spread }
+    this.allWords.push(value)
+    return value
+  }
+
+  allocate(node: Node): Value {
+    return this.scratch(this.typeOf(node))
+  }
+
+  scratch(type: NodeType): Value {
+    return this.newValue(type, allocFor(type, this.lanes))
+  }
+
+  /** Pixel after pixel, each with room for whole vectors of channels. */
+  allocateSpread(node: Pick<NodeType, 'shape' | 'dtype'>): Value {
+    const [, C = 1, ...pixels] = node.shape
+    const room = roundUp(C, this.lanes)
+    const steps = [1, ...stridesOf(pixels).map((stride) => stride * room)]
+    const size = sizeOf(pixels) * room
+    const { shape, dtype } = node
+    return this.newValue({ shape, dtype, layout: 'rows' }, { bytes: size * 4, per: 1 }, { steps, size })
+  }
+
+  emit(kernel: ScheduledKernel): void {
+    this.kernels.push(kernel)
+  }
+
+  // ── elementwise ──
+
+  #elementwise(node: Node): Value {
+    const root = this.tailRoot(node)
+    if (root) {
+      const row = fewTable[root.op] as (s: FewScheduler, node: Node, tail: PixelTail) => Value
+      return row(this, root, { end: node, root })
+    }
+    const reads = new Set<Node>()
+    for (const input of node.inputs) this.#collect(input, node, reads)
+    const spread = node.layout === 'lanes' && this.#isSpread(node, [...reads])
+    const values = new Map([...reads].map((n) => [n, this.#operand(n, node, spread)] as const))
+    const value = spread ? this.allocateSpread(node) : this.allocate(node)
+    this.emit(lowerMap(this.lanes, [{ node, value }], (n) => values.get(n)))
+    return value
+  }
+
+  /** What an expression reads from memory. Plain parts of a batch's expression are values of their own: those are prepared. */
+  #collect(node: Node, end: Node, reads: Set<Node>): void {
+    if (node.op === 'const') return
+    const inline = isElementwise(node) && node.layout === end.layout && this.isPrivate(node) && !this.tailRoot(node)
+    if (inline) for (const input of node.inputs) this.#collect(input, end, reads)
+    else {
+      this.value(node)
+      reads.add(node)
+    }
+  }
+
+  /** Whether an expression is computed pixel after pixel: all that it reads in its own size lies so. */
+  #isSpread(node: Node, reads: readonly Node[]): boolean {
+    const full = reads.filter((n) => n.layout !== 'plain' && sizeOf(n.shape) === sizeOf(node.shape))
+    const alike = (n: Node): boolean => n.shape.length === node.shape.length && this.value(n).spread !== undefined
+    return node.shape.length > 1 && full.length > 0 && full.every(alike)
+  }
+
+  #operand(node: Node, end: Node, spread: boolean): Value {
+    return spread && sizeOf(node.shape) === sizeOf(end.shape) ? this.value(node) : this.rowMajor(node)
+  }
+
+  // ── tails ──
+
+  /** The private convolution or linear layer that `node` is an elementwise tail of, if all else it reads fits. */
+  tailRoot(node: Node): Node | null {
+    if (!isElementwise(node) || node.layout !== 'lanes' || node.dtype !== 'f32') return null
+    for (const input of node.inputs) {
+      const root = this.#spine(input)
+      if (root && node.inputs.every((n) => this.#fits(n, root))) return root
+    }
+    return null
+  }
+
+  #spine(node: Node): Node | null {
+    if (!this.isPrivate(node) || node.layout !== 'lanes') return null
+    if (node.op === 'conv2d' || node.op === 'linear') return node
+    if (!isElementwise(node)) return null
+    for (const input of node.inputs) {
+      const root = this.#spine(input)
+      if (root) return root
+    }
+    return null
+  }
+
+  #fits(node: Node, root: Node): boolean {
+    if (node === root || node.op === 'const') return true
+    if (node.dtype !== 'f32') return false
+    if (node.layout === 'plain') return sizeOf(node.shape) === 1 || isPerChannel(node, root)
+    const full = node.shape.every((size, i) => size === root.shape[i]) && node.shape.length === root.shape.length
+    return full && isElementwise(node) && this.#spine(node) === root && node.inputs.every((n) => this.#fits(n, root))
+  }
+
+  /** How the tail is written. The values that it reads are scheduled at once. */
+  tail({ end, root }: PixelTail): (b: KernelBuilder) => ChannelTail {
+    const reads = new Map<Node, Value>()
+    const collect = (node: Node): void => {
+      if (node === root || node.op === 'const' || reads.has(node)) return
+      if (node.layout === 'plain') reads.set(node, this.#perChannel(node))
+      else node.inputs.forEach(collect)
+    }
+    collect(end)
+    return (b) => (at, sum, channel) => {
+      const known = (node: Node): Expr | undefined => {
+        if (node === root) return sum
+        const value = reads.get(node)
+        if (!value) return undefined
+        const from = b.buffer(value, 'read')
+        return sizeOf(node.shape) === 1 ? loadSplat(from) : loadVec(add(from, channel))
+      }
+      return emitNode(at, end, known, new Map())
+    }
+  }
+
+  #perChannel(node: Node): Value {
+    const value = this.value(node)
+    const count = sizeOf(node.shape)
+    if (count === 1) return value
+    return this.shared(`channels ${node.id}`, () => {
+      const out = this.scratch({ shape: [roundUp(count, this.lanes)], dtype: 'f32', layout: 'plain' })
+      this.emit(lowerChannelCopy(this.lanes, value, count, out))
+      return out
+    })
+  }
+
+  pool(kind: 'max' | 'avg', node: Node<'maxPool2d' | 'avgPool2d'>): Value {
+    const x = this.spread(inputOf(node, 0))
+    const out = this.allocateSpread(node)
+    this.emit(lowerPixelPool(this.lanes, kind, node.attrs, x, out))
+    return out
+  }
+}
+
+/** [C, 1, …] beside results [N, C, …]. */
+function isPerChannel(node: Node, root: Node): boolean {
+  const [, C = 1] = root.shape
+  const beside = [...Array<number>(Math.max(0, root.shape.length - node.shape.length)).fill(1), ...node.shape]
+  return beside.length === root.shape.length && beside.every((size, i) => size === (i === 1 ? C : 1))
+}

@@ -1,0 +1,209 @@
+/**
+ * What each operation of a forward pass asks for where few pictures are computed one at a time: one row an operation.
+ * An operation without a row has no such plan. Elementwise operations: few.ts. Not here: the kernels (lower/pixels.ts).
+ */
+import { sizeOf, stridesOf } from '../../base/index.js'
+import type { Node, OpName } from '../../graph/index.js'
+import type { Value } from '../kernel.js'
+import { isElementwise } from '../lower/elementwise.js'
+import { lowerMap } from '../lower/map.js'
+import {
+  lowerPixelGather,
+  lowerPixelPad,
+  lowerPixelSum,
+  lowerPixelWeights,
+  roundUp,
+  termCount,
+  type PixelSum,
+  type Terms,
+} from '../lower/pixels.js'
+import { lowerReduce, reducedDims } from '../lower/reduce.js'
+import type { FewScheduler, PixelTail } from './few.js'
+import { inputOf } from './scheduler.js'
+
+type Row<K extends OpName> = (s: FewScheduler, node: Node<K>, tail: PixelTail | null) => Value
+
+/** Floats between neighbours along each dim of a picture. */
+const stepsOf = (value: Value): readonly number[] => value.spread?.steps ?? stridesOf(value.shape.slice(1))
+
+/** Up to so many channels a conv's sum runs over them innermost: see lower/conv.ts. */
+const fewChannels = 16
+
+/** A sum's loops in order, of weights [O, C, kH, kW] or of the pixels that they are multiplied with. */
+function convTerms([C, kH, kW]: readonly number[], [c = 1, y = 1, x = 1]: readonly number[]): Terms[] {
+  const channels = { count: C ?? 1, step: c }
+  const taps = [
+    { count: kH ?? 1, step: y },
+    { count: kW ?? 1, step: x },
+  ]
+  return (C ?? 1) <= fewChannels ? [...taps, channels] : [channels, ...taps]
+}
+
+type Contraction = Pick<PixelSum, 'name' | 'x' | 'terms' | 'steps' | 'size' | 'pool'> & {
+  readonly read: readonly Terms[]
+}
+
+/** A convolution or linear layer into `out`; `read`: the weight's terms in the sum's order. */
+function contract(s: FewScheduler, node: Node, job: Contraction, out: Value, tail: PixelTail | null): Value {
+  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
+  const channels = weight.shape[0] ?? 1
+  const tile = s.tileFor({ channels, size: job.size, pool: job.pool })
+  const shape = [roundUp(channels, s.lanes) * (termCount(job.terms) + 1)]
+  const weights = s.scratch({ shape, dtype: 'f32', layout: 'plain' })
+  s.emit(lowerPixelWeights(s.lanes, { terms: job.read, channels, tile: tile.channels }, [weight, bias], weights))
+  const write = tail && s.tail(tail)
+  s.emit(lowerPixelSum(s.lanes, { ...job, weights, channels, out, tile, tail: write }))
+  return out
+}
+
+function padded(s: FewScheduler, x: Value, [pH, pW]: readonly [number, number]): Value {
+  if (pH + pW === 0) return x
+  const [N = 1, C = 1, H = 1, W = 1] = x.shape
+  const shape = [N, C, H + 2 * pH, W + 2 * pW]
+  const out = x.spread ? s.allocateSpread({ shape, dtype: 'f32' }) : s.scratch({ shape, dtype: 'f32', layout: 'rows' })
+  s.emit(lowerPixelPad(s.lanes, x, [pH, pW], out))
+  return out
+}
+
+/** With `pool`: the result is that of the max-pool of 2 × 2 behind it. */
+function convolve(
+  s: FewScheduler,
+  node: Node<'conv2d'>,
+  pool: PixelSum['pool'],
+  out: Value,
+  tail: PixelTail | null,
+): Value {
+  const x = padded(s, s.input(node, 0), node.attrs.padding)
+  const [, ...kernel] = inputOf(node, 1).shape
+  const steps = stepsOf(x)
+  const [sy, sx] = node.attrs.stride
+  const [, , rows = 1, columns = 1] = out.shape
+  const size = pool ? 2 : 1
+  const job: Contraction = {
+    name: pool ? 'conv2d+pool' : 'conv2d',
+    x,
+    terms: convTerms(kernel, steps),
+    read: convTerms(kernel, stridesOf(kernel)),
+    steps: [sy * (steps[1] ?? 0), sx * (steps[2] ?? 0)],
+    size: [rows * size, columns * size],
+    pool,
+  }
+  return contract(s, node, job, out, tail)
+}
+
+const conv2d: Row<'conv2d'> = (s, node, tail) => convolve(s, node, null, s.allocateSpread(node), tail)
+
+/** The convolution below a max-pool of 2 × 2 windows that can be computed with it, and what lies between. */
+function fusedPool(
+  s: FewScheduler,
+  pool: Node<'maxPool2d'>,
+): { conv: Node; tail: PixelTail | null; relu: boolean } | null {
+  const { kernelSize, stride, padding } = pool.attrs
+  const plain = [...kernelSize, ...stride].every((size) => size === 2) && padding.every((size) => size === 0)
+  const top = inputOf(pool, 0)
+  if (!plain || !s.isPrivate(top)) return null
+  if (top.op === 'conv2d') return { conv: top, tail: null, relu: false }
+  const conv = s.tailRoot(top)
+  if (conv?.op !== 'conv2d') return null
+  const relu = top.op === 'relu' && inputOf(top, 0) === conv
+  return { conv, tail: relu ? null : { end: top, root: conv }, relu }
+}
+
+const maxPool2d: Row<'maxPool2d'> = (s, node) => {
+  const fused = fusedPool(s, node)
+  if (!fused) return s.pool('max', node)
+  return convolve(s, fused.conv as Node<'conv2d'>, { relu: fused.relu }, s.allocateSpread(node), fused.tail)
+}
+
+/** Its input is read in the order of its features, however they lie: what a reshape only counts anew needs no move. */
+const linear: Row<'linear'> = (s, node, tail) => {
+  let source = inputOf(node, 0)
+  while (source.op === 'reshape' && !source.storage && !s.values.has(source)) source = inputOf(source, 0)
+  const x = s.value(source)
+  const counts = source.shape.slice(1)
+  const steps = stepsOf(x)
+  const features = sizeOf(counts)
+  const job: Contraction = {
+    name: 'linear',
+    x,
+    terms: counts.length > 0 ? counts.map((count, i) => ({ count, step: steps[i] ?? 0 })) : [{ count: 1, step: 0 }],
+    read: [{ count: features, step: 1 }],
+    steps: [0, 0],
+    size: [1, 1],
+    pool: null,
+  }
+  return contract(s, node, job, s.allocateSpread(node), tail)
+}
+
+const reshape: Row<'reshape'> = (s, node) => ({ ...s.rowMajor(inputOf(node, 0)), shape: node.shape })
+
+const relaid: Row<'batch' | 'unbatch'> = (s, node) => ({
+  ...s.rowMajor(inputOf(node, 0)),
+  shape: node.shape,
+  layout: s.typeOf(node).layout,
+})
+
+const reduce: Row<'sum' | 'amax' | 'argmax'> = (s, node) => {
+  const source = inputOf(node, 0)
+  const from = s.rowMajor(source)
+  const out = s.allocate(node)
+  s.emit(lowerReduce(s.lanes, node, out, (n) => (n === source ? from : undefined)))
+  return out
+}
+
+const gatherRows: Row<'gatherRows'> = (s, node) => {
+  const [table, index] = [s.input(node, 0), s.input(node, 1)]
+  const out = s.allocate(node)
+  s.emit(lowerPixelGather(s.lanes, table, index, out))
+  return out
+}
+
+const constant: Row<'const'> = (s, node) => {
+  const value = s.allocate(node)
+  s.emit(lowerMap(s.lanes, [{ node, value }], () => undefined))
+  return value
+}
+
+export const fewTable: { readonly [K in OpName]?: Row<K> } = {
+  const: constant,
+  batch: relaid,
+  unbatch: relaid,
+  reshape,
+  gatherRows,
+  conv2d,
+  linear,
+  maxPool2d,
+  avgPool2d: (s, node) => s.pool('avg', node),
+  sum: reduce,
+  amax: reduce,
+  argmax: reduce,
+}
+
+/** The channels of a graph's convolutions and linear layers, and how many products each of them takes. */
+export function weightShapes(order: readonly Node[]): { readonly channels: number; readonly terms: number }[] {
+  const heavy = order.filter((node) => !node.storage && (node.op === 'conv2d' || node.op === 'linear'))
+  return heavy.map((node) => {
+    const [channels = 1, ...terms] = inputOf(node, 1).shape
+    return { channels, terms: sizeOf(terms) * sizeOf(node.shape.slice(2)) }
+  })
+}
+
+/** Whether a graph has such a plan: a forward pass with a layer to win by it. */
+export function suitsFew(order: readonly Node[], targets: readonly Node[]): boolean {
+  const open = order.filter((node) => !node.storage)
+  const heavy = open.some(({ op }) => op === 'conv2d' || op === 'linear')
+  return heavy && open.every((node) => hasRow(node) && wordsFit(node)) && targets.every((node) => node.dtype !== 'u8')
+}
+
+function hasRow(node: Node): boolean {
+  if (isElementwise(node)) return node.dtype !== 'u8'
+  if (node.op === 'sum' || node.op === 'amax' || node.op === 'argmax')
+    return inputOf(node, 0).layout === 'plain' || !reducedDims(node as Node<'sum'>).includes(0)
+  return node.op in fewTable
+}
+
+/** Bytes of batches are read as they lie, so they must be rows; gathered ones are moved by words. */
+function wordsFit(node: Node): boolean {
+  if (node.inputs.some((x) => x.storage && x.dtype === 'u8' && x.layout === 'lanes')) return false
+  return node.op !== 'gatherRows' || node.dtype !== 'u8' || sizeOf(node.shape.slice(1)) % 4 === 0
+}

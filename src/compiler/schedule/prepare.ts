@@ -1,0 +1,53 @@
+/**
+ * What of a plan depends on leaves in the device's memory alone (parameters): such kernels run only when a flag in memory is
+ * set, so that weights are laid anew only when they have changed. Not here: who knows when that is (tensor/bound.ts).
+ */
+import type { Node, NodeType } from '../../graph/index.js'
+import type { Alloc, ScheduledKernel, Value } from '../kernel.js'
+import { addr, loadInt } from '../loop/build.js'
+
+export interface Prepared {
+  /** One i32: 1 where the kernels must run, 0 where their work of an earlier run is good. */
+  readonly flag: Value
+  /** What they read, by place in the order. */
+  readonly leaves: readonly number[]
+}
+
+interface Scheduled {
+  readonly kernels: readonly ScheduledKernel[]
+  readonly values: ReadonlyMap<Node, Value>
+  newValue(type: NodeType, alloc: Alloc | null): Value
+}
+
+/** The kernels, those that can be prepared behind a flag. */
+export function flagged(
+  scheduled: Scheduled,
+  indexOf: ReadonlyMap<Node, number>,
+): { kernels: ScheduledKernel[]; prepared: Prepared | null } {
+  const stable = new Map<number, number | null>() // words: the leaf they are, or null for what was prepared
+  for (const [node, value] of scheduled.values)
+    if (node.storage?.kind === 'device') stable.set(value.word, indexOf.get(node) ?? null)
+  const chosen = new Set<ScheduledKernel>()
+  const leaves = new Set<number>()
+  for (const found of scheduled.kernels) {
+    const { kernel, values } = found
+    const reads = values.filter((_, i) => kernel.buffers[i] !== 'write')
+    const owned = values.every((value, i) => kernel.buffers[i] === 'read' || value.alloc !== null)
+    if (!('count' in kernel.units) || !owned || !reads.every(({ word }) => stable.has(word))) continue
+    chosen.add(found)
+    values.forEach(({ word }, i) => {
+      const leaf = stable.get(word)
+      if (typeof leaf === 'number') leaves.add(leaf)
+      if (kernel.buffers[i] !== 'read') stable.set(word, null)
+    })
+  }
+  if (chosen.size === 0) return { kernels: [...scheduled.kernels], prepared: null }
+  const flag = scheduled.newValue({ shape: [1], dtype: 'i32', layout: 'plain' }, { bytes: 4, per: 0 })
+  const kernels = scheduled.kernels.map((found) => (chosen.has(found) ? behind(flag, found) : found))
+  return { kernels, prepared: { flag, leaves: [...leaves] } }
+}
+
+function behind(flag: Value, { kernel, values }: ScheduledKernel): ScheduledKernel {
+  const body = [{ k: 'if', cond: loadInt(addr(values.length)), body: kernel.body, otherwise: [] }] as const
+  return { kernel: { ...kernel, body, buffers: [...kernel.buffers, 'read'] }, values: [...values, flag] }
+}
