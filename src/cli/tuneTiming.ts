@@ -7,7 +7,7 @@
 export type Way = () => void
 
 /** What is this much faster is better; less may be noise. */
-export const worthwhile = 0.02
+const worthwhile = 0.02
 
 /** Each measurement takes at least so long, in ms: the clock counts microseconds. */
 const leastMs = 0.15

@@ -57,7 +57,7 @@ export function makeTrial(make: MakeNet, batchSize: number, choose: Choose): Tri
 }
 
 /** The kernels that were made with a choice. */
-export const kernelsOf = ({ plan }: Trial, key: string): number[] =>
+const kernelsOf = ({ plan }: Trial, key: string): number[] =>
   plan.plan.choices.flatMap((keys, i) => (keys.includes(key) ? [i] : []))
 
 /** All choices of a step, in the order of its kernels. */

@@ -10,7 +10,12 @@ import { LenetError } from '../../src/base/index.js'
 import { createDevice } from '../../src/device/index.js'
 import { outputOf } from './kernels.js'
 import { whyNoCompiler, withEnv } from './nativeTools.js'
-import { failing, fine, threads, word } from './teamPrograms.js'
+import { failing, fine, threads, word, working } from './teamPrograms.js'
+
+test('without failures all members do their part', async () => {
+  const step = await working('wasm')
+  for (let i = 0; i < 50; i++) assert.deepEqual(step(), [70, 71, 72])
+})
 
 describe('a member that fails', () => {
   for (const who of [0, 1, 2])

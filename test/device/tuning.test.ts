@@ -61,7 +61,7 @@ describe('the file', () => {
     mkdirSync(tuningPath(), { recursive: true })
     assert.match(read()[1].join(), /is not used/)
     rmSync(tuningPath(), { recursive: true })
-    assert.equal(spawnSync('mkfifo', [tuningPath()]).status, 0)
+    assert.equal(spawnSync('sh', ['-c', 'mkfifo "$0"', tuningPath()]).status, 0)
     assert.match(read()[1].join(), /it is no file/)
   })
 
