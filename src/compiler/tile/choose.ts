@@ -55,6 +55,10 @@ export function convTiles(target: Target, shape: ConvShape): ConvTile[] {
   return tiles.sort((a, b) => a.cost - b.cost).map(({ tile }) => tile)
 }
 
+export function convTile(target: Target, shape: ConvShape): ConvTile {
+  return convTiles(target, shape)[0] ?? { channels: 1, rows: shape.window, columns: shape.window }
+}
+
 /** Tiles of a matrix product with the batch in lanes: results × blocks of pictures. */
 export interface LinearTile {
   readonly features: number
