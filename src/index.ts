@@ -29,7 +29,20 @@ export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
 export { datasets } from './data/index.node.js'
 export { LeNet, LeNet1 } from './models/index.js'
-export { F, nn, optim, type Layer, type Loaded, type LoadOptions, type LoadResult, type StateDict } from './nn/index.js'
+export {
+  compileInference,
+  F,
+  nn,
+  optim,
+  type Inference,
+  type InferenceInput,
+  type InferenceOptions,
+  type Layer,
+  type Loaded,
+  type LoadOptions,
+  type LoadResult,
+  type StateDict,
+} from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
   compileStep,
