@@ -58,7 +58,8 @@ export interface GraphState {
   readonly readers: ReadonlyMap<string, readonly OnnxNode[]>
   readonly outputs: ReadonlySet<string>
   readonly nodes: NetNode[]
-  readonly names: Set<string>
+  /** Names of inputs and nodes, and how many asked for each. */
+  readonly names: Map<string, number>
 }
 
 /** A picture's shape as the file has it, without batch. */
@@ -235,7 +236,7 @@ export class NodeContext {
 
   /** Puts another node in the place of the one that gives `value`. */
   replace(value: NetValue, change: (node: NetNode) => NetNode): void {
-    const at = this.state.nodes.findIndex((node) => node.name === value.name)
+    const at = this.state.nodes.findLastIndex((node) => node.name === value.name)
     const node = this.state.nodes[at]
     if (node === undefined) return this.fail('it reads a value that is gone')
     this.state.nodes[at] = change(node)
@@ -249,9 +250,12 @@ export class NodeContext {
 
   #unique(wanted: string): string {
     const base = wanted === '' ? this.node.op : wanted
-    let name = base
-    for (let i = 1; this.state.names.has(name); i++) name = `${base}_${i}`
-    this.state.names.add(name)
+    const { names } = this.state
+    let count = names.get(base) ?? 0
+    let name = count === 0 ? base : `${base}_${count}`
+    for (; names.has(name) && count > 0; name = `${base}_${count}`) count++
+    names.set(base, count + 1)
+    if (name !== base) names.set(name, 1)
     return name
   }
 }

@@ -18,7 +18,8 @@ const functions: Readonly<Record<string, string>> = {
   HardSigmoid: 'hardSigmoid',
 }
 const helpers = new Set([...Object.keys(functions), 'Mul', 'Div', 'Add', 'Pow', 'Cast', 'Identity'])
-const mostSteps = 300_000
+const mostSteps = 200_000
+const mostStepsEach = 64
 const deepest = 10
 const mostCandidates = 12
 
@@ -46,6 +47,8 @@ export class Fuser {
   readonly #producers: ReadonlyMap<string, OnnxNode>
   readonly #scalarOf: (name: string) => number | undefined
   #steps = mostSteps
+  /** Steps that are left for one comparison. */
+  #left = 0
 
   constructor(producers: ReadonlyMap<string, OnnxNode>, scalarOf: (name: string) => number | undefined) {
     this.#producers = producers
@@ -79,13 +82,16 @@ export class Fuser {
   }
 
   #text(name: string, candidate: string): string | undefined {
+    this.#left = Math.min(mostStepsEach, this.#steps)
+    this.#steps -= this.#left
     const found = this.#product(name, candidate, 0)
+    this.#steps += Math.max(this.#left, 0)
     return found === undefined ? undefined : text(found)
   }
 
   #product(name: string, candidate: string, depth: number): Product | undefined {
     if (name === candidate) return x
-    if (depth > deepest || this.#steps-- < 0) return undefined
+    if (depth > deepest || this.#left-- < 0) return undefined
     const scalar = this.#scalarOf(name)
     if (scalar !== undefined) return product(scalar)
     const node = this.#producers.get(name)

@@ -166,7 +166,7 @@ function stateOf(
     readers,
     outputs: new Set(model.outputs.map((output) => output.name)),
     nodes: [],
-    names: new Set(),
+    names: new Map(),
   }
 }
 
@@ -179,7 +179,7 @@ function netInputs(model: OnnxModel, state: GraphState): NetInput[] {
     const hwc = sizes.length === 3 && shapes.becomesChannelsFirst(readers, state.outputs.has(input.name))
     const [height = 0, width = 0, channels = 0] = sizes
     const shape = hwc ? [channels, height, width] : sizes
-    state.names.add(input.name)
+    state.names.set(input.name, 1)
     state.values.set(input.name, { kind: 'net', name: input.name, shape, hwc, sole: false })
     return [{ name: input.name, shape }]
   })
