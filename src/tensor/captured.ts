@@ -37,6 +37,7 @@ interface FromArgument {
 interface Checked {
   readonly place: number
   readonly classes: number
+  readonly ignored: number | undefined
 }
 
 /** Arguments that lie in one storage must do so again. */
@@ -124,9 +125,9 @@ export class Captured {
     args.forEach((storage, place) => {
       if (storage && args.indexOf(storage) < place) this.#twins.push([place, args.indexOf(storage)])
     })
-    for (const { storage, classes } of recorded.labels) {
+    for (const { storage, classes, ignored } of recorded.labels) {
       const place = args.indexOf(storage)
-      if (place >= 0) this.#checked.push({ place, classes })
+      if (place >= 0) this.#checked.push({ place, classes, ignored })
     }
     return leaves.every((read) => this.#bindLeaf(read, args.indexOf(read.storage), recorded.keys))
   }
@@ -194,7 +195,8 @@ export class Captured {
         return false
       leaf.storage = storage
     }
-    for (const { place, classes } of this.#checked) checkLabels(order[place]?.storage as HostStorage, classes)
+    for (const { place, classes, ignored } of this.#checked)
+      checkLabels(order[place]?.storage as HostStorage, classes, ignored)
     return true
   }
 

@@ -36,7 +36,8 @@ export class Recording {
   /** Keys of random numbers, in the order in which they were drawn. */
   readonly keys: Int32Array[] = []
   readonly repeated: Repeated[] = []
-  readonly labels: { readonly storage: HostStorage; readonly classes: number }[] = []
+  readonly labels: { readonly storage: HostStorage; readonly classes: number; readonly ignored: number | undefined }[] =
+    []
   /** Tensors that got gradients. */
   readonly gradients = new Set<Tensor>()
   /** Something happened that cannot be repeated without running the step. */
@@ -60,7 +61,7 @@ export const recording = (): Recording | null => current
 export function setRecording(next: Recording | null): Recording | null {
   const previous = current
   current = next
-  watchLabels(next && ((storage, classes) => next.labels.push({ storage, classes })))
+  watchLabels(next && ((storage, classes, ignored) => next.labels.push({ storage, classes, ignored })))
   return previous
 }
 

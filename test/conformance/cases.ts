@@ -234,6 +234,41 @@ const activations: readonly Case[] = [
   single('selu, softsign, hardTanh', [9, 4], (x) => g.mul(g.selu(x), g.add(g.softsign(x), g.hardTanh(x, -0.5, 0.5)))),
 ]
 
+function block(N: number, act: Behind): Built {
+  const [x, w1, w2, bias] = [leaf([N, 3, 6, 5]), leaf([3, 3, 3, 3]), leaf([3, 3, 3, 3]), leaf([3])]
+  const inner = act(g.conv2d(x, w1, bias, { padding: 1 }))
+  return { output: act(g.add(g.conv2d(inner, w2, bias, { padding: 1 }), x)), leaves: [x, w1, w2, bias] }
+}
+
+function smoothed(N: number, ignoreIndex: number | undefined): Built {
+  const [x, labels] = [leaf([N, 10], -4, 4), integers([N], 10)]
+  const weight = g.exp(given([10]))
+  return { output: g.crossEntropyLoss(x, labels, { labelSmoothing: 0.1, weight, ignoreIndex }), leaves: [x] }
+}
+
+function twoClasses(N: number): Built {
+  const [x, posWeight] = [leaf([N, 6], -4, 4), g.exp(given([6]))]
+  return { output: g.bceWithLogits(g.batch(x), g.sigmoid(given([N, 6])), { posWeight }), leaves: [x] }
+}
+
+function normalisedApart(groups: number): Built {
+  const [x, weight, bias] = [leaf([5, 6, 3, 2]), leaf([6]), leaf([6])]
+  const rows = g.groupNorm(x, groups, { weight, bias })
+  return { output: g.layerNorm(rows, [6, 3, 2]), leaves: [x, weight, bias] }
+}
+
+const nets: readonly Case[] = [
+  { name: 'a residual block of relu', build: () => block(5, relu) },
+  { name: 'a residual block of silu', build: () => block(9, (y) => g.silu(y)) },
+  { name: 'crossEntropy smoothed and weighted', build: () => smoothed(9, undefined) },
+  { name: 'crossEntropy smoothed, weighted, ignoring', build: () => smoothed(17, 3) },
+  { name: 'bceWithLogits', build: () => twoClasses(5) },
+  { name: 'groupNorm and layerNorm', build: () => normalisedApart(3) },
+  ...[1, 2, 3].map((size) =>
+    single(`pooled to ${size}`, [3, 2, 4, 6], (x) => g.adaptiveAvgPool2d(g.relu(g.batch(x)), size)),
+  ),
+]
+
 const others: readonly Case[] = [
   ...[true, false].map((train) => ({
     name: `batchNorm, ${train ? 'train' : 'eval'}`,
@@ -246,7 +281,7 @@ const others: readonly Case[] = [
   { name: 'dropout', build: dropped },
 ]
 
-const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others, ...activations]
+const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others, ...activations, ...nets]
 
 /** Every case; the same numbers in every process. */
 export const cases: readonly Case[] = all.map(({ name, build }, i) => ({

@@ -193,6 +193,50 @@ const composed: Record<string, Case[]> = {
       ),
     ]),
   ),
+  losses: [
+    [
+      (x) => g.crossEntropyLoss(x, labels, { labelSmoothing: 0.2, weight: f32([5], [1, 2, 0.5, 1, 3], false) }),
+      random([3, 5], 41, -3, 3),
+    ],
+    [(x) => g.crossEntropyLoss(x, i32([3], [4, -1, 0]), { ignoreIndex: -1 }), random([3, 5], 41, -3, 3)],
+    [(x, t) => g.crossEntropyLoss(x, t!, { reduction: 'sum' }), random([3, 5], 41, -3, 3), random([3, 5], 42, 0, 1)],
+    [(x) => g.nllLoss(g.logSoftmax(x, 1), labels), random([3, 5], 43)],
+    [(x, t) => g.mseLoss(x, t!), random([3, 5], 44), random([3, 5], 45)],
+    [(x, t) => g.l1Loss(x, t!, 'sum'), random([3, 5], 44), random([3, 5], 45)],
+    [(x, t) => g.smoothL1Loss(x, t!, 0.4), random([3, 5], 44), random([3, 5], 45)],
+    [(x, t) => g.huberLoss(x, t!, 0.4, 'none'), random([3, 5], 44), random([3, 5], 45)],
+    [
+      (x, t, posWeight) => g.bceWithLogits(g.batch(x), t!, { posWeight }),
+      random([3, 5], 46, -3, 3),
+      random([3, 5], 47, 0, 1),
+      random([5], 48, 1, 2),
+    ],
+  ],
+  layerNorm: [
+    [
+      (x, weight, bias) => g.layerNorm(x, [2, 4], { weight, bias }),
+      random([3, 2, 4], 49),
+      random([2, 4], 50),
+      random([2, 4], 51),
+    ],
+    [(x) => g.layerNorm(x, [6]), random([6], 49)],
+  ],
+  groupNorm: [
+    [
+      (x, weight, bias) => g.groupNorm(x, 2, { weight, bias }),
+      random([3, 4, 2, 1], 52),
+      random([4], 53),
+      random([4], 54),
+    ],
+  ],
+  adaptiveAvgPool2d: [1, 2, 3].map((size) => [(x) => g.adaptiveAvgPool2d(x, size), random([2, 3, 4, 6], 55)]),
+  'a residual block': [
+    [
+      (x, w) => g.relu(g.add(x, g.conv2d(g.silu(x), w!, undefined, { padding: 1 }))),
+      distinct([2, 2, 3, 4], 56),
+      random([2, 2, 3, 3], 57),
+    ],
+  ],
   dropout: unary((x) => g.dropout(x, 0.4, i32([2], [11, 12]))),
   'conv, relu, pool': [
     [

@@ -39,6 +39,11 @@ export interface OpAttrs {
   readonly before?: readonly number[]
   readonly after?: readonly number[]
   readonly value?: number
+  readonly ignoreIndex?: number
+  readonly labelSmoothing?: number
+  readonly delta?: number
+  readonly groups?: number
+  readonly size?: readonly [number, number]
 }
 
 /**
@@ -50,7 +55,11 @@ export interface OpAttrs {
  * batchNorm(x, weight, bias, runningMean, runningVar) {training, momentum, eps}, extra runningMean, runningVar (after);
  * crossEntropy(logits, labels) {reduction};
  * leakyRelu(x) {slope}; elu(x) {alpha}; gelu(x) {approximate}; softplus(x) {beta, threshold}; hardTanh(x) {low, high};
- * cat(x…) {dim}; slice(x) {starts, ends}; pad(x) {before, after, value}.
+ * cat(x…) {dim}; slice(x) {starts, ends}; pad(x) {before, after, value};
+ * crossEntropyLoss(logits, labels or probabilities, weight?) {reduction, ignoreIndex, labelSmoothing};
+ * nllLoss(x, labels, weight?) {reduction, ignoreIndex}; mseLoss, l1Loss, smoothL1Loss {beta}, huberLoss {delta}(x, t) {reduction};
+ * bceWithLogits(x, t, posWeight?, weight?), binaryCrossEntropy(p, t) {reduction};
+ * layerNorm(x, weight?, bias?) {shape, eps}; groupNorm(x, weight, bias) {groups, eps}; adaptiveAvgPool2d(x) {size}.
  */
 export const opNames = [
   ...(['conv2d', 'maxPool2d', 'avgPool2d', 'linear', 'matmul', 'batchNorm', 'crossEntropy', 'where'] as const),
@@ -59,6 +68,8 @@ export const opNames = [
   ...(['sum', 'mean', 'amax', 'argmax', 'max', 'reshape', 'permute', 'flatten'] as const),
   ...(['erf', 'expm1', 'log1p', 'leakyRelu', 'elu', 'selu', 'silu', 'gelu', 'softplus', 'mish', 'softsign'] as const),
   ...(['hardTanh', 'relu6', 'hardSigmoid', 'hardSwish', 'cat', 'slice', 'pad'] as const),
+  ...(['crossEntropyLoss', 'nllLoss', 'mseLoss', 'l1Loss', 'smoothL1Loss', 'huberLoss', 'bceWithLogits'] as const),
+  ...(['binaryCrossEntropy', 'layerNorm', 'groupNorm', 'adaptiveAvgPool2d'] as const),
 ]
 export type OpName = (typeof opNames)[number]
 

@@ -31,6 +31,14 @@ const batchNorm: Run = ([x, weight, bias, mean, variance], { training, momentum,
   return { output: result.output, extra }
 }
 
+/** The attributes that a case has: an option that is undefined is another thing than none. */
+const classOptions = (weight: Node | undefined, { reduction, ignoreIndex, labelSmoothing }: OpCase['attrs']) => ({
+  reduction: reduction!,
+  ...(weight && { weight: g.detach(weight) }),
+  ...(ignoreIndex !== undefined && { ignoreIndex }),
+  ...(labelSmoothing !== undefined && { labelSmoothing }),
+})
+
 export const runs: { readonly [K in OpName]: Run } = {
   conv2d: ([x, w, b], { stride, padding }) => ({ output: g.conv2d(x!, w!, b, { stride: stride!, padding: padding! }) }),
   maxPool2d: one((x, { kernelSize, stride, padding }) =>
@@ -84,6 +92,19 @@ export const runs: { readonly [K in OpName]: Run } = {
   relu6: one(g.relu6),
   hardSigmoid: one(g.hardSigmoid),
   hardSwish: one(g.hardSwish),
+  crossEntropyLoss: ([x, t, w], attrs) => ({ output: g.crossEntropyLoss(x!, t!, classOptions(w, attrs)) }),
+  nllLoss: ([x, t, w], attrs) => ({ output: g.nllLoss(x!, t!, classOptions(w, attrs)) }),
+  mseLoss: ([x, t], { reduction }) => ({ output: g.mseLoss(x!, t!, reduction) }),
+  l1Loss: ([x, t], { reduction }) => ({ output: g.l1Loss(x!, t!, reduction) }),
+  smoothL1Loss: ([x, t], { beta, reduction }) => ({ output: g.smoothL1Loss(x!, t!, beta, reduction) }),
+  huberLoss: ([x, t], { delta, reduction }) => ({ output: g.huberLoss(x!, t!, delta, reduction) }),
+  bceWithLogits: ([x, t, posWeight, weight], { reduction }) => ({
+    output: g.bceWithLogits(x!, t!, { posWeight, weight, reduction }),
+  }),
+  binaryCrossEntropy: ([x, t], { reduction }) => ({ output: g.binaryCrossEntropy(x!, t!, { reduction }) }),
+  layerNorm: ([x, weight, bias], { shape, eps }) => ({ output: g.layerNorm(x!, shape!, { weight, bias, eps }) }),
+  groupNorm: ([x, weight, bias], { groups, eps }) => ({ output: g.groupNorm(x!, groups!, { weight, bias, eps }) }),
+  adaptiveAvgPool2d: one((x, { size }) => g.adaptiveAvgPool2d(x, size!)),
   cat: (parts, attrs) => ({ output: g.concat(parts, dimOf(attrs)) }),
   slice: one((x, { starts, ends }) => g.slice(x, starts!, ends!)),
   pad: one((x, { before, after, value }) => g.pad(x, before!, after!, value)),

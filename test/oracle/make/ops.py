@@ -281,8 +281,63 @@ def parts():
         case(name, "pad", [rand(*x)], lambda a: F.pad(a, sizes, value=value), before=before, after=after, value=value)
 
 
+def class_losses():
+    labels, holes = torch.tensor([3, 0, 4, 4, 1, 2, 2]), torch.tensor([3, -1, 4, -1, 1, 2, 0])
+    for reduction in ("mean", "sum", "none"):
+        for smoothing, weighted, ignored in [(0.1, False, False), (0, True, False), (0.2, True, False), (0, False, True), (0.3, True, True), (0, True, True)]:
+            inputs = [rand(7, 5, low=-3, high=3), holes if ignored else labels] + ([rand(5, low=0.2, high=2)] if weighted else [])
+            def loss(a, b, w=None):
+                w = None if w is None else w.detach()
+                return F.cross_entropy(a, b, w, ignore_index=-1, label_smoothing=smoothing, reduction=reduction)
+            def likelihood(a, b, w=None):
+                return F.nll_loss(a, b, None if w is None else w.detach(), ignore_index=-1, reduction=reduction)
+            text = f"{reduction}{' smoothed ' + str(smoothing) if smoothing else ''}{' weighted' if weighted else ''}{' ignoring' if ignored else ''}"
+            attrs = {"reduction": reduction, **({"ignoreIndex": -1} if ignored else {})}
+            case(f"crossEntropyLoss {text}", "crossEntropyLoss", inputs, loss, **attrs, labelSmoothing=smoothing)
+            if smoothing == 0:
+                case(f"nllLoss {text}", "nllLoss", inputs, likelihood, **attrs)
+        for smoothing, weighted in [(0, False), (0.2, True)]:
+            inputs = [rand(4, 5, low=-3, high=3), torch.softmax(rand(4, 5), 1)] + ([rand(5, low=0.2, high=2)] if weighted else [])
+            def soft(a, b, w=None):
+                return F.cross_entropy(a, b, None if w is None else w.detach(), label_smoothing=smoothing, reduction=reduction)
+            case(f"crossEntropyLoss of probabilities {reduction} {smoothing}", "crossEntropyLoss", inputs, soft, reduction=reduction, labelSmoothing=smoothing)
+        case(f"nllLoss {reduction}", "nllLoss", [rand(7, 5), labels], lambda a, b: F.nll_loss(a, b, reduction=reduction), reduction=reduction)
+
+
+def number_losses():
+    for reduction in ("mean", "sum", "none"):
+        for op, function, attrs in [
+            ("mseLoss", F.mse_loss, {}),
+            ("l1Loss", F.l1_loss, {}),
+            ("smoothL1Loss", F.smooth_l1_loss, {"beta": 1}),
+            ("smoothL1Loss", F.smooth_l1_loss, {"beta": 0.3}),
+            ("huberLoss", F.huber_loss, {"delta": 0.4}),
+        ]:
+            text = " ".join([op, reduction, *(f"{key} {value}" for key, value in attrs.items())])
+            case(text, op, [rand(4, 3), rand(4, 3)], lambda a, b: function(a, b, reduction=reduction, **attrs), reduction=reduction, **attrs)
+        case(f"bceWithLogits {reduction}", "bceWithLogits", [rand(4, 3, low=-4, high=4), rand(4, 3, low=0)], lambda a, b: F.binary_cross_entropy_with_logits(a, b, reduction=reduction), reduction=reduction)
+        case(
+            f"bceWithLogits {reduction} weighted", "bceWithLogits", [rand(4, 3, low=-4, high=4), rand(4, 3, low=0), rand(3, low=0.5, high=3), rand(4, 3, low=0)],
+            lambda a, b, p, w: F.binary_cross_entropy_with_logits(a, b, w.detach(), pos_weight=p.detach(), reduction=reduction), reduction=reduction,
+        )
+        case(f"binaryCrossEntropy {reduction}", "binaryCrossEntropy", [rand(4, 3, low=0.05, high=0.95), rand(4, 3, low=0)], lambda a, b: F.binary_cross_entropy(a, b.detach(), reduction=reduction), reduction=reduction)
+    ends = torch.tensor([[0.0, -0.0, 100], [-100, 30, -30]])
+    case("bceWithLogits of large numbers", "bceWithLogits", [ends, torch.tensor([[0.0, 1, 0], [0, 1, 1]])], F.binary_cross_entropy_with_logits, reduction="mean")
+    case("binaryCrossEntropy of certain numbers", "binaryCrossEntropy", [torch.tensor([0.0, 1, 0, 1, 0.5]), torch.tensor([0.0, 1, 1, 0, 1])], lambda a, b: F.binary_cross_entropy(a, b.detach(), reduction="none"), reduction="none")
+
+
+def norms():
+    for x, shape in [((4, 6), (6,)), ((3, 2, 4, 5), (2, 4, 5)), ((2, 3, 4), (4,)), ((5,), (5,))]:
+        case(f"layerNorm {list(x)} over {list(shape)}", "layerNorm", [rand(*x, high=2), rand(*shape), rand(*shape)], lambda a, w, b: F.layer_norm(a, shape, w, b), shape=shape, eps=1e-5)
+    case("layerNorm alone", "layerNorm", [rand(3, 7)], lambda a: F.layer_norm(a, (7,), eps=0.01), shape=(7,), eps=0.01)
+    for x, groups in [((3, 6, 2, 3), 2), ((2, 4, 3, 3), 4), ((4, 6), 3), ((2, 3, 5), 1)]:
+        case(f"groupNorm {list(x)} in {groups}", "groupNorm", [rand(*x, high=2), rand(x[1]), rand(x[1])], lambda a, w, b: F.group_norm(a, groups, w, b), groups=groups, eps=1e-5)
+    for x, size in [((2, 3, 4, 5), (1, 1)), ((2, 3, 4, 6), (2, 3)), ((2, 2, 5, 7), (3, 2)), ((2, 3, 4), (1, 1)), ((1, 2, 3, 3), (5, 4))]:
+        case(f"adaptiveAvgPool2d {list(x)} to {list(size)}", "adaptiveAvgPool2d", [rand(*x)], lambda a: F.adaptive_avg_pool2d(a, size), size=size)
+
+
 torch.set_num_threads(1)
-for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts):
+for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts, class_losses, number_losses, norms):
     make()
 names = [entry["name"] for entry in cases]
 assert len(names) == len(set(names)), "two cases of one name"
