@@ -97,13 +97,15 @@ function guarded<T>(where: string, read: () => T): T {
   } catch (error) {
     if (error instanceof LenetError) throw error
     if (error instanceof WebAssembly.RuntimeError) library = undefined // its memory may be damaged
-    const text = error instanceof Error ? error.message : String(error)
-    const line = text
-      .split('\n')
-      .map((part) => part.trim())
-      .find((part) => /[a-z]/.test(part) && !part.startsWith('HDF5-DIAG'))
-    throw new LenetError(`${where}: damaged or not readable: ${shownName(line ?? 'the HDF5 library gives no reason')}`)
+    throw new LenetError(`${where}: truncated, damaged or not readable (${shownName(deepest(error))})`)
   }
+}
+
+/** The last and innermost line of the library's report: `#006: …H5Fsuper.c line 577 in H5F__super_read(): truncated file`. */
+function deepest(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const reasons = [...text.matchAll(/ in \w+\(\): (.*)/g)].map(([, reason]) => reason ?? '')
+  return reasons.at(-1) ?? text.split('\n')[0] ?? ''
 }
 
 /** An open file: values by path, each checked before it is read. Only inside `withHdf5`. */
@@ -170,21 +172,21 @@ export class Hdf5File {
     this.#spend(count * Math.max(size, 4), path)
     this.#refuseUnreadable(path)
     if (count === 0) return { shape, data: new Float32Array(0) }
-    if (type === 1 && size === 2) return { shape, data: this.#halves(path, count, metadata.littleEndian) }
+    if (type === 1 && size === 2) return { shape, data: this.#halves(path, count) }
     const { h5 } = this.#library
     const value: unknown = this.#guard(path, () => new h5.Dataset(this.#file.file_id, absolute(path)).value)
     return { shape, data: asFloats(value) ?? this.fail(path, 'should hold numbers') }
   }
 
-  /** 16-bit floats, which the library has not: its bytes, widened here. */
-  #halves(path: string, count: number, littleEndian: boolean): Float32Array {
+  /** 16-bit floats, which the library has not: its bytes (little-endian whatever the file's order), widened here. */
+  #halves(path: string, count: number): Float32Array {
     const { module } = this.#library
     const pointer = module._malloc(count * 2)
     try {
       const id = this.#file.file_id
       this.#guard(path, () => module.get_dataset_data(id, absolute(path), null, null, null, BigInt(pointer)))
       const view = new DataView(module.HEAPU8.slice(pointer, pointer + count * 2).buffer)
-      return Float32Array.from({ length: count }, (_, i) => halfToNumber(view.getUint16(i * 2, littleEndian)))
+      return Float32Array.from({ length: count }, (_, i) => halfToNumber(view.getUint16(i * 2, true)))
     } finally {
       module._free(pointer)
     }

@@ -104,11 +104,19 @@ function normVariables(layer: KerasLayer, wanted: readonly number[]): KerasVaria
   return [...all, make('moving_mean', 'running_mean', false), make('moving_variance', 'running_var', false)]
 }
 
+const weighted: ReadonlySet<string> = new Set([
+  'Conv2D',
+  'DepthwiseConv2D',
+  'Dense',
+  'BatchNormalization',
+  'LayerNormalization',
+])
+
 /** The layer's variables in Keras's order, for an input of shape [C, H, W] or [F]. */
 export function layerVariables(layer: KerasLayer, input: NetShape, where: string): KerasVariable[] {
+  if (!weighted.has(layer.className)) return []
   const op = layerOp(layer, [input], where)
-  if (op === undefined || (op.op !== 'conv2d' && op.op !== 'linear' && op.op !== 'batchNorm' && op.op !== 'layerNorm'))
-    return []
+  if (op === undefined) return []
   const wanted = opWeights(op, input, where)
   if (op.op === 'batchNorm' || op.op === 'layerNorm') return normVariables(layer, wanted.get('weight') ?? [])
   const bias = wanted.get('bias')
