@@ -12,7 +12,11 @@ import type { Net } from '../train/index.js'
 
 export type MakeNet = (channels: number, classes: number) => Net
 
-const named: Readonly<Record<string, new (inDim: number, nClass: number) => Net>> = { lenet: LeNet, lenet1: LeNet1 }
+/** The nets that go by a name. */
+export const namedNets: Readonly<Record<string, new (inDim: number, nClass: number) => Net>> = {
+  lenet: LeNet,
+  lenet1: LeNet1,
+}
 
 /** The name under which a net is saved: torch_NAME.pth. */
 export const saveName = (model: string): string => `torch_${basename(model).replace(/\.[cm]?[jt]s$/, '')}.pth`
@@ -21,11 +25,11 @@ const isSource = (model: string): boolean => /\.[cm]?[jt]s$/.test(model)
 
 /** Neither a net's name nor a source file, but a file of any other name, or what can only be meant as one. */
 export const isFileOfWeights = (what: string): boolean =>
-  !Object.hasOwn(named, what) && !isSource(what) && (existsSync(what) || /\.\w+$/.test(what))
+  !Object.hasOwn(namedNets, what) && !isSource(what) && (existsSync(what) || /\.\w+$/.test(what))
 
 /** `lenet`, `lenet1`, or a file that exports a net's class (by default, or as its only export). */
 export async function makerOf(model: string): Promise<MakeNet> {
-  const known = Object.hasOwn(named, model) ? named[model] : undefined
+  const known = Object.hasOwn(namedNets, model) ? namedNets[model] : undefined
   if (known) return (channels, classes) => new known(channels, classes)
   if (!isSource(model)) {
     throw new UsageError(`--model ${model}: there is no such net; use lenet, lenet1 or a file such as net.ts`)
@@ -66,7 +70,7 @@ const isNetClass = (value: unknown): value is new (channels: number, classes: nu
 export async function loadNet(path: string, model?: string): Promise<{ net: Net; name: string }> {
   const state = loadWeights(path)
   const name = recognise(state)
-  if (model && name && Object.hasOwn(named, model) && model !== name) {
+  if (model && name && Object.hasOwn(namedNets, model) && model !== name) {
     throw new LenetError(`${path} holds a ${name} (by its names), not the ${model} that --model says`)
   }
   const chosen = model ?? name

@@ -21,7 +21,7 @@ import {
 } from '../train/index.js'
 import { loadSet } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
-import { makerOf, saveName, type MakeNet } from './models.js'
+import { makerOf, namedNets, saveName, type MakeNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
@@ -140,6 +140,8 @@ class TrainJob {
     const trainer: Trainer = new Trainer(
       {
         net,
+        // a user's net may decide anew at each step
+        recordSteps: Object.hasOwn(namedNets, this.#options.model),
         optimizer,
         set,
         batchSize,
