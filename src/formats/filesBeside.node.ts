@@ -1,0 +1,45 @@
+/**
+ * Files that a model keeps beside itself (ONNX's external data, TF.js's weight files): opened only by a plain name, in the
+ * model's own folder, and only if they are plain files there: no link leads elsewhere.
+ * Not here: which names a model asks for (onnx/tensors.ts, tfjs.ts).
+ */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileError } from '../base/fs.node.js'
+import { LenetError } from '../base/index.js'
+import { isPlainName } from './onnx/tensors.js'
+
+const largest = 2 ** 31 - 1
+
+/** Where the system has it, links are not followed. */
+const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+
+function readPlainFile(path: string): Uint8Array {
+  const file = openSync(path, flags)
+  try {
+    const stat = fstatSync(file)
+    const { size } = stat
+    if (!stat.isFile()) throw new LenetError(`${path}: refused: it is no plain file`)
+    if (size > largest) throw new LenetError(`${path}: refused: it has ${size} bytes, at most ${largest} are read`)
+    return new Uint8Array(readFileSync(file))
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Reads files beside the model at `path`. Throws LenetError for names with a path in them, links and what is missing. */
+export function filesBeside(path: string): (name: string) => Uint8Array {
+  const folder = dirname(path)
+  return (name) => {
+    if (!isPlainName(name))
+      throw new LenetError(`${path}: refused: it asks for the file ${JSON.stringify(name.slice(0, 100))}`)
+    const beside = join(folder, name)
+    try {
+      return readPlainFile(beside)
+    } catch (error) {
+      const isLink = error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'EMLINK')
+      if (isLink) throw new LenetError(`${beside}: refused: it is a link`, { cause: error })
+      throw fileError(error, beside, 'read')
+    }
+  }
+}
