@@ -4,7 +4,7 @@
  */
 import type { NetFile, NetNode, NetPadding } from '../../src/formats/net.js'
 
-export interface Value {
+interface Value {
   /** Without batch. */
   readonly shape: readonly number[]
   readonly data: Float64Array
