@@ -68,7 +68,7 @@ export function expand(x: Node, shape: Shape): Node {
 }
 
 /** Broadcast to the shape and layout of `like`, which it must fit: plain values become the same for each picture. */
-export function expandLike(x: Node, like: Node): Node {
+export function expandLike(x: Node, like: Pick<Node, 'shape' | 'layout'>): Node {
   if (x.layout === like.layout && sameShape(x.shape, like.shape)) return x
   return typed('expand', x, like.shape, like.layout)
 }

@@ -5,7 +5,7 @@
 import { LenetError, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
 import { add, batch, cast, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
-import { reshape } from './composeMovement.js'
+import { expandLike, reshape } from './composeMovement.js'
 import { mean, sum } from './composeReduction.js'
 import { make, makeTyped } from './infer.js'
 import { checkLabels } from './labels.js'
@@ -174,7 +174,7 @@ export function batchNormEval(x: Node, average: Node, variance: Node, parameters
 }
 
 /** Uniform numbers of [0, 1) in the shape and layout of `like`; key [2] i32: see base/hash32.ts. */
-export function randomLike(like: Node, key: Node): Node {
+export function randomLike(like: Pick<Node, 'shape' | 'layout'>, key: Node): Node {
   if (key.dtype !== 'i32' || key.layout !== 'plain' || sizeOf(key.shape) !== 2)
     throw new LenetError(`random: the key must be two i32 words, got ${key.dtype} ${showShape(key.shape)}`)
   return makeTyped('random', {}, [key], { shape: like.shape, dtype: 'f32', layout: like.layout })
@@ -186,6 +186,16 @@ export function dropout(x: Node, p: number, key: Node): Node {
   const input = toFloat(x)
   const keep = le(scalar(p), randomLike(input, key))
   return mul(input, mul(keep, scalar(p === 1 ? 0 : 1 / (1 - p))))
+}
+
+/** As dropout, whole channels of x [N, C, …] at a time (Tompson et al. 2015). */
+export function dropoutChannels(x: Node, p: number, key: Node): Node {
+  if (x.shape.length < 2)
+    throw new LenetError(`dropout2d: input must have 2 dimensions [N, C] or more, got ${showShape(x.shape)}`)
+  const input = batch(toFloat(x))
+  const shape = input.shape.map((size, i) => (i < 2 ? size : 1))
+  const ones = expandLike(constant(1), { ...input, shape })
+  return mul(input, dropout(ones, p, key))
 }
 
 export type Reduction = 'none' | 'mean' | 'sum'

@@ -2,6 +2,7 @@
  * F: layers as functions, without parameters of their own. Source: torch.nn.functional.
  * Not here: what they compute (graph), the layers that own parameters (layers/).
  */
+import { LenetError, showShape, type Shape } from '../base/index.js'
 import {
   type AvgPoolOptions,
   type ConvOptions,
@@ -13,6 +14,8 @@ import {
   Tensor,
 } from '../tensor/index.js'
 
+export * from './functionalActivations.js'
+export * from './functionalLosses.js'
 export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
 
 /**
@@ -42,11 +45,6 @@ export function avgPool2d(x: Tensor, kernelSize: Size2, options?: AvgPoolOptions
   return new Tensor(ops.avgPool2d(x.node, kernelSize, options))
 }
 
-export const relu = (x: Tensor): Tensor => x.relu()
-export const tanh = (x: Tensor): Tensor => x.tanh()
-export const sigmoid = (x: Tensor): Tensor => x.sigmoid()
-export const softmax = (x: Tensor, dim: number): Tensor => x.softmax(dim)
-export const logSoftmax = (x: Tensor, dim: number): Tensor => x.logSoftmax(dim)
 export const flatten = (x: Tensor, startDim = 1, endDim = -1): Tensor => x.flatten(startDim, endDim)
 
 /**
@@ -58,15 +56,56 @@ export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
   return new Tensor(ops.dropout(x.node, p, ops.hostLeaf(nextRandomKey(), [2], 'i32')))
 }
 
-/** Default reduction: 'mean', as PyTorch. */
-export interface LossOptions {
-  readonly reduction?: Reduction
+/** In training each channel of a picture [N, C, …] is 0 with probability `p` and else divided by 1 - p. */
+export function dropout2d(x: Tensor, p = 0.5, training = true): Tensor {
+  if (!training || p === 0) return x
+  return new Tensor(ops.dropoutChannels(x.node, p, ops.hostLeaf(nextRandomKey(), [2], 'i32')))
+}
+
+/** [N, C, H, W] → [N, C, OH, OW] by means; 1 is global average pooling, null keeps a size. */
+export function adaptiveAvgPool2d(x: Tensor, outputSize: Size2 | readonly [number | null, number | null]): Tensor {
+  return new Tensor(ops.adaptiveAvgPool2d(x.node, outputSize))
+}
+
+/** Normalises over the last dimensions, which are `normalizedShape`; weight and bias are of that shape. */
+export function layerNorm(
+  x: Tensor,
+  normalizedShape: Shape,
+  weight?: Tensor | null,
+  bias?: Tensor | null,
+  eps = 1e-5,
+): Tensor {
+  return new Tensor(ops.layerNorm(x.node, normalizedShape, { weight: weight?.node, bias: bias?.node, eps }))
+}
+
+/** Normalises x [N, C, …] over each of `numGroups` runs of channels; weight and bias are [C]. */
+export function groupNorm(
+  x: Tensor,
+  numGroups: number,
+  weight?: Tensor | null,
+  bias?: Tensor | null,
+  eps = 1e-5,
+): Tensor {
+  return new Tensor(ops.groupNorm(x.node, numGroups, { weight: weight?.node, bias: bias?.node, eps }))
 }
 
 /**
- * -log softmax(logits)[label]: logits [N, C], labels [N] (i32 classes 0 … C - 1) → a number, or [N] with
- * `{ reduction: 'none' }`.
+ * Puts `value` around x: [before, after] of the last dimension, then of the one before it, …; below 0 cuts off.
+ * Source: torch.nn.functional.pad with mode 'constant'.
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, { reduction = 'mean' }: LossOptions = {}): Tensor {
-  return new Tensor(ops.crossEntropy(logits.node, labels.node, reduction))
+export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
+  const rank = x.dim()
+  if (padding.length % 2 !== 0 || padding.length > 2 * rank || !padding.every(Number.isInteger))
+    throw new LenetError(
+      `pad: expects whole numbers [before, after] for up to ${rank} dimensions, got ${showShape(padding)}`,
+    )
+  const sizes = (side: 0 | 1): number[] => x.shape.map((_, i) => padding[2 * (rank - 1 - i) + side] ?? 0)
+  const [before, after] = [sizes(0), sizes(1)]
+  const cut = ops.slice(
+    x.node,
+    before.map((size) => Math.max(0, -size)),
+    x.shape.map((size, i) => size - Math.max(0, -(after[i] ?? 0))),
+  )
+  const more = (size: number): number => Math.max(0, size)
+  return new Tensor(ops.pad(cut, before.map(more), after.map(more), value))
 }

@@ -1,19 +1,47 @@
 /** Modules made of modules. */
+import { UsageError } from '../../base/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module, type Layer } from '../module.js'
 
-/** One layer after the other; they are named '0', '1', … Source: torch.nn.Sequential. */
-export class Sequential extends Module {
-  readonly #layers: readonly Layer[]
+type Named = Readonly<Record<string, Layer>>
 
-  constructor(...layers: readonly Layer[]) {
+const isLayer = (value: Layer | Named): value is Layer => value instanceof Module
+
+/**
+ * One layer after the other, named '0', '1', …: `new Sequential(a, b)`; or under names of your own, as PyTorch's
+ * OrderedDict: `new Sequential({ conv1: a, relu1: b })`. Source: torch.nn.Sequential.
+ */
+export class Sequential extends Module {
+  readonly #layers: Layer[]
+
+  constructor(...layers: readonly Layer[] | readonly [Named]) {
     super()
-    this.#layers = layers
-    Object.assign(this, layers)
+    const [first] = layers
+    const named: Named = first && !isLayer(first) ? first : Object.fromEntries(Object.entries(layers))
+    this.#layers = Object.values(named)
+    for (const [name, layer] of Object.entries(named))
+      if (!isLayer(layer)) throw new UsageError(`Sequential: layer ${name} is not a module`)
+    for (const name of Object.keys(named))
+      if (name in this) throw new UsageError(`Sequential: a layer cannot be named ${name}, which modules have already`)
+    Object.assign(this, named)
   }
 
   forward(x: Tensor): Tensor {
     return this.#layers.reduce((value, layer) => layer(value), x)
+  }
+
+  /** Layer `index`; negative counts from the end. */
+  at(index: number): Layer | undefined {
+    return this.#layers.at(index)
+  }
+
+  /** Puts a layer behind the others, under its number. */
+  append(layer: Layer): this {
+    if (this.#layers.length > 0 && !('0' in this))
+      throw new UsageError('Sequential.append: the layers have names of their own; give all when it is made')
+    Object.assign(this, { [this.#layers.length]: layer })
+    this.#layers.push(layer)
+    return this
   }
 
   [Symbol.iterator](): Iterator<Layer> {

@@ -1,6 +1,10 @@
 /** The layers, as `nn`'s names. */
+export * from './activations.js'
 export * from './containers.js'
 export { Conv2d, Linear, type Conv2dOptions, type LinearOptions } from './conv.js'
+export * from './layerNorm.js'
+export * from './losses.js'
 export * from './norm.js'
+export * from './pad.js'
 export * from './pool.js'
 export * from './simple.js'

@@ -1,0 +1,98 @@
+/** F's losses. Source: torch.nn.functional. Not here: what they compute (graph). */
+import { ops, Tensor, type Reduction } from '../tensor/index.js'
+
+/** Default reduction: 'mean', as PyTorch. */
+export interface LossOptions {
+  readonly reduction?: Reduction
+}
+
+export interface ClassLossOptions extends LossOptions {
+  /** A factor a class [C]; default ones. The mean is then weighted too. */
+  readonly weight?: Tensor | null
+  /** Pictures with this label count nothing. PyTorch's default is -100; here none: a label out of range is an error. */
+  readonly ignoreIndex?: number
+}
+
+export interface CrossEntropyOptions extends ClassLossOptions {
+  /** How much of a label's 1 is shared out to all classes, of [0, 1]; default 0. */
+  readonly labelSmoothing?: number
+}
+
+/** The options on nodes. */
+const onNodes = ({ weight, ...options }: CrossEntropyOptions): ops.CrossEntropyOptions => ({
+  ...options,
+  weight: weight?.node,
+})
+
+/**
+ * -log softmax(logits)[label]: logits [N, C], labels [N] (i32 classes 0 … C - 1) → a number, or [N] with
+ * `{ reduction: 'none' }`. Probabilities [N, C] (f32) may stand in the labels' place.
+ */
+export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  return new Tensor(ops.crossEntropyLoss(logits.node, target.node, onNodes(options)))
+}
+
+/** -logProbabilities[label]: logProbabilities [N, C], labels [N] → a number, or [N]. */
+export function nllLoss(logProbabilities: Tensor, labels: Tensor, options: ClassLossOptions = {}): Tensor {
+  return new Tensor(ops.nllLoss(logProbabilities.node, labels.node, onNodes(options)))
+}
+
+/** (x - target)² of two tensors of one shape. */
+export function mseLoss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
+  return new Tensor(ops.mseLoss(x.node, target.node, reduction))
+}
+
+/** |x - target| of two tensors of one shape. */
+export function l1Loss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
+  return new Tensor(ops.l1Loss(x.node, target.node, reduction))
+}
+
+export interface SmoothL1Options extends LossOptions {
+  /** Where the square ends; default 1. */
+  readonly beta?: number
+}
+
+/** ½d²/beta where d = |x - target| is below beta, else d - ½beta. */
+export function smoothL1Loss(x: Tensor, target: Tensor, { beta = 1, reduction }: SmoothL1Options = {}): Tensor {
+  return new Tensor(ops.smoothL1Loss(x.node, target.node, beta, reduction))
+}
+
+export interface HuberOptions extends LossOptions {
+  /** Where the square ends; default 1. */
+  readonly delta?: number
+}
+
+/** ½d² where d = |x - target| is below delta, else delta · (d - ½delta). */
+export function huberLoss(x: Tensor, target: Tensor, { delta = 1, reduction }: HuberOptions = {}): Tensor {
+  return new Tensor(ops.huberLoss(x.node, target.node, delta, reduction))
+}
+
+export interface BinaryLossOptions extends LossOptions {
+  /** A factor for each loss, broadcast to x. */
+  readonly weight?: Tensor | null
+}
+
+export interface BinaryLogitsLossOptions extends BinaryLossOptions {
+  /** A factor for the target's share of the loss, broadcast to x: [C] for classes. */
+  readonly posWeight?: Tensor | null
+}
+
+/** -t log p - (1 - t) log(1 - p): probabilities p and targets t of 0 … 1, of one shape. */
+export function binaryCrossEntropy(x: Tensor, target: Tensor, { weight, reduction }: BinaryLossOptions = {}): Tensor {
+  return new Tensor(ops.binaryCrossEntropy(x.node, target.node, { weight: weight?.node, reduction }))
+}
+
+/** `binaryCrossEntropy` of sigmoid(x), without overflow. */
+export function binaryCrossEntropyWithLogits(
+  x: Tensor,
+  target: Tensor,
+  { weight, posWeight, reduction }: BinaryLogitsLossOptions = {},
+): Tensor {
+  const options = { weight: weight?.node, posWeight: posWeight?.node, reduction }
+  return new Tensor(ops.bceWithLogits(x.node, target.node, options))
+}
+
+/** 1 at the label and 0 elsewhere (f32): labels [N] → [N, numClasses]. */
+export function oneHot(labels: Tensor, numClasses: number): Tensor {
+  return new Tensor(ops.oneHot(labels.node, numClasses))
+}
