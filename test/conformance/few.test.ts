@@ -7,7 +7,8 @@ import { createDevice, createInterpDevice, deviceInfo, type Device } from '../..
 import * as g from '../../src/graph/index.js'
 import type { Node } from '../../src/graph/index.js'
 import { whyNoCompiler } from '../device/nativeTools.js'
-import { orderOf, runPlan } from './runPlan.js'
+import { randomGraph } from './randomGraph.js'
+import { batchesOf, orderOf, runPlan } from './runPlan.js'
 
 const skip = deviceInfo().fusedMultiplyAdd
   ? false
@@ -96,6 +97,30 @@ for (const [name, net] of Object.entries(nets))
         )
     }
   })
+
+/** Parts of random graphs that have such a plan, each by itself. */
+function randomParts(seed: number): Node[] {
+  const all = orderOf(randomGraph(seed).slice(0, 1)).filter(({ storage, op }) => !storage && op !== 'const')
+  return all.filter((node) => batchesOf([node]).size <= 1 && suitsFew(orderOf([node]), [node])).slice(-2)
+}
+
+test('few pictures: random graphs', { skip }, () => {
+  let [compared, seed] = [0, 0]
+  while (compared < 150) {
+    const wasm = createDevice('wasm')
+    for (const end = seed + 50; seed < end; seed++)
+      for (const node of randomParts(seed + 1)) {
+        const device = createInterpDevice({ lanes: [4, 8, 16][seed % 3] ?? 4, checked: true })
+        agree(
+          `seed ${seed + 1}`,
+          () => wasm,
+          () => device,
+          () => [node],
+        )
+        compared++
+      }
+  }
+})
 
 test('few pictures: native code', { skip: skip || whyNoCompiler() }, () => {
   const [native, wasm] = [createDevice('native', { threads: 1 }), createDevice('wasm')]

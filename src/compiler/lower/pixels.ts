@@ -132,18 +132,25 @@ class SumKernel {
     })
   }
 
+  /** Of weights and elements the fewer are held in registers, the others pass by. */
   #term(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
     const b = this.#b
     const [rowStep, columnStep] = this.#job.steps
-    const weights = Array.from({ length: t.channels }, (_, v) => b.let('wv', loadVec(w, v * b.width)))
-    for (let r = 0; r < t.rows; r++)
-      for (let c = 0; c < t.columns; c++) {
-        const s = b.let('s', loadSplat(x, (r * rowStep + c * columnStep) * 4))
-        weights.forEach((weight, v) => {
-          const sum = sums[(r * t.columns + c) * t.channels + v] as Local
-          b.set(sum.v, alu('fma', s, weight, sum))
-        })
-      }
+    const weight = (v: number): Expr => loadVec(w, v * b.width)
+    const element = (p: number): Expr =>
+      loadSplat(x, (Math.floor(p / t.columns) * rowStep + (p % t.columns) * columnStep) * 4)
+    const add = (v: number, p: number, wv: Expr, s: Expr): void => {
+      const sum = sums[p * t.channels + v] as Local
+      b.set(sum.v, alu('fma', s, wv, sum))
+    }
+    const positions = t.rows * t.columns
+    const [held, passing] = t.channels <= positions ? [t.channels, positions] : [positions, t.channels]
+    const [hold, pass] = t.channels <= positions ? [weight, element] : [element, weight]
+    const kept = Array.from({ length: held }, (_, i) => b.let('held', hold(i)))
+    for (let j = 0; j < passing; j++) {
+      const one = held === 1 ? pass(j) : b.let('passing', pass(j))
+      kept.forEach((k, i) => (hold === weight ? add(i, j, k, one) : add(j, i, one, k)))
+    }
     b.bump(w, t.channels * b.width)
   }
 
