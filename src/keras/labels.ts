@@ -2,7 +2,7 @@
 import { LenetError } from '../base/index.js'
 import { read, type Tensor } from '../tensor/index.js'
 import { checkLabels, type Loss } from './losses.js'
-import { Rows } from './rows.js'
+import { Places, Rows } from './rows.js'
 
 /** [N, 1] of class numbers is [N]. */
 function flatClasses(y: Tensor): Tensor {
@@ -10,8 +10,9 @@ function flatClasses(y: Tensor): Tensor {
 }
 
 /** Each label must be a class of the model: told before anything is computed. */
-function checkClasses(y: Tensor, classes: number): void {
-  const values = read(y.node)
+function checkClasses(labels: Rows, classes: number): void {
+  const all = Int32Array.from({ length: labels.length }, (_, i) => i)
+  const values = read(labels.at(new Places(all)).node)
   const wrong = values.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes)
   if (wrong >= 0)
     throw new LenetError(
@@ -28,6 +29,7 @@ export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Ro
   }
   const classes = flatClasses(y)
   checkLabels(loss, classes.shape.slice(1), outputs)
-  checkClasses(classes, outputs[0] ?? 0)
-  return new Rows(classes.to('i32'))
+  const rows = new Rows(classes.to('i32'))
+  checkClasses(rows, outputs[0] ?? 0)
+  return rows
 }

@@ -1,0 +1,106 @@
+/** keras.json, typed: what make/keras_runs.py froze of real Keras. Not a test; nothing here computes. */
+import { readOracle } from './cases.js'
+
+type Logs = Readonly<Record<string, number>>
+
+export interface KerasNet {
+  readonly losses: readonly number[]
+  /** With a learning rate of 1e-4. */
+  readonly slow: readonly number[]
+  readonly evaluated: readonly number[]
+  readonly summary: Readonly<Record<'80' | '84' | 'trained', string>>
+  readonly config: unknown
+  readonly compile: unknown
+}
+
+export interface KerasCase {
+  readonly name: string
+  readonly summary: string
+  readonly wide: string
+  readonly config: unknown
+  readonly compile: Readonly<Record<string, unknown>>
+  readonly keys: readonly string[]
+  readonly history: Readonly<Record<string, readonly number[]>>
+  readonly weights: readonly {
+    readonly path: string
+    readonly shape: readonly number[]
+    readonly values: readonly number[]
+  }[]
+  readonly variables: readonly { readonly path: string; readonly shape: readonly number[]; readonly sum: number }[]
+  readonly evaluated: number | readonly number[]
+  readonly predicted: readonly (readonly number[])[]
+}
+
+export interface ProgressRun {
+  readonly target: number
+  readonly verbose: 1 | 2
+  readonly times: readonly (readonly [seconds: number, step: number])[]
+  readonly end: number
+  readonly text: string
+}
+
+export interface ToldCallback {
+  readonly options: Readonly<Record<string, number | string | boolean>>
+  readonly epochs: number
+  readonly rate: number
+  readonly logs: readonly Logs[]
+  readonly weight: number
+  readonly text: string
+}
+
+export interface KerasOracle {
+  readonly nets: Readonly<Record<'lenet' | 'lenet1', KerasNet>>
+  readonly cases: readonly KerasCase[]
+  readonly progress: { readonly values: Logs; readonly runs: readonly ProgressRun[] }
+  readonly callbacks: {
+    readonly values: readonly number[]
+    readonly EarlyStopping: readonly ToldCallback[]
+    readonly ReduceLROnPlateau: readonly ToldCallback[]
+    readonly LearningRateScheduler: ToldCallback
+    readonly CSVLogger: { readonly with: string; readonly without: string }
+    readonly ModelCheckpoint: { readonly files: readonly string[]; readonly text: string }
+  }
+}
+
+let known: KerasOracle | null = null
+
+export function kerasOracle(): KerasOracle {
+  return (known ??= readOracle('keras.json') as KerasOracle)
+}
+
+/** The generator of keras_runs.py: fractions of 1 with 24 bits. */
+export class Numbers {
+  #x: number
+  constructor(seed: number) {
+    this.#x = seed
+  }
+  uniform(count: number): Float32Array<ArrayBuffer> {
+    return Float32Array.from({ length: count }, () => {
+      this.#x = (Math.imul(this.#x, 1664525) + 1013904223) >>> 0
+      return (this.#x >>> 8) / 2 ** 24
+    })
+  }
+}
+
+interface Weighted {
+  readonly weights: readonly {
+    readonly name: string
+    readonly shape: readonly number[]
+    get(): { toTypedArray(): ArrayLike<number> }
+    set(values: ArrayLike<number>): void
+  }[]
+}
+
+/** `weights_for` of keras_runs.py. */
+export function setKernels(model: Weighted, seed: number): void {
+  const numbers = new Numbers(seed)
+  for (const weight of model.weights) {
+    if (weight.name !== 'kernel') continue
+    const { shape } = weight
+    const size = shape.reduce((product, n) => product * n, 1)
+    const [inputs = 1, outputs = 1] = shape.slice(-2)
+    const field = size / (inputs * outputs)
+    const limit = Math.fround(Math.sqrt(6 / (field * (inputs + outputs))))
+    weight.set(numbers.uniform(size).map((u) => Math.fround(2 * u - 1) * limit))
+  }
+}

@@ -1,0 +1,323 @@
+"""Makes ../keras.json: what real Keras does, which ours must do too. Keras 3.15.1 on TensorFlow 2.21, CPU.
+
+    KERAS_BACKEND=tensorflow python keras_runs.py FOLDER      FOLDER holds CIFAR-10's data_batch_1.bin
+
+  nets       the article's two nets: losses of the first 100 batches of 32 (CIFAR-10 in its own order, no shuffle), Adam,
+             from initial weights that `weights_for` makes; `slow` with a learning rate of 1e-4; summaries at 80 and 84
+             columns; configurations
+  cases      small models of every layer, loss and optimizer: history, weights, evaluation, predictions, variables
+  progress   what the progress bar writes, by a clock that is told
+  callbacks  what callbacks do on told values
+
+How far Keras is from itself on these very runs (largest difference of the first 10, 20, 50 and 100 losses):
+
+    lenet   one thread, no oneDNN           2.4e-07  2.4e-07  1.1e-02  4.1e-02
+    lenet   weights half a last place off   2.4e-07  2.4e-07  2.4e-07  4.1e-03
+    lenet1  one thread, no oneDNN           2.4e-07  9.6e-07  8.4e-03  1.5e-01
+    lenet1  weights half a last place off   2.2e-05  3.5e-03  3.5e-02  1.6e-01
+    lenet1  float64                         5.8e-06  4.1e-03  2.9e-02  1.1e-01
+
+Two convolutions next to each other that differ in the last digit fall to either side of a max-pool: from there on the runs
+are two runs. With the smaller rate it takes longer to show.
+
+All numbers are made by one linear congruential generator that is easy to write again: see `Numbers`.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import contextlib
+import io
+import json
+import sys
+import tempfile
+
+import numpy as np
+import keras
+from keras import layers, models
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Numbers:
+    """x ← 1664525 x + 1013904223 mod 2³²; the upper 24 bits as a fraction of 1."""
+
+    def __init__(self, seed):
+        self.x = seed
+
+    def uniform(self, count):
+        out = np.empty(count, np.float32)
+        for i in range(count):
+            self.x = (self.x * 1664525 + 1013904223) % 2**32
+            out[i] = (self.x >> 8) / 2**24
+        return out
+
+
+def weights_for(model, seed):
+    """Kernels uniform in ±√(6 / (fan in + fan out)), the rest as Keras begins."""
+    numbers = Numbers(seed)
+    values = []
+    for weight in model.weights:
+        if weight.name != "kernel":
+            values.append(weight.numpy())
+            continue
+        field = int(np.prod(weight.shape[:-2]))
+        limit = np.float32(np.sqrt(6 / (field * (weight.shape[-2] + weight.shape[-1]))))
+        u = numbers.uniform(int(np.prod(weight.shape)))
+        values.append(((np.float32(2) * u - np.float32(1)) * limit).reshape(weight.shape))
+    model.set_weights(values)
+
+
+def lenet(in_dim=1, n_class=10):
+    model = models.Sequential()
+    model.add(layers.Conv2D(6, (5, 5), activation="relu", input_shape=(32, 32, in_dim)))
+    model.add(layers.MaxPooling2D((2, 2)))
+    model.add(layers.Conv2D(16, (5, 5), activation="relu"))
+    model.add(layers.MaxPooling2D((2, 2)))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(120, activation="relu"))
+    model.add(layers.Dense(84, activation="relu"))
+    model.add(layers.Dense(n_class))
+    return model
+
+
+def lenet1(in_dim=1, n_class=10):
+    model = models.Sequential()
+    model.add(layers.Conv2D(32, (3, 3), activation="relu", input_shape=(32, 32, in_dim)))
+    model.add(layers.MaxPooling2D((2, 2)))
+    model.add(layers.Conv2D(64, (3, 3), activation="relu"))
+    model.add(layers.MaxPooling2D((2, 2)))
+    model.add(layers.Conv2D(64, (3, 3), activation="relu"))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(64, activation="relu"))
+    model.add(layers.Dense(n_class))
+    return model
+
+
+def cifar(folder, count):
+    records = np.fromfile(os.path.join(folder, "data_batch_1.bin"), np.uint8).reshape(-1, 3073)[:count]
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
+
+
+def summary(model, columns, **options):
+    os.environ["COLUMNS"] = str(columns)
+    lines = []
+    model.summary(print_fn=lines.append, **options)
+    return "\n".join(lines)
+
+
+def nine(values):
+    """Nine significant digits, nested as they are."""
+    if isinstance(values, (list, tuple)):
+        return [nine(v) for v in values]
+    if isinstance(values, dict):
+        return {k: nine(v) for k, v in values.items()}
+    return float(f"{float(values):.9g}")
+
+
+def net_runs(folder):
+    images, labels = cifar(folder, 3200)
+    x = (images / 255.0).astype(np.float32)
+    found = {}
+    for name, make in [("lenet", lenet), ("lenet1", lenet1)]:
+        keras.utils.clear_session()
+        model = make(3, 10)
+        texts = {"80": summary(model, 80), "84": summary(model, 84)}
+        config = model.get_config()
+        _, slow = step_losses(make, x, labels, keras.optimizers.Adam(1e-4))
+        keras.utils.clear_session()
+        model, losses = step_losses(make, x, labels, "adam")
+        evaluated = nine(model.evaluate(x[:320], labels[:320], verbose=0))
+        texts["trained"] = summary(model, 80)
+        compile_config = model.get_compile_config()
+        found[name] = {"losses": losses, "slow": slow, "evaluated": evaluated, "summary": texts, "config": config, "compile": compile_config}
+    return found
+
+
+def step_losses(make, x, labels, optimizer):
+    model = make(3, 10)
+    weights_for(model, 1)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    losses = []
+    for i in range(0, 3200, 32):
+        model.reset_metrics()
+        losses.append(nine(model.train_on_batch(x[i : i + 32], labels[i : i + 32])[0]))
+    return model, losses
+
+
+def sgd():
+    return keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)
+
+
+K = keras
+#  name, input, layers, compile arguments, kind of labels
+CASES = [
+    ("same padding", (7, 6, 2), lambda: [layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"),
+        layers.MaxPooling2D(3, strides=2, padding="same"), layers.Flatten(), layers.Dense(5)],
+        lambda: dict(optimizer="adam", loss=K.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]), "classes"),
+    ("even windows", (8, 7, 3), lambda: [layers.Conv2D(4, (2, 4), padding="same", activation="tanh"),
+        layers.AveragePooling2D(2, padding="same"), layers.Conv2D(3, (2, 2), strides=(2, 1), padding="same", use_bias=False),
+        layers.Flatten(), layers.Dense(6, activation="sigmoid"), layers.Dense(5, activation="softmax")],
+        lambda: dict(optimizer=sgd(), loss="sparse_categorical_crossentropy",
+        metrics=["accuracy", K.metrics.SparseTopKCategoricalAccuracy(k=2)]), "classes"),
+    ("batch norm", (6, 6, 2), lambda: [layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.Activation("relu"),
+        layers.AveragePooling2D(3, strides=1, padding="same"), layers.Flatten(), layers.BatchNormalization(scale=False, momentum=0.9),
+        layers.Dense(5, activation="softmax")],
+        lambda: dict(optimizer=K.optimizers.Adam(0.01, amsgrad=True), loss="categorical_crossentropy", metrics=["accuracy"]), "onehot"),
+    ("global pool", (6, 5, 3), lambda: [layers.Rescaling(2.0, offset=-1.0), layers.Conv2D(6, 3, padding="same", activation="relu"),
+        layers.GlobalAveragePooling2D(), layers.Dense(5)],
+        lambda: dict(optimizer=K.optimizers.AdamW(0.01), loss=K.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]), "onehot"),
+    ("mean squares", (5, 4, 2), lambda: [layers.Dense(3, activation="relu"), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(5)],
+        lambda: dict(optimizer="sgd", loss="mse"), "onehot"),
+    ("pictures out", (5, 4, 2), lambda: [layers.Conv2D(3, 3, padding="same", activation="relu"), layers.Flatten()],
+        lambda: dict(optimizer="adam", loss="mse"), "flat"),
+    ("probabilities", (6,), lambda: [layers.Dense(5, activation="softmax"), layers.Rescaling(0.9, offset=0.02)],
+        lambda: dict(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"]), "classes"),
+]
+
+
+def case_run(name, shape, make, compiled, kind):
+    keras.utils.clear_session()
+    model = models.Sequential([keras.Input(shape), *make()])
+    weights_for(model, 5)
+    model.compile(**compiled())
+    numbers = Numbers(9)
+    x = numbers.uniform(24 * int(np.prod(shape))).reshape(24, *shape)
+    y = np.arange(24) * 7 % 5
+    if kind == "onehot":
+        y = np.eye(5, dtype=np.float32)[y]
+    if kind == "flat":
+        y = numbers.uniform(24 * int(np.prod(model.output_shape[1:]))).reshape(24, -1)
+    history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, validation_split=0.25, verbose=0)
+    return {
+        "name": name,
+        "summary": summary(model, 80),
+        "wide": summary(model, 140, line_length=100, show_trainable=True),
+        "config": model.get_config(),
+        "compile": model.get_compile_config(),
+        "keys": list(history.history),
+        "history": nine(history.history),
+        "weights": [{"path": w.path, "shape": list(w.shape), "values": nine(w.numpy().ravel().tolist())} for w in model.weights],
+        "variables": [{"path": v.path, "shape": list(v.shape), "sum": nine(np.abs(v.numpy()).sum())} for v in model.optimizer.variables],
+        "evaluated": nine(model.evaluate(x, y, verbose=0, batch_size=10)),
+        "predicted": nine(model.predict(x[:3], verbose=0).tolist()),
+    }
+
+
+def progress():
+    from keras.src.utils import progbar
+
+    runs = []
+    values = {"accuracy": 0.51234, "loss": 0.000123456}
+    #   target, verbose, [(seconds, step, values)], seconds at the end
+    for target, verbose, times, end in [
+        (1563, 1, [(0.5, 1), (0.52, 2), (0.6, 30), (4.0, 800), (8.5, 1563)], 9.4),
+        (3, 1, [(2.0, 1), (4.0, 2), (6.0, 3)], 6.0),
+        (500, 1, [(20.0, 1), (40.0, 2), (90.0, 10)], 7300.0),
+        (10, 1, [(0.00001, 1), (0.06, 2)], 0.0009),
+        (313, 2, [], 1.5),
+        (4, 2, [], 0.0),
+    ]:
+        clock = [100.0]
+        real, progbar.time.time = progbar.time.time, lambda: clock[0]
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            bar = progbar.Progbar(target, verbose=verbose, stateless_metrics=set())
+            for seconds, step in times:
+                clock[0] = 100.0 + seconds
+                bar.update(step, list(values.items()), finalize=False)
+            clock[0] = 100.0 + end
+            bar.update(target, [*values.items(), ("val_loss", float("nan"))], finalize=True)
+        progbar.time.time = real
+        runs.append({"target": target, "verbose": verbose, "times": times, "end": end, "text": out.getvalue()})
+    return {"values": values, "runs": runs}
+
+
+def told_callbacks():
+    """Callbacks that are told these values of val_loss, one an epoch."""
+    values = [1.0, 0.8, 0.85, 0.79995, 0.9, 0.7, 0.71, 0.72, 0.73, 0.74, 0.6]
+
+    def model():
+        m = models.Sequential([keras.Input((2,)), layers.Dense(1)])
+        m.compile("sgd", "mse")
+        m.optimizer.build(m.trainable_variables)
+        return m
+
+    def drive(callback, logs=lambda v: {"loss": v / 2, "val_loss": v}):
+        m = model()
+        callback.set_model(m)
+        callback.set_params({"verbose": 0, "epochs": len(values), "steps": 1})
+        m.stop_training = False
+        m.set_weights([np.full((2, 1), 0.0), np.zeros(1)])
+        out = io.StringIO()
+        seen = []
+        with contextlib.redirect_stdout(out):
+            callback.on_train_begin()
+            for epoch, value in enumerate(values):
+                callback.on_epoch_begin(epoch)
+                m.set_weights([np.full((2, 1), float(epoch)), np.zeros(1)])
+                told = logs(value)
+                callback.on_epoch_end(epoch, told)
+                seen.append(nine(told))
+                if m.stop_training:
+                    break
+            callback.on_train_end()
+        return {"epochs": len(seen), "rate": nine(m.optimizer.learning_rate.numpy()), "logs": seen, "weight": float(m.get_weights()[0][0, 0]), "text": out.getvalue()}
+
+    C = keras.callbacks
+    found = {
+        "EarlyStopping": [
+            {"options": o, **drive(C.EarlyStopping(**{snake(k): v for k, v in o.items()}))}
+            for o in [
+                {"patience": 2, "restoreBestWeights": True, "verbose": 1},
+                {"patience": 3, "minDelta": 0.01},
+                {"monitor": "loss", "patience": 1, "startFromEpoch": 4, "restoreBestWeights": True},
+                {"baseline": 0.5, "patience": 2, "verbose": 1},
+                {"mode": "max", "patience": 4},
+            ]
+        ],
+        "ReduceLROnPlateau": [
+            {"options": o, **drive(C.ReduceLROnPlateau(**{snake(k): v for k, v in o.items()}))}
+            for o in [{"patience": 2, "factor": 0.5, "verbose": 1}, {"patience": 1, "cooldown": 2, "minLr": 0.002, "verbose": 1}]
+        ],
+        "LearningRateScheduler": drive(C.LearningRateScheduler(lambda epoch, rate: rate * 0.9 if epoch > 2 else rate, verbose=1)),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "log.csv")
+        drive(C.CSVLogger(path))
+        found["CSVLogger"] = {"with": open(path, newline="").read()}
+        drive(C.CSVLogger(path, separator=";"), lambda v: {"loss": v, "accuracy": 1e-5 * v})
+        found["CSVLogger"]["without"] = open(path, newline="").read()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "net-{epoch:02d}-{val_loss:.2f}.keras")
+        text = drive(C.ModelCheckpoint(path, save_best_only=True, verbose=1))["text"].replace(folder + "/", "")
+        found["ModelCheckpoint"] = {"files": sorted(os.listdir(folder)), "text": text}
+    return {"values": values, **found}
+
+
+def snake(name):
+    return "min_lr" if name == "minLr" else "".join("_" + c.lower() if c.isupper() else c for c in name)
+
+
+result = {
+    "keras": keras.__version__,
+    "nets": net_runs(sys.argv[1]),
+    "cases": [case_run(*case) for case in CASES],
+    "progress": progress(),
+    "callbacks": told_callbacks(),
+}
+
+
+def compact(value, depth):
+    """JSON with a line for each part down to `depth`."""
+    if depth == 0 or not isinstance(value, (dict, list)) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(compact(v, depth - 1) for v in value) + "\n]"
+    return "{\n" + ",\n".join(f"{json.dumps(k)}: {compact(v, depth - 1)}" for k, v in value.items()) + "\n}"
+
+
+with open(os.path.join(HERE, "..", "keras.json"), "w") as file:
+    file.write(compact(result, 3) + "\n")
