@@ -3,7 +3,7 @@
  * elementwise tail) and non-overlapping max-pool done in registers.
  * x [N, C, H, W] lanes (already padded), weight [O, C, kH, kW] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
  * Sum order: bias, then kernel rows, kernel columns, channels; with more than 16 channels: channels first.
- * See docs/decisions/0002-order-of-sums.md. Not here: gradients (sparse.ts).
+ * See docs/decisions/0002-order-of-sums.md. Not here: gradients (sparse.ts), 3 × 3 with many channels (winograd.ts).
  */
 import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
@@ -69,7 +69,7 @@ function geometryOf(job: ConvJob): Geometry {
 }
 
 /** Cuts 0 … count into steps of `tile` and a rest; calls back with a start (i32) and the tile's size. */
-function tiles(
+export function tiles(
   b: KernelBuilder,
   name: string,
   count: number,
@@ -248,7 +248,7 @@ class ConvKernel {
 }
 
 /** The largest of a window in row-major order (a NaN wins, the first of equals stays) and where it was. */
-function poolWindow(
+export function poolWindow(
   b: KernelBuilder,
   size: number,
   at: (y: number, x: number) => Expr,

@@ -5,7 +5,7 @@
 import { sizeOf, stridesOf } from '../../base/index.js'
 import type { Node, OpName } from '../../graph/index.js'
 import { groupSize, unitBytes, type Value } from '../kernel.js'
-import { lowerConv } from '../lower/conv.js'
+import { lowerConv, type ConvJob } from '../lower/conv.js'
 import { elementwiseOps, type ElementwiseOp } from '../lower/elementwise.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { lowerGather } from '../lower/gather.js'
@@ -25,6 +25,8 @@ import {
   lowerTransposeBatch,
 } from '../lower/rows.js'
 import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
+import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/winograd.js'
+import { isWinograd } from '../lower/winogradTile.js'
 import { inputOf, type Compute, type Scheduler } from './scheduler.js'
 
 // ── convolution ──
@@ -87,6 +89,23 @@ function padded(s: Scheduler, x: Node, padding: readonly [number, number]): Valu
   })
 }
 
+/** The forward kernels of a conv node, with what is fused to it. */
+function emitConv(s: Scheduler, node: Node<'conv2d'>, job: ConvJob): void {
+  const [, , OH = 1, OW = 1] = node.shape
+  if (!isWinograd(job.weight.shape, job.stride, [OH, OW])) return s.emit(lowerConv(s.lanes, job, s.plans.conv))
+  const weights = shared(s, `winograd ${inputOf(node, 1).id}`, () => {
+    const [O = 1, C = 1] = job.weight.shape
+    const points = s.scratch({ shape: [16, O, C], dtype: 'f32', layout: 'plain' })
+    s.emit(lowerWinogradWeights(s.lanes, job.weight, points))
+    return points
+  })
+  const size = winogradScratch(s.lanes, job, s.plans.winograd)
+  const scratch = (floats: number): Value =>
+    s.scratch({ shape: [node.shape[0] ?? 1, floats], dtype: 'f32', layout: 'lanes' })
+  const memory = { weights, v: scratch(size.v), m: scratch(size.m) }
+  s.emit(lowerWinograd(s.lanes, job, memory, s.plans.winograd))
+}
+
 const conv2d: Compute<'conv2d'> = (s, node, tail) => {
   const x = padded(s, inputOf(node, 0), node.attrs.padding)
   const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
@@ -94,7 +113,7 @@ const conv2d: Compute<'conv2d'> = (s, node, tail) => {
   const out = s.allocate(tail?.end ?? node)
   const shaped = { ...out, shape: node.shape }
   const job = { x, weight, bias, out: shaped, stride: node.attrs.stride, tail: write, pool: null }
-  s.emit(lowerConv(s.lanes, job, s.plans.conv))
+  emitConv(s, node, job)
   return out
 }
 
@@ -122,7 +141,7 @@ const maxPool2d: Compute<'maxPool2d'> = (s, node) => {
   else {
     const pool = { size: 2, index, relu: fused.relu }
     const job = { x, weight, bias: bias ?? null, out, stride: fused.conv.attrs.stride, tail: null, pool }
-    s.emit(lowerConv(s.lanes, job, s.plans.conv))
+    emitConv(s, fused.conv, job)
   }
   return out
 }

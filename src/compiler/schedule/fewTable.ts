@@ -18,6 +18,14 @@ import {
   type Terms,
 } from '../lower/pixels.js'
 import { lowerReduce, reducedDims } from '../lower/reduce.js'
+import {
+  lowerWinogradPixels,
+  lowerWinogradPixelWeights,
+  pixelStrip,
+  winogradPixelScratch,
+  winogradPixelWeights,
+} from '../lower/winogradPixels.js'
+import { isWinograd } from '../lower/winogradTile.js'
 import type { FewScheduler, PixelTail } from './few.js'
 import { inputOf } from './scheduler.js'
 
@@ -65,6 +73,33 @@ function padded(s: FewScheduler, x: Value, [pH, pW]: readonly [number, number]):
   return out
 }
 
+/** The same by Winograd's tiles: see lower/winogradTile.ts. */
+function winograd(
+  s: FewScheduler,
+  node: Node<'conv2d'>,
+  pool: PixelSum['pool'],
+  out: Value,
+  tail: PixelTail | null,
+): Value {
+  const x = padded(s, s.spread(inputOf(node, 0)), node.attrs.padding)
+  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
+  const [channels = 1, inputs = 1] = weight.shape
+  const [, , rows = 1, columns = 1] = out.shape
+  const size = [rows * (pool ? 2 : 1), columns * (pool ? 2 : 1)] as const
+  const strip = pixelStrip(size)
+  const tile = s.tileFor({ channels, size: [1, strip.rows * strip.columns], pool: null })
+  const floats = winogradPixelWeights(s.lanes, inputs, channels)
+  const weights = s.scratch({ shape: [floats], dtype: 'f32', layout: 'plain' })
+  s.emit(lowerWinogradPixelWeights(s.lanes, tile.channels, [weight, bias], weights))
+  const room = winogradPixelScratch(s.lanes, { size, inputs, channels })
+  const scratch = (count: number): Value =>
+    s.scratch({ shape: [out.shape[0] ?? 1, count], dtype: 'f32', layout: 'rows' })
+  const [v, m, write] = [scratch(room.v), scratch(room.m), tail && s.tail(tail)]
+  const job = { x, weights, bias: bias !== null, v, m, channels, out, size, pool, tile, tail: write }
+  s.emit(lowerWinogradPixels(s.lanes, job))
+  return out
+}
+
 /** With `pool`: the result is that of the max-pool of 2 × 2 behind it. */
 function convolve(
   s: FewScheduler,
@@ -73,6 +108,8 @@ function convolve(
   out: Value,
   tail: PixelTail | null,
 ): Value {
+  const [, , OH = 1, OW = 1] = node.shape
+  if (isWinograd(inputOf(node, 1).shape, node.attrs.stride, [OH, OW])) return winograd(s, node, pool, out, tail)
   const x = padded(s, s.input(node, 0), node.attrs.padding)
   const [, ...kernel] = inputOf(node, 1).shape
   const steps = stepsOf(x)

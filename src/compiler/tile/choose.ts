@@ -59,6 +59,37 @@ export function convTile(target: Target, shape: ConvShape): ConvTile {
   return convTiles(target, shape)[0] ?? { channels: 1, rows: shape.window, columns: shape.window }
 }
 
+/** How Winograd's conv goes through its tiles of 2 × 2 results. */
+export interface WinogradTile {
+  /** Sums in registers: output channels × tiles. */
+  readonly channels: number
+  readonly tiles: number
+  /** Rows of tiles in a strip: what is transformed at a time. */
+  readonly rows: number
+  /** Output channels whose products are kept before they become results. */
+  readonly block: number
+}
+
+/** inputs, outputs: channels; rows, columns: of tiles. */
+export interface WinogradShape {
+  readonly inputs: number
+  readonly outputs: number
+  readonly rows: number
+  readonly columns: number
+}
+
+/** A strip has no fewer tiles, if there are; products of a block of channels fit into so many bytes. */
+const [stripTiles, productBytes] = [4, 48 * 1024]
+
+export function winogradTile(target: Target, shape: WinogradShape): WinogradTile {
+  const rows = Math.min(shape.rows, Math.ceil(stripTiles / shape.columns))
+  const count = rows * shape.columns
+  const best = convTile(target, { channels: shape.outputs, rows: 1, columns: count, window: 1 })
+  const most = Math.floor(productBytes / (16 * count * target.lanes * 4 * best.channels))
+  const block = Math.min(shape.outputs, Math.max(1, most) * best.channels)
+  return { channels: best.channels, tiles: best.columns, rows, block }
+}
+
 /** Tiles of a matrix product with the batch in lanes: results × blocks of pictures. */
 export interface LinearTile {
   readonly features: number

@@ -3,7 +3,15 @@
  * speed only, never the order of a sum. Not here: the kernels.
  * Measured: V8 spills beyond 8 accumulators and likes one tap a basic block (tap loops stay loops).
  */
-import type { ConvShape, ConvTile, LinearGradTile, LinearTile } from './choose.js'
+import {
+  winogradTile,
+  type ConvShape,
+  type ConvTile,
+  type LinearGradTile,
+  type LinearTile,
+  type WinogradShape,
+  type WinogradTile,
+} from './choose.js'
 import type { Target } from './target.js'
 import {
   chooseConv,
@@ -18,6 +26,7 @@ import {
 /** The plans of a target: a tile for each kernel that has a choice. */
 export interface Plans {
   readonly conv: (shape: ConvShape) => ConvTile
+  readonly winograd: (shape: WinogradShape) => WinogradTile
   /** linear and its input gradient; `stride`: bytes from the weights of one result to those of the next. */
   readonly linear: (results: number, stride: number) => LinearTile
   /** linear's weight gradient [outputs, inputs]. */
@@ -40,6 +49,7 @@ export function plansFor(target: Target, asked: (key: string) => void): Plans {
   }
   return {
     conv: (shape) => chooseConv(told, shape),
+    winograd: (shape) => winogradTile(told, shape),
     linear: (results, stride) => chooseLinear(told, results, stride),
     linearGrad: (outputs, inputs) => chooseLinearGrad(told, outputs, inputs),
     rowVectors: {
