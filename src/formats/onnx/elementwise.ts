@@ -16,6 +16,7 @@ export const activations: Readonly<Record<string, (context: NodeContext) => void
   Relu: (context) => activation(context, { op: 'relu' }),
   Sigmoid: (context) => activation(context, { op: 'sigmoid' }),
   Tanh: (context) => activation(context, { op: 'tanh' }),
+  Neg: (context) => activation(context, { op: 'rescaling', scale: [-1], offset: [0] }),
   HardSwish: (context) => activation(context, { op: 'hardSwish' }),
   LeakyRelu: (context) => activation(context, { op: 'leakyRelu', negativeSlope: context.float('alpha', 0.01) }),
   Elu: (context) => activation(context, { op: 'elu', alpha: context.float('alpha', 1) }),

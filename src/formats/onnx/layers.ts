@@ -3,7 +3,7 @@
  * Not here: operators without (shapes.ts, elementwise.ts).
  * Source: onnx/docs/Operators.md.
  */
-import { samePadding, type NetPadding, type NetTensor, type Pair } from '../net.js'
+import { noPadding, samePadding, type NetPadding, type NetTensor, type Pair } from '../net.js'
 import { ownPrefix } from './graphWriter.js'
 import { axesOf } from './constants.js'
 import { elements, fileShape, type NetValue, type NodeContext } from './context.js'
@@ -202,22 +202,39 @@ export function globalAveragePool(context: NodeContext): void {
 }
 
 export function globalMaxPool(context: NodeContext): void {
-  const x = context.picture()
-  const kernelSize: Pair = [x.shape[1], x.shape[2]]
-  const padding = { top: 0, bottom: 0, left: 0, right: 0 }
-  context.emit({ op: 'maxPool2d', kernelSize, stride: kernelSize, padding }, { inputs: [x], shape: [x.shape[0], 1, 1] })
+  maxOverPicture(context, context.picture())
+}
+
+function maxOverPicture(context: NodeContext, x: NetValue): NetValue {
+  const [channels = 0, height = 0, width = 0] = x.shape
+  const kernelSize: Pair = [height, width]
+  const op = { op: 'maxPool2d', kernelSize, stride: kernelSize, padding: noPadding } as const
+  return context.emit(op, { inputs: [x], shape: [channels, 1, 1] })
+}
+
+/** The axes of a Reduce operator, which must be height and width. */
+function overPicture(context: NodeContext, x: NetValue): void {
+  const spatial = x.hwc ? [1, 2] : [2, 3]
+  const axes = axesOf(context)
+    ?.map((axis) => context.axis(axis, x.shape.length + 1))
+    .sort((a, b) => a - b)
+  if (x.shape.length === 3 && String(axes) === String(spatial)) return
+  context.fail(`over [${axes?.join(', ') ?? 'everything'}]; only height and width together are known`)
+}
+
+/** The largest of whole pictures, which exporters write instead of GlobalMaxPool. */
+export function reduceMax(context: NodeContext): void {
+  const x = context.net()
+  overPicture(context, x)
+  const max = maxOverPicture(context, x)
+  if (context.int('keepdims', 1) === 1) return context.alias(max, x.hwc)
+  context.emit({ op: 'flatten', order: 'chw' }, { inputs: [max], shape: max.shape.slice(0, 1) })
 }
 
 /** The mean of whole pictures, which exporters write instead of GlobalAveragePool. */
 export function reduceMean(context: NodeContext): void {
   const x = context.net()
-  const spatial = x.hwc ? [1, 2] : [2, 3]
-  const axes = axesOf(context)
-    ?.map((axis) => context.axis(axis, x.shape.length + 1))
-    .sort((a, b) => a - b)
-  if (x.shape.length !== 3 || String(axes) !== String(spatial)) {
-    context.fail(`over [${axes?.join(', ') ?? 'everything'}]; only height and width together are known`)
-  }
+  overPicture(context, x)
   const keepDims = context.int('keepdims', 1) === 1
   const channels = x.shape[0] ?? 0
   const shape = keepDims ? [channels, 1, 1] : [channels]

@@ -31,6 +31,7 @@ const operators: Readonly<Record<string, readonly [read: (context: NodeContext) 
   GlobalAveragePool: [layers.globalAveragePool, ''],
   GlobalMaxPool: [layers.globalMaxPool, ''],
   ReduceMean: [layers.reduceMean, 'axes keepdims noop_with_empty_axes'],
+  ReduceMax: [layers.reduceMax, 'axes keepdims noop_with_empty_axes'],
   BatchNormalization: [layers.batchNormalization, 'epsilon momentum training_mode spatial'],
   LayerNormalization: [layers.layerNormalization, 'axis epsilon stash_type'],
   Flatten: [shapes.flatten, 'axis'],
