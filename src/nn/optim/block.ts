@@ -91,13 +91,15 @@ export class Block {
     return only && parts.length === 1 ? only : ops.make('concat', {}, parts)
   }
 
-  /** State [total] of that name, zeros at first. */
-  state(name: string): Node {
+  /** State [total] of that name, at first `initial` everywhere. */
+  state(name: string, initial = 0): Node {
     const known = this.#state.get(name)
     if (known) return known
-    const zeros = zerosLeaf([this.#size()])
-    this.#state.set(name, zeros)
-    return zeros
+    const size = this.#size()
+    const filled = (): Node => packLeaves([ops.hostLeaf(new Float32Array(size).fill(initial), [size], 'f32')])
+    const made = initial === 0 ? zerosLeaf([size]) : filled()
+    this.#state.set(name, made)
+    return made
   }
 
   #size(): number {

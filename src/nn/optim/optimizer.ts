@@ -295,3 +295,11 @@ export function expectNumber(what: string, name: string, value: number, least = 
 
 /** A file's number, or undefined. */
 export const numberIn = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
+
+/** Whose formulas an optimizer follows where they differ. */
+export type Formula = 'torch' | 'keras'
+
+export function expectFormula(what: string, formula: Formula): void {
+  if (formula !== 'torch' && formula !== 'keras')
+    throw new UsageError(`${what}: formula must be 'torch' or 'keras', got '${String(formula)}'`)
+}
