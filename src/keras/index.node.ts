@@ -7,18 +7,20 @@ import { EarlyStopping, ReduceLROnPlateau } from './callbacks/monitor.js'
 import { LearningRateScheduler, TerminateOnNaN } from './callbacks/plain.js'
 import { TensorBoard } from './callbacks/tensorBoard.node.js'
 import { clearSession } from './naming.js'
+import { loadModel } from './save.node.js'
 import { Sequential, type SequentialOptions } from './sequential.js'
 import type { Layer } from './layer.js'
 
 export * from './index.js'
 export { datasets, type DataSet, type LoadDataOptions } from './datasets.node.js'
+export { loadModel, type LoadModelOptions } from './save.node.js'
 export { fromArray, tensor, Tensor } from '../tensor/index.js'
 
 /** `sequential([...])`: a model of these layers; without any, add() them. */
 export const sequential = (layers: Iterable<Layer> = [], options: SequentialOptions = {}): Sequential =>
   new Sequential(layers, options)
 
-export const models = { Sequential, sequential } as const
+export const models = { Sequential, sequential, loadModel } as const
 
 /** What is told of training, and steps in. */
 export const callbacks = {

@@ -123,7 +123,10 @@ export abstract class Layer {
     this.input = input
     this.output = output
     this.weights = weights
-    for (const weight of weights) weight.path = `${owner}/${this.name}/${weight.name}`
+    for (const weight of weights) {
+      weight.layer = this.name
+      weight.path = `${owner}/${this.name}/${weight.name}`
+    }
     if (!this.#trainable) this.trainable = false
     return output
   }

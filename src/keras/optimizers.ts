@@ -58,6 +58,13 @@ const unsupported = {
   gradient_accumulation_steps: null,
 } as const
 
+/** A list of the optimizer's state for a weight: 'momentum', in Keras' order. */
+export interface SlotValue {
+  readonly slot: string
+  readonly weight: Weight
+  readonly data: Float32Array
+}
+
 export abstract class Optimizer {
   abstract readonly name: string
   abstract readonly className: string
@@ -118,8 +125,15 @@ export abstract class Optimizer {
     return value
   }
 
-  #slotPath(weight: Weight, name: string): string {
-    return `${this.name}/${weight.path.replaceAll('/', '_')}_${name}`
+  /** The lists of the state, weight by weight, in Keras' order; zeros before the first step. */
+  *slotValues(): Generator<SlotValue> {
+    const state = this.#steps?.stateDict().state
+    for (const names of this.slots)
+      for (const [i, weight] of this.#weights.entries())
+        for (const [slot, ours] of names) {
+          const inner = state?.get(i)?.[ours]?.toTypedArray() ?? new Float32Array(weight.size)
+          yield { slot, weight, data: weight.toKeras(inner).map((item) => this.toKeras(item)) }
+        }
   }
 
   /** All variables in Keras' order; only the first two before it is built. */
@@ -127,45 +141,40 @@ export abstract class Optimizer {
     const scalar = (name: string, value: number, dtype: OptimizerVariable['dtype']): OptimizerVariable => {
       return { path: `${this.name}/${name}`, shape: [], data: Float32Array.of(value), dtype }
     }
-    const first = [scalar('iteration', this.iterations, 'int64'), scalar('learning_rate', this.learningRate, 'float32')]
-    const state = this.#steps?.stateDict().state
-    const weights = this.#weights.map((weight, i) => ({ weight, entry: state?.get(i) }))
-    const lists = this.slots.flatMap((names) =>
-      weights.flatMap(({ weight, entry }) => names.map(([name, ours]) => this.#variable(weight, name, entry?.[ours]))),
-    )
-    return [...first, ...lists]
-  }
-
-  #variable(weight: Weight, name: string, value: Tensor | undefined): OptimizerVariable {
-    const inner = value ? value.toTypedArray() : new Float32Array(weight.size)
-    const data = weight.toKeras(inner).map((item) => this.toKeras(item))
-    return { path: this.#slotPath(weight, name), shape: weight.shape, data, dtype: 'float32' }
-  }
-
-  /** Goes on from what `variables()` gave. Throws LenetError where the number or a size does not fit. */
-  setVariables(values: readonly ArrayLike<number>[]): void {
-    const own = this.variables()
-    if (values.length !== own.length)
-      throw new LenetError(`the optimizer '${this.name}' has ${own.length} variables, got ${values.length}`)
-    own.forEach(({ path, data }, i) => {
-      const found = values[i]?.length
-      if (found !== data.length) throw new LenetError(`${path} has ${data.length} values, got ${found}`)
+    const lists = Array.from(this.slotValues(), ({ slot, weight, data }): OptimizerVariable => {
+      const path = `${this.name}/${weight.path.replaceAll('/', '_')}_${slot}`
+      return { path, shape: weight.shape, data, dtype: 'float32' }
     })
-    this.iterations = values[0]?.[0] ?? 0
-    this.learningRate = values[1]?.[0] ?? this.learningRate
-    if (this.#steps && this.iterations > 0) this.#load(this.#steps, values)
+    const rate = scalar('learning_rate', this.learningRate, 'float32')
+    return [scalar('iteration', this.iterations, 'int64'), rate, ...lists]
   }
 
-  #load(steps: Steps, values: readonly ArrayLike<number>[]): void {
-    const entries = this.#weights.map(() => ({ step: fromArray(Float32Array.of(this.iterations), [], 'f32') }))
-    let at = 2
-    for (const names of this.slots)
-      this.#weights.forEach((weight, i) => {
-        for (const [, ours] of names) {
-          const inner = weight.fromKeras(values[at++] ?? []).map((item) => this.fromKeras(item))
-          Object.assign(entries[i] ?? {}, { [ours]: fromArray(inner, weight.tensor.shape, 'f32') })
-        }
+  /**
+   * Goes on from a state. Throws LenetError where a list is missing or of another size.
+   * @param valueOf the list of a slot for a weight, in Keras' order
+   */
+  setState(
+    { iterations, learningRate }: { readonly iterations: number; readonly learningRate: number },
+    valueOf: (slot: string, weight: Weight) => ArrayLike<number> | undefined,
+  ): void {
+    const entries = this.#weights.map((weight): Record<string, Tensor> => {
+      const lists = this.slots.flat().map(([slot, ours]): [string, Tensor] => {
+        const values = valueOf(slot, weight)
+        if (values?.length !== weight.size)
+          throw new LenetError(
+            `the optimizer's ${slot} of ${weight.path} has ${values?.length ?? 0} values, ${weight.size} are expected`,
+          )
+        return [ours, fromArray(weight.fromKeras(values), weight.tensor.shape, 'f32')]
       })
+      return { step: fromArray(Float32Array.of(iterations), [], 'f32'), ...Object.fromEntries(lists) }
+    })
+    this.iterations = iterations
+    this.learningRate = learningRate
+    const steps = this.#steps
+    if (!steps || iterations === 0) return
+    for (const entry of entries)
+      for (const [name, values] of Object.entries(entry))
+        if (name !== 'step') values.copy_(values.toTypedArray().map((item) => this.fromKeras(item)))
     steps.loadStateDict({ state: new Map(entries.entries()), param_groups: steps.stateDict().param_groups })
   }
 

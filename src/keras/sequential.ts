@@ -9,11 +9,19 @@ import { CallbackList } from './callbacks/list.js'
 import { ProgbarLogger } from './callbacks/progbarLogger.js'
 import { withoutInitializers } from './initializers.js'
 import { labelRows } from './labels.js'
+import {
+  compileConfigOf,
+  configOf,
+  readCompileConfig,
+  readConfig,
+  type Compilation,
+  type CompileOptions,
+} from './config.js'
 import { asTensor, isPicture, Layer, setWeights, showBatch, type Config, type Spec } from './layer.js'
 import { InputLayer } from './layers/core.js'
-import { asConfig, layerFromConfig } from './layers/fromConfig.js'
-import { lossOf, type Loss, type Prediction } from './losses.js'
-import { metricOf, type Metric, type MetricInput } from './metrics.js'
+import { layerFromConfig } from './layers/fromConfig.js'
+import { lossOf, type Prediction } from './losses.js'
+import { metricOf, type Metric } from './metrics.js'
 import { nextName } from './naming.js'
 import { optimizerOf, type Optimizer } from './optimizers.js'
 import { output } from './output.js'
@@ -24,18 +32,10 @@ import { Steps } from './steps.js'
 import { summaryText, type SummaryOptions } from './summary.js'
 import { flatOrder, type Weight } from './weight.js'
 
+export type { CompileOptions } from './config.js'
+
 /** Pictures [N, height, width, channels] or vectors [N, features]: a tensor, or nested numbers. */
 export type Inputs = Tensor | TensorData
-
-export interface CompileOptions {
-  /** A name or an optimizer; default 'adam' (Keras' default is 'rmsprop'). */
-  readonly optimizer?: Optimizer | string | Config
-  readonly loss: Loss | string | Config
-  /** Names or metrics; default none. */
-  readonly metrics?: readonly MetricInput[]
-  /** Batches between two calls of callbacks; default 1. */
-  readonly stepsPerExecution?: number
-}
 
 export interface FitOptions {
   /** The epoch to train to; default 1. */
@@ -65,12 +65,6 @@ export interface EvaluateOptions {
 }
 
 export type PredictOptions = EvaluateOptions
-
-interface Compilation {
-  readonly options: CompileOptions
-  readonly optimizer: Optimizer
-  readonly loss: Loss
-}
 
 interface Ready extends Compilation {
   readonly metrics: readonly Metric[]
@@ -142,6 +136,11 @@ export class Sequential {
   /** All layers but the input. */
   get layers(): readonly Layer[] {
     return this.#layers.filter((layer) => !(layer instanceof InputLayer))
+  }
+
+  /** All layers, the input first. */
+  get allLayers(): readonly Layer[] {
+    return this.#layers
   }
 
   /** A layer by name or place. Throws LenetError where there is none. */
@@ -386,20 +385,15 @@ export class Sequential {
 
   /** As Keras' `get_config()`. */
   getConfig(): Config {
-    const dtype = { module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null }
-    const layers = this.#layers.map((layer) => layer.serialize())
-    const input = this.inputShape ? { build_input_shape: [null, ...this.inputShape] } : {}
-    return { name: this.name, trainable: true, dtype, layers, ...input }
+    return configOf(this)
   }
 
   /** Of `getConfig()`, Keras' too. Weights are made anew, or left zeros where they are loaded anyway. */
   static fromConfig(config: unknown, { initialize = true }: { readonly initialize?: boolean } = {}): Sequential {
-    const { name, layers, build_input_shape } = asConfig(config, 'the model')
-    if (!Array.isArray(layers)) throw new LenetError('the model has no list of layers in its configuration')
+    const { name, layers, sizes } = readConfig(config)
     const make = (): Sequential => {
-      const model = new Sequential(layers.map(layerFromConfig), typeof name === 'string' ? { name } : {})
-      const sizes: unknown[] = Array.isArray(build_input_shape) ? build_input_shape.slice(1) : []
-      if (!model.built && sizes.length > 0) model.build(sizes.map(Number))
+      const model = new Sequential(layers.map(layerFromConfig), name === undefined ? {} : { name })
+      if (!model.built && sizes) model.build(sizes)
       return model
     }
     return initialize ? make() : withoutInitializers(make)
@@ -407,31 +401,35 @@ export class Sequential {
 
   /** As Keras' `get_compile_config()`; null before `compile`. */
   getCompileConfig(): Config | null {
-    if (!this.#compiled) return null
-    const { optimizer, loss, options } = this.#compiled
-    const metrics = (options.metrics ?? []).map((metric) => (isNamed(metric) ? metric.serialize() : metric))
-    const fixed = { loss_weights: null, weighted_metrics: null, run_eagerly: false, jit_compile: false }
-    const steps_per_execution = options.stepsPerExecution ?? 1
-    return { optimizer: optimizer.serialize(), loss: loss.serialize(), metrics, steps_per_execution, ...fixed }
+    return this.#compiled && compileConfigOf(this.#compiled)
   }
 
   /** Compiles as `getCompileConfig()` tells, Keras' too. */
   compileFromConfig(config: Config): void {
-    const { optimizer, loss, metrics, steps_per_execution } = config
-    const part = (value: unknown): string | Config =>
-      typeof value === 'string' ? value : asConfig(value, 'the compilation')
-    const list: unknown[] = Array.isArray(metrics) ? metrics : []
-    this.compile({
-      optimizer: part(optimizer),
-      loss: part(loss),
-      metrics: list.map(part),
-      stepsPerExecution: typeof steps_per_execution === 'number' ? steps_per_execution : 1,
-    })
+    this.compile(readCompileConfig(config))
+  }
+
+  /**
+   * Writes the model with its optimizer's state: `.keras`, or `.h5` that Keras 2 and 3 read. For Node.
+   * Source: keras.Model.save.
+   */
+  async save(path: string): Promise<void> {
+    const { saveModel } = await import('./save.node.js')
+    await saveModel(this, path)
+  }
+
+  /** Writes the weights alone (`.weights.h5`), with the optimizer's state where it is compiled. For Node. */
+  async saveWeights(path: string): Promise<void> {
+    const { saveWeights: write } = await import('./save.node.js')
+    await write(this, path)
+  }
+
+  /** Reads weights that fit, out of `.weights.h5`, `.h5` or `.keras`. For Node. */
+  async loadWeights(path: string): Promise<void> {
+    const { loadWeights } = await import('./save.node.js')
+    await loadWeights(this, path)
   }
 }
-
-const isNamed = (metric: MetricInput): metric is Metric =>
-  typeof metric !== 'string' && typeof metric['serialize'] === 'function'
 
 /** Pictures flattened as they lie inside, flattened as Keras does: classes are counted so. */
 function flatHwc(x: Tensor, [height = 1, width = 1, channels = 1]: Shape): Tensor {

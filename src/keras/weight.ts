@@ -23,8 +23,9 @@ export interface WeightOptions {
 
 export class Weight {
   readonly name: string
-  /** `layer/kernel`; set by the layer. */
+  /** `sequential/conv2d/kernel`, and the layer's name; set by the layer. */
   path = ''
+  layer = ''
   readonly shape: Shape
   readonly tensor: nn.Parameter | nn.Buffer
   readonly order: Order

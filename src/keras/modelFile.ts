@@ -1,0 +1,140 @@
+/** A model as the plain data of Keras' files, and back. Not here: bytes (room formats), reading and writing (save.node.ts). */
+import { LenetError } from '../base/index.js'
+import {
+  JsonPlace,
+  kerasLayer,
+  type Json,
+  type JsonObject,
+  type KerasFile,
+  type KerasLayer,
+  type KerasModel,
+  type KerasOptimizer,
+  type KerasWeights,
+} from '../formats/index.js'
+import { fromArray } from '../tensor/index.js'
+import type { Layer } from './layer.js'
+import type { Optimizer } from './optimizers.js'
+import { Sequential } from './sequential.js'
+import type { Weight } from './weight.js'
+
+const plain = (value: unknown): Json => JSON.parse(JSON.stringify(value)) as Json
+
+function layerOf(layer: Layer, before: Layer | undefined): KerasLayer {
+  const place = new JsonPlace(plain(layer.getConfig()), `layer '${layer.name}'`)
+  return kerasLayer(layer.className, layer.name, place, before ? [before.name] : [], layer.trainable)
+}
+
+/** Layers and their order. Throws LenetError where the model is not built, or has a layer that files do not know. */
+export function kerasModelOf(model: Sequential): KerasModel {
+  const layers = model.allLayers
+  if (!model.built || layers.length === 0)
+    throw new LenetError(
+      `the model '${model.name}' is not built: give its first layer an inputShape, or train it first`,
+    )
+  return {
+    className: 'Sequential',
+    name: model.name,
+    layers: layers.map((layer, i) => layerOf(layer, layers[i - 1])),
+    outputs: [layers.at(-1)?.name ?? ''],
+  }
+}
+
+type Lists = Iterable<{ readonly weight: Weight; readonly data: Float32Array }>
+
+/** By layer, then by variable. */
+function byLayer(lists: Lists): KerasWeights {
+  const layers = new Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>>()
+  for (const { weight, data } of lists) {
+    const own = layers.get(weight.layer) ?? new Map<string, { shape: readonly number[]; data: Float32Array }>()
+    layers.set(weight.layer, own.set(weight.name, { shape: weight.shape, data }))
+  }
+  return layers
+}
+
+export const kerasWeightsOf = (model: Sequential): KerasWeights =>
+  byLayer(model.weights.map((weight) => ({ weight, data: Float32Array.from(weight.get().toTypedArray()) })))
+
+const classNames = ['SGD', 'Adam', 'AdamW'] as const
+
+/** The optimizer with its state; undefined before training, or where files do not know its class. */
+export function kerasOptimizerOf(optimizer: Optimizer | null): KerasOptimizer | undefined {
+  const className = classNames.find((name) => name === optimizer?.className)
+  if (!optimizer?.built || className === undefined) return undefined
+  const values = [...optimizer.slotValues()]
+  const names = [...new Set(values.map(({ slot }) => slot))]
+  const slots = new Map(names.map((name) => [name, byLayer(values.filter(({ slot }) => slot === name))] as const))
+  const config = (plain(optimizer.serialize()) as { readonly config: JsonObject }).config
+  const { iterations, learningRate } = optimizer
+  return { className, config, iterations, learningRate, slots }
+}
+
+/** All that a file of the whole model holds. */
+export function kerasFileOf(model: Sequential): KerasFile {
+  const compile = model.getCompileConfig()
+  const optimizer = kerasOptimizerOf(model.optimizer)
+  return {
+    model: kerasModelOf(model),
+    weights: kerasWeightsOf(model),
+    ...(compile && { compile: plain(compile) as JsonObject }),
+    ...(optimizer && { optimizer }),
+  }
+}
+
+/** Weights that fit the model's own. Nothing is changed unless everything fits. */
+export function setKerasWeights(model: Sequential, weights: KerasWeights, where: string): void {
+  model.setWeights(
+    model.weights.map((weight) => {
+      const found = weights.get(weight.layer)?.get(weight.name)
+      if (!found) throw new LenetError(`${where}: the weight ${weight.path} is missing`)
+      return fromArray(found.data, found.shape, 'f32')
+    }),
+  )
+}
+
+export function setKerasOptimizer(model: Sequential, state: KerasOptimizer): void {
+  model.buildOptimizer()
+  model.optimizer?.setState(state, (slot, weight) => state.slots.get(slot)?.get(weight.layer)?.get(weight.name)?.data)
+}
+
+/** A chain is a Sequential, whichever class it was saved as. */
+function checkChain({ layers }: KerasModel, where: string): void {
+  layers.forEach(({ name, inbound }, i) => {
+    const before = layers[i - 1]
+    const isNext = i === 0 ? inbound.length === 0 : inbound.length === 1 && inbound[0] === before?.name
+    if (!isNext)
+      throw new LenetError(
+        `${where}: the layer ${name} reads ${inbound.join(', ')}: only layers in one row are known here`,
+      )
+  })
+}
+
+const single = (value: Json | undefined): Json | undefined =>
+  Array.isArray(value) && value.length === 1 ? (value[0] as Json) : value
+
+/** Keras' configuration with Rescaling's numbers as it writes them. */
+function configOf({ className, name, config, trainable }: KerasLayer): object {
+  const own: JsonObject = { ...(config as JsonObject) }
+  const numbers = className === 'Rescaling' ? { scale: single(own['scale']), offset: single(own['offset']) } : {}
+  return { class_name: className, config: { ...own, ...numbers, name, trainable } }
+}
+
+/**
+ * The model of a file, with its weights, and compiled as it was where that is known.
+ * @param warn told what was left out, one sentence each
+ * @throws LenetError for layers that are not known, by name
+ */
+export function modelOf(file: KerasFile, where: string, compile: boolean, warn: (text: string) => void): Sequential {
+  const { model: saved, weights, compile: compiled, optimizer } = file
+  checkChain(saved, where)
+  const model = Sequential.fromConfig({ name: saved.name, layers: saved.layers.map(configOf) }, { initialize: false })
+  setKerasWeights(model, weights, where)
+  if (!compile || !compiled || (compiled['loss'] ?? null) === null) return model
+  try {
+    model.compileFromConfig(compiled)
+    if (optimizer) setKerasOptimizer(model, optimizer)
+  } catch (error) {
+    if (!(error instanceof LenetError)) throw error
+    warn(`${where}: the model is not compiled as it was: ${error.message}`)
+  }
+  return model
+}
