@@ -93,7 +93,7 @@ test('channels last is told at flatten, and a separate bias joins its layer', ()
   assert.deepEqual(inputs[0]?.shape, [3, 8, 8])
   assert.deepEqual(
     nodes.map((node) => node.op),
-    ['conv2d', 'relu', 'maxPool2d', 'rescaling', 'flatten', 'linear'],
+    ['rescaling', 'conv2d', 'relu', 'maxPool2d', 'rescaling', 'flatten', 'linear'],
   )
   assert.ok(nodes.some((node) => node.op === 'flatten' && node.order === 'hwc'))
   for (const node of nodes)

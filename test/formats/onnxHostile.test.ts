@@ -8,6 +8,9 @@ import { readOnnx } from '../../src/formats/index.js'
 import { hostileOnnxFiles } from './hostileOnnx.js'
 import { assertRefused } from './refusal.js'
 
+const path = new URL('../../../test/formats/fixtures/onnx.json', import.meta.url)
+const cases: Readonly<Record<string, { readonly file: string }>> = JSON.parse(readFileSync(path, 'utf8'))
+
 for (const { name, bytes, reason } of hostileOnnxFiles) {
   test(`refused: ${name}`, () => {
     const asked: string[] = []
@@ -23,9 +26,13 @@ for (const { name, bytes, reason } of hostileOnnxFiles) {
   })
 }
 
+test('after all refusals a good file is still read', () => {
+  for (const { name, bytes } of hostileOnnxFiles) assert.throws(() => readOnnx(bytes, name, () => new Uint8Array(64)))
+  const given = cases['lenet_script'] ?? assert.fail()
+  assert.equal(readOnnx(Buffer.from(given.file, 'base64'), 'good.onnx').nodes.length, 10)
+})
+
 test('a damaged file gives a net or one error of ours, whatever byte is changed', () => {
-  const path = new URL('../../../test/formats/fixtures/onnx.json', import.meta.url)
-  const cases: Readonly<Record<string, { readonly file: string }>> = JSON.parse(readFileSync(path, 'utf8'))
   const whole = ['lenet_script', 'resnet_kept', 'zoo_script_17', 'channels_last'].map((name) =>
     Buffer.from(cases[name]?.file ?? assert.fail(), 'base64'),
   )

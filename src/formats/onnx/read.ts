@@ -176,8 +176,7 @@ function netInputs(model: OnnxModel, state: GraphState): NetInput[] {
   return model.inputs.flatMap((input) => {
     if (state.initializers.has(input.name)) return []
     const sizes = inputSizes(input, state.file)
-    const readers = state.readers.get(input.name)
-    const hwc = sizes.length === 3 && shapes.becomesChannelsFirst(readers, state.outputs.has(input.name))
+    const hwc = sizes.length === 3 && shapes.becomesChannelsFirst(state, input.name)
     const [height = 0, width = 0, channels = 0] = sizes
     const shape = hwc ? [channels, height, width] : sizes
     state.names.set(input.name, 1)

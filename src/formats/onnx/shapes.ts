@@ -5,14 +5,26 @@
  */
 import type { PictureOrder } from '../net.js'
 import { axesOf, cutRange, cutsOf } from './constants.js'
-import { elements, fileShape, type NetValue, type NodeContext, type Size } from './context.js'
-import type { OnnxNode } from './model.js'
+import { elements, fileShape, type GraphState, type NetValue, type NodeContext, type Size } from './context.js'
 import { onnxTypes } from './tensors.js'
 
-/** Everything that reads the value turns [N, H, W, C] into [N, C, H, W] first. */
-export function becomesChannelsFirst(readers: readonly OnnxNode[] | undefined, isOutput: boolean): boolean {
-  if (isOutput || readers === undefined || readers.length === 0) return false
-  return readers.every(({ op, attributes }) => op === 'Transpose' && String(attributes.get('perm')?.ints) === '0,3,1,2')
+/** Operators that treat all items of a picture alike or by channel, and so may come before it is turned. */
+const passing = new Set(['Add', 'Sub', 'Mul', 'Div', 'Cast', 'Identity', 'Neg', 'Relu', 'Dropout'])
+
+/** Everything that reads the value turns [N, H, W, C] into [N, C, H, W], at once or a few operators later. */
+export function becomesChannelsFirst({ readers, outputs }: GraphState, value: string): boolean {
+  let values = [value]
+  for (let depth = 0; depth < 6 && values.length < 50; depth++) {
+    const nodes = values.flatMap((name) => readers.get(name) ?? [])
+    if (nodes.length === 0 || values.some((name) => outputs.has(name))) return false
+    const others = nodes.filter(
+      ({ op, attributes }) => op !== 'Transpose' || String(attributes.get('perm')?.ints) !== '0,3,1,2',
+    )
+    if (others.length === 0) return true
+    if (others.some(({ op }) => !passing.has(op))) return false
+    values = others.map(({ outputs: [output = ''] }) => output)
+  }
+  return false
 }
 
 export function identity(context: NodeContext): void {
@@ -40,9 +52,7 @@ function toShape(context: NodeContext, x: NetValue, shape: readonly number[]): v
   if (elements(shape) !== elements(old)) context.fail(`[N, ${old.join(', ')}] cannot become [N, ${shape.join(', ')}]`)
   if (String(shape) === String(old)) return context.alias(x)
   if (shape.length === 1) return void flat(context, x)
-  const { readers, outputs } = context.state
-  const output = context.node.outputs[0] ?? ''
-  const becomes = shape.length === 3 && becomesChannelsFirst(readers.get(output), outputs.has(output))
+  const becomes = shape.length === 3 && becomesChannelsFirst(context.state, context.node.outputs[0] ?? '')
   // a picture read by channels and filled by pixels goes through a list
   const from = becomes && x.shape.length === 3 && !x.hwc ? flat(context, x) : x
   const isHwc = becomes || (from.hwc && shape.length === 3)
