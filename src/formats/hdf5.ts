@@ -7,7 +7,8 @@
 import type * as H5wasm from 'h5wasm'
 import { LenetError } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
-import { headerMessage, headerMessages } from './hdf5Headers.js'
+import { headerMessage, headerMessages, type HeaderMessage } from './hdf5Headers.js'
+import { attributeBytes, GlobalHeaps } from './hdf5Texts.js'
 import type { NetTensor } from './net.js'
 import { shownName } from './shownName.js'
 import { halfToNumber } from './torchTensors.js'
@@ -65,14 +66,16 @@ const mostFilter = 6
  * are LenetErrors of one line.
  */
 export async function withHdf5<T>(bytes: Uint8Array, where: string, use: (file: Hdf5File) => T): Promise<T> {
-  if (!looksLikeHdf5(bytes)) throw new LenetError(`${where}: no HDF5 file (its signature is missing)`)
+  const begin = signatureAt(bytes)
+  if (begin === undefined) throw new LenetError(`${where}: no HDF5 file (its signature is missing)`)
+  const own = bytes.subarray(begin) // addresses count from the signature
   const library = await hdf5()
   const path = `/read-${counter++}.h5`
-  library.module.FS.writeFile(path, bytes)
+  library.module.FS.writeFile(path, own)
   let file: H5wasm.File | undefined
   try {
     file = guarded(where, () => new library.h5.File(path, 'r'))
-    return use(new Hdf5File(file, library, bytes, where))
+    return use(new Hdf5File(file, library, own, where))
   } finally {
     closeQuietly(file)
     library.module.FS.unlink(path)
@@ -96,7 +99,6 @@ function guarded<T>(where: string, read: () => T): T {
     return read()
   } catch (error) {
     if (error instanceof LenetError) throw error
-    if (error instanceof WebAssembly.RuntimeError) library = undefined // its memory may be damaged
     throw new LenetError(`${where}: truncated, damaged or not readable (${shownName(deepest(error))})`)
   }
 }
@@ -115,6 +117,7 @@ export class Hdf5File {
   readonly #library: Hdf5Library
   readonly #bytes: Uint8Array
   readonly #keys = new Map<string, ReadonlySet<string>>()
+  readonly #heaps: GlobalHeaps
   #announced = 0
 
   constructor(file: H5wasm.File, library: Hdf5Library, bytes: Uint8Array, where: string) {
@@ -122,6 +125,7 @@ export class Hdf5File {
     this.#library = library
     this.#bytes = bytes
     this.where = where
+    this.#heaps = new GlobalHeaps(bytes)
   }
 
   fail(part: string, message: string): never {
@@ -150,15 +154,31 @@ export class Hdf5File {
     const id = this.#file.file_id
     const names = this.#guard(path, () => module.get_attribute_names(id, absolute(path)))
     if (!names.includes(name)) return undefined
-    const part = `${path}, attribute ${name}`
+    const part = `${path === '' ? '/' : path}, attribute ${name}`
     const { metadata } = this.#guard(part, () => new h5.Attribute(id, absolute(path), name))
     if (metadata.shape === null || metadata.total_size === 0) return []
     if (metadata.type !== module.H5T_class_t.H5T_STRING.value) return this.fail(part, 'should hold texts')
     if (metadata.total_size > mostNames) this.fail(part, `refused: it has ${metadata.total_size} items`)
     this.#spend(metadata.total_size * metadata.size, part)
+    if (metadata.vlen) return this.#looseTexts(path, name, metadata.total_size)
     const value: unknown = this.#guard(part, () => new h5.Attribute(id, absolute(path), name).value)
     const items: readonly unknown[] = Array.isArray(value) ? value : [value]
     return items.map((item) => (typeof item === 'string' ? asUtf8(item) : this.fail(part, 'should hold texts')))
+  }
+
+  /** Texts of variable length, which the library is not trusted with. */
+  #looseTexts(path: string, name: string, count: number): string[] {
+    const part = `${this.where}, ${shownName(path)}, attribute ${name}`
+    const value = attributeBytes(this.#bytes, this.#messages(path), name, part)
+    if (value === undefined) return this.fail(path, `its attribute ${name} is kept in a way that is not known here`)
+    return this.#heaps.texts(value, count, part, (bytes) => this.#spend(bytes, part))
+  }
+
+  #messages(path: string): HeaderMessage[] {
+    const { h5 } = this.#library
+    const group = new h5.Group(this.#file.file_id, absolute(path)) // a dataset's reference is made the same way
+    const reference = this.#guard(path, () => group.create_reference().ref_data)
+    return headerMessages(this.#bytes, objectAddress(reference), `${this.where}, ${shownName(path)}`)
   }
 
   /** The numbers at `path` as float32: f64 and integers rounded, f16 widened. Throws LenetError. */
@@ -249,20 +269,14 @@ export class Hdf5File {
 
   /** Values in other files, and packed in ways that the library does not know. */
   #refuseUnreadable(path: string): void {
-    const { h5, module } = this.#library
+    const { module } = this.#library
     const id = this.#file.file_id
     for (const { id: filter, name } of this.#guard(path, () => module.get_dataset_filters(id, absolute(path)))) {
       const what = filter === 32000 ? 'LZF' : shownName(name === '' ? `filter ${filter}` : name)
       if (filter > mostFilter)
         this.fail(path, `is packed by ${what}, which is not known here; save it with gzip or unpacked`)
     }
-    const reference = this.#guard(path, () => new h5.Dataset(id, absolute(path)).create_reference().ref_data)
-    const messages = headerMessages(
-      this.#bytes,
-      objectAddress(this.#bytes, reference),
-      `${this.where}, ${shownName(path)}`,
-    )
-    if (messages.some(({ type }) => type === headerMessage.externalFiles)) {
+    if (this.#messages(path).some(({ type }) => type === headerMessage.externalFiles)) {
       this.fail(path, 'refused: its values lie in another file')
     }
   }
@@ -270,10 +284,9 @@ export class Hdf5File {
 
 const absolute = (path: string): string => (path.startsWith('/') ? path : `/${path}`)
 
-/** Where in the file an object reference points to: its header, from the file's start. */
-export function objectAddress(bytes: Uint8Array, reference: Iterable<number>): number {
-  const view = new DataView(Uint8Array.from(reference).buffer)
-  return Number(view.getBigUint64(0, true)) + (signatureAt(bytes) ?? 0)
+/** Where an object reference points to: the object's header. */
+export function objectAddress(reference: Iterable<number>): number {
+  return Number(new DataView(Uint8Array.from(reference).buffer).getBigUint64(0, true))
 }
 
 /** Texts marked as ASCII may hold UTF-8, and come as one character a byte. */

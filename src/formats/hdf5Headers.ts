@@ -1,12 +1,17 @@
 /**
  * The messages in an HDF5 object's header, walked by hand for what h5wasm does not tell: whether a dataset's values lie
- * in other files, and where its modification time stands.
+ * in other files, where its modification time stands, where an attribute's value lies.
  * Not here: the messages' meaning beyond that; everything else about HDF5 is the library's.
  * Source: HDF5 File Format Specification 3.0, IV.A.1 (versions 1 and 2 of object headers).
  */
 import { ByteReader } from './byteReader.js'
 
-export const headerMessage = { layout: 0x08, externalFiles: 0x07, continuation: 0x10, modificationTime: 0x12 } as const
+export const headerMessage = {
+  externalFiles: 0x07,
+  attribute: 0x0c,
+  continuation: 0x10,
+  modificationTime: 0x12,
+} as const
 
 export interface HeaderMessage {
   readonly type: number
@@ -19,7 +24,7 @@ const mostBlocks = 1000
 const ohdr = 0x5244484f // "OHDR"
 const ochk = 0x4b48434f // "OCHK"
 
-/** All messages of the object header at `address` (from the file's base). Throws LenetError where the header is damaged. */
+/** All messages of the object header at `address` (from the file's signature). Throws LenetError where the header is damaged. */
 export function headerMessages(bytes: Uint8Array, address: number, where: string): HeaderMessage[] {
   const reader: ByteReader = new ByteReader(bytes, where, address)
   return reader.u32() === ohdr ? version2(bytes, address, where) : version1(bytes, address, where)

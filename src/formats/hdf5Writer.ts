@@ -42,7 +42,7 @@ export async function writeHdf5(root: Hdf5Group): Promise<Uint8Array> {
 }
 
 function addressOf({ h5 }: Hdf5Library, file: H5wasm.File, path: string): number {
-  return objectAddress(new Uint8Array(0), new h5.Dataset(file.file_id, path).create_reference().ref_data)
+  return objectAddress(new h5.Dataset(file.file_id, path).create_reference().ref_data)
 }
 
 /** Version 1 of an object header keeps the seconds behind a version number and three spare bytes. */

@@ -6,7 +6,8 @@
 import { LenetError } from '../base/index.js'
 import { looksLikeHdf5 } from './hdf5.js'
 import { readKerasConfig } from './kerasConfig.js'
-import { compileWith, kerasConfigJson } from './kerasConfigWriter.js'
+import { compileConfig } from './kerasCompile.js'
+import { kerasConfigJson } from './kerasConfigWriter.js'
 import { readKerasH5 } from './kerasH5.js'
 import { parseJson } from './kerasJson.js'
 import type { KerasFile } from './kerasTypes.js'
@@ -61,7 +62,7 @@ function text(bytes: Uint8Array, name: string): string {
 
 /** The file as .keras. Throws LenetError where weights and model disagree. For .h5 see `writeKerasH5`. */
 export async function writeKeras(file: KerasFile): Promise<Uint8Array> {
-  const compile = compileWith(file.compile, file.optimizer)
+  const compile = compileConfig(file.compile, file.optimizer)
   const config = kerasConfigJson(file.model, 'keras3', compile)
   const metadata = { keras_version: kerasVersion, date_saved: '1980-01-01@00:00:00' }
   const encoder = new TextEncoder()

@@ -4,6 +4,7 @@
  * Not here: the fields of a layer (kerasLayers.ts), writing (kerasConfigWriter.ts).
  * Source: keras/src/models/{sequential,functional}.py and saving/serialization_lib.py of Keras 3.15.
  */
+import { plainCompile } from './kerasCompile.js'
 import { isList, isObject, JsonPlace } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
 import type { KerasCompile, KerasModel } from './kerasTypes.js'
@@ -32,7 +33,9 @@ export function readKerasConfig(place: JsonPlace): ConfigRead {
   }
   const model = className === 'Sequential' ? readSequential(body, warnings) : readFunctional(body, warnings)
   const compile = place.at('compile_config')
-  return isObject(compile.value) ? { model, compile: compile.value, warnings } : { model, warnings }
+  return isObject(compile.value) && Object.keys(compile.value).length > 0
+    ? { model, compile: plainCompile(compile.value), warnings }
+    : { model, warnings }
 }
 
 function refuseForeign(place: JsonPlace, className: string): void {

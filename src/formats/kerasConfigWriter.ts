@@ -3,9 +3,11 @@
  * model.json: `batch_input_shape`, dtypes as texts, no modules, no initializers (their defaults do: weights follow).
  * Not here: reading (kerasConfig.ts).
  */
-import { isList, isObject, type Json, type JsonObject } from './kerasJson.js'
+import { isList, type Json, type JsonObject } from './kerasJson.js'
 import type { KerasLayer } from './kerasLayers.js'
-import type { KerasCompile, KerasModel, KerasOptimizer } from './kerasTypes.js'
+import type { KerasCompile, KerasModel } from './kerasTypes.js'
+import { placeLayers } from './kerasVariables.js'
+import type { NetShape } from './netShapes.js'
 
 type Dialect = 'keras3' | 'legacy'
 
@@ -40,30 +42,47 @@ function layerJson(layer: KerasLayer, dialect: Dialect): JsonObject {
 /** Layers that take a list of tensors as one argument. */
 const merging: ReadonlySet<string> = new Set(['Add', 'Multiply', 'Concatenate'])
 
-function inbound(layer: KerasLayer, dialect: Dialect): Json {
+/** [C, H, W] → [null, H, W, C]. */
+function batchShape(shape: NetShape): Json {
+  return shape.length === 3 ? [null, shape[1] ?? null, shape[2] ?? null, shape[0] ?? null] : [null, ...shape]
+}
+
+function inbound(layer: KerasLayer, dialect: Dialect, shapes: ReadonlyMap<string, NetShape>): Json {
   if (layer.inbound.length === 0) return []
   if (dialect === 'legacy') return [layer.inbound.map((name) => [name, 0, 0, {}])]
   const tensors = layer.inbound.map((name): Json => ({
     class_name: '__keras_tensor__',
-    config: { dtype: 'float32', keras_history: [name, 0, 0] },
+    config: { shape: batchShape(shapes.get(name) ?? []), dtype: 'float32', keras_history: [name, 0, 0] },
   }))
   return [{ args: merging.has(layer.className) ? [tensors] : tensors, kwargs: {} }]
 }
 
 function functionalConfig(model: KerasModel, dialect: Dialect): JsonObject {
-  const ends = (names: readonly string[]): Json => names.map((name) => [name, 0, 0])
+  const ends = (names: readonly string[]): Json => {
+    const [first, ...others] = names.map((name) => [name, 0, 0])
+    return dialect === 'keras3' && first !== undefined && others.length === 0
+      ? first
+      : names.map((name) => [name, 0, 0])
+  }
+  const placed = placeLayers(model, 'the model being saved')
+  const shapes = new Map(placed.map(({ layer, output }) => [layer.name, output]))
   return {
     name: model.name,
     trainable: true,
     layers: model.layers.map((layer) => ({
       ...layerJson(layer, dialect),
       name: layer.name,
-      inbound_nodes: inbound(layer, dialect),
+      inbound_nodes: inbound(layer, dialect, shapes),
     })),
     input_layers: ends(model.layers.filter(({ className }) => className === 'InputLayer').map(({ name }) => name)),
     output_layers: ends(model.outputs),
   }
 }
+
+const modelClass = {
+  Sequential: { module: 'keras', registered_name: null },
+  Functional: { module: 'keras.src.models.functional', registered_name: 'Functional' },
+} as const
 
 /** The model's config with `class_name`; `compile` goes into Keras 3's alone. */
 export function kerasConfigJson(model: KerasModel, dialect: Dialect, compile?: KerasCompile): JsonObject {
@@ -72,51 +91,6 @@ export function kerasConfigJson(model: KerasModel, dialect: Dialect, compile?: K
       ? functionalConfig(model, dialect)
       : { name: model.name, trainable: true, layers: model.layers.map((layer) => layerJson(layer, dialect)) }
   if (dialect === 'legacy') return { class_name: model.className, config }
-  const whole = { module: 'keras', class_name: model.className, config, registered_name: null }
+  const whole = { ...modelClass[model.className], class_name: model.className, config }
   return compile === undefined ? whole : { ...whole, compile_config: compile }
-}
-
-/** How the model is compiled with its optimizer as it is now; undefined where it is not compiled. */
-export function compileWith(
-  compile: KerasCompile | undefined,
-  optimizer: KerasOptimizer | undefined,
-): KerasCompile | undefined {
-  if (optimizer === undefined) return compile
-  const config = { ...optimizer.config, learning_rate: optimizer.learningRate }
-  const own = { module: 'keras.optimizers', class_name: optimizer.className, config, registered_name: null }
-  return { loss: null, metrics: null, ...compile, optimizer: own }
-}
-
-/** Settings of Keras 3's optimizers that Keras 2 does not know and refuses; null in nearly every file. */
-const onlyKeras3: ReadonlySet<string> = new Set(['loss_scale_factor', 'gradient_accumulation_steps'])
-
-/** `compile_config` as the `training_config` of an .h5 file. */
-export function trainingConfig(compile: KerasCompile): JsonObject {
-  const { optimizer = null, loss = null, metrics = null, loss_weights = null } = compile
-  return {
-    loss: withoutModules(loss),
-    metrics: withoutModules(metrics),
-    weighted_metrics: null,
-    loss_weights,
-    optimizer_config: typeof optimizer === 'string' ? optimizerByName(optimizer) : withoutModules(optimizer),
-  }
-}
-
-function optimizerByName(name: string): JsonObject {
-  return { class_name: name, config: {} }
-}
-
-function withoutModules(value: Json): Json {
-  if (isList(value)) return value.map(withoutModules)
-  if (!isObject(value)) return value
-  const kept = Object.entries(value).filter(
-    ([key, item]) => key !== 'module' && key !== 'registered_name' && !(onlyKeras3.has(key) && item === null),
-  )
-  return Object.fromEntries(kept.map(([key, item]) => [key, withoutModules(item)]))
-}
-
-/** The other way: an .h5 file's training config as `compile_config`. */
-export function compileFromTraining(training: JsonObject): KerasCompile {
-  const { optimizer_config: optimizer = null, ...rest } = training
-  return { ...rest, optimizer }
 }

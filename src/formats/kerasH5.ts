@@ -7,7 +7,8 @@
 import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
 import { readKerasConfig } from './kerasConfig.js'
-import { compileFromTraining, compileWith, kerasConfigJson, trainingConfig } from './kerasConfigWriter.js'
+import { plainCompile, trainingConfig } from './kerasCompile.js'
+import { kerasConfigJson } from './kerasConfigWriter.js'
 import { isObject, parseJson } from './kerasJson.js'
 import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
@@ -39,6 +40,15 @@ function readLayers(file: Hdf5File, group: string): LooseWeights {
   })
 }
 
+/** Datasets 0, 1, 2 … of a group, in the order of their numbers. */
+export function readVariables(file: Hdf5File, path: string): NetTensor[] {
+  if (!file.has(path)) return []
+  const names = file.names(path).sort((a, b) => Number(a) - Number(b))
+  return names.map((name, i) =>
+    name === String(i) ? file.tensor(`${path}/${name}`) : file.fail(path, `${i} is missing`),
+  )
+}
+
 /** True where an .h5 file holds weights in the older layout, with or without a model. */
 export function isLegacyH5(file: Hdf5File): boolean {
   return file.texts('', 'model_config') !== undefined || nameList(file, '', 'layer_names') !== undefined
@@ -67,7 +77,7 @@ function readTraining(file: Hdf5File): KerasCompile | undefined {
   const [text] = file.texts('', 'training_config') ?? []
   if (text === undefined) return undefined
   const { value } = parseJson(text, `${file.where}, training_config`)
-  return isObject(value) ? compileFromTraining(value) : undefined
+  return isObject(value) ? plainCompile(value) : undefined
 }
 
 function readOptimizer(
@@ -75,6 +85,8 @@ function readOptimizer(
   model: KerasModel,
   compile: KerasCompile | undefined,
 ): KerasOptimizer | string | undefined {
+  if (file.has('optimizer/vars'))
+    return optimizerFrom(model, compile, readVariables(file, 'optimizer/vars'), file.where)
   if (!file.has('optimizer_weights')) return undefined
   const names = nameList(file, 'optimizer_weights', 'weight_names') ?? []
   if (names.length === 0) return undefined
@@ -94,20 +106,6 @@ export async function readKerasH5(bytes: Uint8Array, where: string): Promise<Ker
 type Children = Map<string, Hdf5Group | NetTensor | bigint>
 const group = (children: Children, attributes: Hdf5Group['attributes'] = {}): Hdf5Group => ({ attributes, children })
 
-/** Puts a value at a path of groups, as h5py does. */
-function putAt(root: Children, path: string, value: NetTensor | bigint): void {
-  const parts = path.split('/')
-  const last = parts.pop() ?? ''
-  let at = root
-  for (const part of parts) {
-    const found = at.get(part)
-    const next = typeof found === 'object' && 'children' in found ? new Map(found.children) : new Map()
-    at.set(part, group(next))
-    at = next
-  }
-  at.set(last, value)
-}
-
 function layerGroup(name: string, variables: ReadonlyMap<string, NetTensor> | undefined): Hdf5Group {
   const children: Children = new Map()
   if (variables === undefined || variables.size === 0) return group(children)
@@ -126,28 +124,29 @@ function weightsGroup(model: KerasModel, weights: KerasWeights): Hdf5Group {
   })
 }
 
+/** Keras 3's list of variables, as in a .weights.h5. */
 function optimizerGroup(model: KerasModel, optimizer: KerasOptimizer, where: string): Hdf5Group {
-  const variables = optimizerVariables(model, optimizer, where)
-  const children: Children = new Map()
-  for (const { name, value } of variables) putAt(children, name, value)
-  return group(children, { weight_names: variables.map(({ name }) => name) })
+  const variables = optimizerVariables(model, optimizer, where).map((value, i) => [String(i), value] as const)
+  return group(new Map([['vars', group(new Map(variables))]]))
 }
 
 /**
- * The file as .h5. Optimizer state is as Keras 3 keeps it; Keras 2 opens the file, says that it cannot use the state and
- * begins with a fresh one. Throws LenetError where weights and model disagree.
+ * The file as .h5. Optimizer state lies where Keras does not look, in `optimizer/vars` as in a .weights.h5: both Kerases
+ * open the file and train on with a fresh optimizer. In `optimizer_weights`, Keras's own place, Keras 3.15 would build its
+ * optimizer for no variables and then refuse to train; Keras 2 has another list. State goes to Keras by .keras files.
+ * Throws LenetError where weights and model disagree.
  */
 export async function writeKerasH5(file: KerasFile): Promise<Uint8Array> {
   const where = 'the model being saved'
   checkWeights(file.model, file.weights, where)
-  const compile = compileWith(file.compile, file.optimizer)
+  const training = trainingConfig(file.compile, file.optimizer)
   const children: Children = new Map([['model_weights', weightsGroup(file.model, file.weights)]])
-  if (file.optimizer !== undefined) children.set('optimizer_weights', optimizerGroup(file.model, file.optimizer, where))
+  if (file.optimizer !== undefined) children.set('optimizer', optimizerGroup(file.model, file.optimizer, where))
   const attributes = {
     backend: 'tensorflow',
     keras_version: kerasVersion,
     model_config: JSON.stringify(kerasConfigJson(file.model, 'legacy')),
-    ...(compile === undefined ? {} : { training_config: JSON.stringify(trainingConfig(compile)) }),
+    ...(training === undefined ? {} : { training_config: JSON.stringify(training) }),
   }
   return writeHdf5({ attributes, children })
 }

@@ -3,6 +3,7 @@
  * Not here: what the fields mean (kerasLayers.ts, kerasConfig.ts).
  */
 import { LenetError } from '../base/index.js'
+import { shownName } from './shownName.js'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
@@ -90,7 +91,9 @@ export function parseJson(text: string, where: string): JsonPlace {
     const value: Json = JSON.parse(text)
     return new JsonPlace(value, where)
   } catch (error) {
-    throw new LenetError(`${where}: no valid JSON (${error instanceof Error ? error.message : String(error)})`)
+    throw new LenetError(
+      `${where}: no valid JSON (${shownName(error instanceof Error ? error.message : String(error))})`,
+    )
   }
 }
 

@@ -75,19 +75,14 @@ function trainables(model: KerasModel, where: string): Trainable[] {
   )
 }
 
-/** One variable of the optimizer in a file. `name` is its path as Keras 3 writes it in .h5. */
-export interface OptimizerVariable {
-  readonly name: string
-  readonly value: NetTensor | bigint
-}
-
 /** All variables in the file's order. Throws LenetError where a slot is missing or of another shape. */
-export function optimizerVariables(model: KerasModel, optimizer: KerasOptimizer, where: string): OptimizerVariable[] {
-  const prefix = optimizer.className.toLowerCase()
-  const variables: OptimizerVariable[] = [
-    { name: `${prefix}/iteration`, value: BigInt(optimizer.iterations) },
-    { name: `${prefix}/learning_rate`, value: { shape: [], data: Float32Array.of(optimizer.learningRate) } },
-  ]
+export function optimizerVariables(
+  model: KerasModel,
+  optimizer: KerasOptimizer,
+  where: string,
+): (NetTensor | bigint)[] {
+  const learningRate = { shape: [], data: Float32Array.of(optimizer.learningRate) }
+  const variables: (NetTensor | bigint)[] = [BigInt(optimizer.iterations), learningRate]
   for (const stage of slotStages(optimizer.className, optimizer.config)) {
     for (const { layer, variable } of trainables(model, where)) {
       for (const slot of stage) {
@@ -95,7 +90,7 @@ export function optimizerVariables(model: KerasModel, optimizer: KerasOptimizer,
         const place = `${where}, optimizer ${optimizer.className}, ${slot} of ${layer}/${variable.name}`
         if (value === undefined) throw new LenetError(`${place}: is missing`)
         checkShape(value, variable, place)
-        variables.push({ name: `${prefix}/${model.name}_${layer}_${variable.name}_${slot}`, value })
+        variables.push(value)
       }
     }
   }

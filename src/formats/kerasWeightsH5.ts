@@ -7,7 +7,7 @@
 import { LenetError } from '../base/index.js'
 import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
-import { isLegacyH5, readH5Weights } from './kerasH5.js'
+import { isLegacyH5, readH5Weights, readVariables } from './kerasH5.js'
 import { layerWeights, weightsOf } from './kerasMatch.js'
 import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
@@ -41,15 +41,6 @@ function groupNames(model: KerasModel): Map<string, string> {
 function layersFolder(file: Hdf5File): string {
   const found = ['layers', '_layer_checkpoint_dependencies'].find((name) => file.has(name))
   return found ?? file.fail('', 'its weights (the group layers) are missing')
-}
-
-/** Datasets 0, 1, 2 … of a `vars` group, in the order of their numbers. */
-function readVariables(file: Hdf5File, path: string): NetTensor[] {
-  if (!file.has(path)) return []
-  const names = file.names(path).sort((a, b) => Number(a) - Number(b))
-  return names.map((name, i) =>
-    name === String(i) ? file.tensor(`${path}/${name}`) : file.fail(path, `${i} is missing`),
-  )
 }
 
 function readWeights(file: Hdf5File, model: KerasModel): KerasWeights {
@@ -143,8 +134,7 @@ export async function writeKerasWeights(
   }
   const children: Children = new Map([['layers', { attributes: {}, children: layers }]])
   if (optimizer !== undefined) {
-    const values = optimizerVariables(model, optimizer, where).map(({ value }) => value)
-    children.set('optimizer', varsGroup(optimizer.className.toLowerCase(), values))
+    children.set('optimizer', varsGroup(optimizer.className.toLowerCase(), optimizerVariables(model, optimizer, where)))
   }
   children.set('vars', { attributes: { name: model.name }, children: new Map() })
   return writeHdf5({ attributes: {}, children })
