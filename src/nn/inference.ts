@@ -3,7 +3,7 @@
  * Not here: the compiler's plan for few pictures (compiler/schedule/few.ts), decoding pictures (classifier).
  */
 import { LenetError, showShape, sizeOf, UsageError, type Shape } from '../base/index.js'
-import { compileStep, device, fromArray, noGrad, ops, Tensor } from '../tensor/index.js'
+import { compileStep, fromArray, noGrad, ops, Tensor } from '../tensor/index.js'
 import type { Layer } from './module.js'
 
 export interface InferenceOptions {
@@ -77,30 +77,10 @@ export function compileInference(net: Layer, options: InferenceOptions): Inferen
     throw new LenetError('compileInference: the net gives something else than one tensor')
   }
   const step = compileStep((x: Tensor) => [run(x)])
-  const predict = (pictures: InferenceInput): Float32Array => {
+  return (pictures) => {
     const x = asTensor(pictures, inputShape, size)
     const out = net.training ? run(x) : step(x)[0]
     if (!out) throw new Error('a compiled step without result')
     return out.toTypedArray() as Float32Array
   }
-  return (pictures) => {
-    const most = size * picturesAtOnce * device().threads
-    const whole = pictures instanceof Tensor || pictures.length <= most || pictures.length % size > 0
-    return whole ? predict(pictures) : byPieces(pictures, most, predict)
-  }
-}
-
-/** Of a large batch so many for each thread, in turn: they and what is computed of them stay in the caches. */
-const picturesAtOnce = 64
-
-function byPieces(pictures: Float32Array | Uint8Array, most: number, predict: Inference): Float32Array {
-  const found: Float32Array[] = []
-  for (let at = 0; at < pictures.length; at += most) found.push(predict(pictures.subarray(at, at + most)))
-  const out = new Float32Array(found.reduce((sum, { length }) => sum + length, 0))
-  let end = 0
-  for (const part of found) {
-    out.set(part, end)
-    end += part.length
-  }
-  return out
 }
