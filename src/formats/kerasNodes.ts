@@ -150,6 +150,12 @@ function reluOp(config: KerasConfig<'ReLU'>, where: string): NetOp {
   return config.negative_slope === 0 ? { op: 'relu' } : { op: 'leakyRelu', negativeSlope: config.negative_slope }
 }
 
+/** Counted with the batch, channels or features are the last axis. */
+function lastAxis(axis: number, shape: NetShape, where: string): void {
+  if (axis === -1 || axis === shape.length) return
+  throw new LenetError(`${where}: works along axis ${axis} of ${shape.length + 1}; only the last one is known`)
+}
+
 function dense(shape: NetShape, where: string): void {
   if (shape.length === 1) return
   throw new LenetError(`${where}: a Dense layer over ${shownShape(shape)}; put a Flatten before it`)
@@ -179,6 +185,7 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
     case 'Reshape':
       return reshapeOp(layer.config.target_shape, shape, where)
     case 'BatchNormalization':
+      lastAxis(layer.config.axis, shape, where)
       return { op: 'batchNorm', eps: layer.config.epsilon, momentum: complement(layer.config.momentum) }
     case 'LayerNormalization':
       return layerNormOp(layer.config, shape, where)
@@ -193,6 +200,7 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
     case 'ELU':
       return { op: 'elu', alpha: layer.config.alpha }
     case 'Softmax':
+      lastAxis(layer.config.axis, shape, where)
       return { op: 'softmax' }
     case 'ZeroPadding2D': {
       const [[top, bottom], [left, right]] = layer.config.padding
