@@ -5,7 +5,7 @@
 import { LenetError, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
 import { add, batch, cast, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
-import { expandLike, reshape } from './composeMovement.js'
+import { expandLike, pad, reshape } from './composeMovement.js'
 import { mean, sum } from './composeReduction.js'
 import { make, makeTyped } from './infer.js'
 import { checkLabels } from './labels.js'
@@ -40,14 +40,51 @@ function onPictures(x: Node, body: (pictures: Node) => Node): Node {
 export interface ConvOptions {
   /** Default 1. */
   readonly stride?: Size2
-  /** Zeros around the picture, default 0. */
-  readonly padding?: Size2
+  /** Zeros around the picture, default 0 ('valid'). 'same': as many as keep the size (divided by the stride, upwards). */
+  readonly padding?: Size2 | 'same' | 'valid'
+  /** Pixels from one of the kernel's taps to the next, default 1. */
+  readonly dilation?: Size2
+  /** Channels fall into so many groups, each output channel sees one of them; default 1. As many as channels: depthwise. */
+  readonly groups?: number
 }
 
-/** (x [N, C, H, W], weight [O, C, kH, kW], bias [O]) → [N, O, OH, OW]. */
-export function conv2d(x: Node, weight: Node, bias?: Node, { stride = 1, padding = 0 }: ConvOptions = {}): Node {
-  const slide = { stride: pair(stride), padding: pair(padding) }
-  return onPictures(x, (pictures) => make('conv2d', slide, withBias([pictures, toFloat(weight)], bias)))
+/** Zeros before and after a dimension so that a window gives ⌈size / stride⌉ results; an odd one comes after. */
+export function samePadding(size: number, kernel: number, stride: number, dilation: number): [number, number] {
+  const results = Math.ceil(size / stride)
+  const total = Math.max(0, (results - 1) * stride + (kernel - 1) * dilation + 1 - size)
+  return [Math.floor(total / 2), total - Math.floor(total / 2)]
+}
+
+/** (x [N, C, H, W], weight [O, C/groups, kH, kW], bias [O]) → [N, O, OH, OW]. */
+export function conv2d(x: Node, weight: Node, bias?: Node, options: ConvOptions = {}): Node {
+  const { padding = 0, groups = 1 } = options
+  const [stride, dilation] = [pair(options.stride ?? 1), pair(options.dilation ?? 1)]
+  const kernels = toFloat(weight)
+  const simple = groups === 1 && dilation[0] === 1 && dilation[1] === 1
+  return onPictures(x, (pictures) => {
+    const [around, edges] = paddingOf(padding, pictures, kernels, stride, dilation)
+    const inputs = withBias([around, kernels], bias)
+    if (simple) return make('conv2d', { stride, padding: edges }, inputs)
+    return make('groupConv2d', { stride, padding: edges, dilation, groups }, inputs)
+  })
+}
+
+/** The pictures, with what zeros are not alike on both sides, and the padding that is. */
+function paddingOf(
+  padding: NonNullable<ConvOptions['padding']>,
+  x: Node,
+  weight: Node,
+  stride: readonly [number, number],
+  dilation: readonly [number, number],
+): [Node, readonly [number, number]] {
+  if (padding === 'valid') return [x, [0, 0]]
+  if (padding !== 'same') return [x, pair(padding)]
+  const sides = ([0, 1] as const).map((i) =>
+    samePadding(x.shape[i + 2] ?? 1, weight.shape[i + 2] ?? 1, stride[i], dilation[i]),
+  )
+  const [[top = 0, bottom = 0] = [], [left = 0, right = 0] = []] = sides
+  if (top === bottom && left === right) return [x, [top, left]]
+  return [pad(x, [0, 0, top, left], [0, 0, bottom, right]), [0, 0]]
 }
 
 export interface PoolOptions {

@@ -112,6 +112,16 @@ function conv2dGradients(y: Node<'conv2d'>, g: Node): Makers {
   ]
 }
 
+function groupConv2dGradients(y: Node<'groupConv2d'>, g: Node): Makers {
+  const [x, weight] = [inputAt(y, 0), inputAt(y, 1)]
+  const [inputSize, kernelSize] = [pictureSize(x), pictureSize(weight)]
+  return [
+    () => make('groupConv2dGradInput', { ...y.attrs, inputSize }, [g, weight]),
+    () => c.sum(make('groupConv2dGradWeight', { ...y.attrs, kernelSize }, [g, x]), 0),
+    () => convBiasGradient(g),
+  ]
+}
+
 const pictureSize = (x: Node): readonly [number, number] => [x.shape[2] ?? 1, x.shape[3] ?? 1]
 
 function maxPool2dGradient(y: Node<'maxPool2d'>, g: Node): Node {
@@ -216,6 +226,9 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   conv2d: conv2dGradients,
   conv2dGradInput: refused('conv2dGradInput'),
   conv2dGradWeight: refused('conv2dGradWeight'),
+  groupConv2d: groupConv2dGradients,
+  groupConv2dGradInput: refused('groupConv2dGradInput'),
+  groupConv2dGradWeight: refused('groupConv2dGradWeight'),
   maxPool2d: (y, g) => [() => maxPool2dGradient(y, g)],
   maxPoolIndex: flat,
   maxPool2dGrad: refused('maxPool2dGrad'),

@@ -4,7 +4,7 @@ import type { Shape } from '../base/index.js'
 import { dim, expectDType, expectInput, expectLayout, expectRank, inputOf } from './inferShared.js'
 import type { Inputs, InferTable } from './inferShared.js'
 import type { Node, NodeType } from './node.js'
-import type { OpAttrs, OpName, Slide, Window } from './ops.js'
+import type { GroupSlide, OpAttrs, OpName, Slide, Window } from './ops.js'
 
 type Pair = readonly [number, number]
 
@@ -115,6 +115,61 @@ function conv2dGradWeight(attrs: OpAttrs['conv2dGradWeight'], inputs: Inputs): N
   return plain([dim(g, 1), dim(x, 1), ...attrs.kernelSize])
 }
 
+/** A kernel with its holes: (kernel − 1) · dilation + 1. */
+const reach = (kernel: Pair, dilation: Pair): Pair => [
+  (kernel[0] - 1) * dilation[0] + 1,
+  (kernel[1] - 1) * dilation[1] + 1,
+]
+
+function groupSlideSize(op: OpName, size: Pair, kernel: Pair, slide: GroupSlide): [number, number] {
+  checkPair(op, 'dilations', slide.dilation, 1)
+  checkPair(op, 'kernel sizes', kernel, 1)
+  return slideSize(op, size, reach(kernel, slide.dilation), slide)
+}
+
+function checkGroups(groups: number, channels: number, outputs: number): void {
+  if (Number.isInteger(groups) && groups >= 1 && channels % groups === 0 && outputs % groups === 0) return
+  throw new LenetError(
+    `conv2d: ${channels} input channels and ${outputs} output channels do not fall into ${groups} equal groups`,
+  )
+}
+
+function groupConv2d(slide: GroupSlide, inputs: Inputs): NodeType {
+  const [x, weight] = [inputOf('groupConv2d', inputs, 0), inputOf('groupConv2d', inputs, 1)]
+  expectInput('conv2d', 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput('conv2d', 'weight', weight, '[O, C, kH, kW]', 'plain')
+  const { groups } = slide
+  checkGroups(groups, dim(x, 1), dim(weight, 0))
+  if (dim(x, 1) !== dim(weight, 1) * groups)
+    throw new LenetError(
+      `conv2d: weight ${showShape(weight.shape)} in ${groups} groups expects ${dim(weight, 1) * groups} input channels, got input ${showShape(x.shape)}`,
+    )
+  expectBias('conv2d', inputs[2], dim(weight, 0))
+  const size = groupSlideSize('conv2d', sizeOfPicture(x), sizeOfPicture(weight), slide)
+  return lanes([dim(x, 0), dim(weight, 0), ...size])
+}
+
+function groupConv2dGradInput(attrs: OpAttrs['groupConv2dGradInput'], inputs: Inputs): NodeType {
+  const op = 'groupConv2dGradInput'
+  const [g, weight] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
+  expectInput(op, 'weight', weight, '[O, C, kH, kW]', 'plain')
+  const size = groupSlideSize(op, attrs.inputSize, sizeOfPicture(weight), attrs)
+  if (!sameShape(g.shape.slice(1), [dim(weight, 0), ...size])) throw mismatch(op, g, weight)
+  return lanes([dim(g, 0), dim(weight, 1) * attrs.groups, ...attrs.inputSize])
+}
+
+function groupConv2dGradWeight(attrs: OpAttrs['groupConv2dGradWeight'], inputs: Inputs): NodeType {
+  const op = 'groupConv2dGradWeight'
+  const [g, x] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
+  expectInput(op, 'input', x, '[N, C, H, W]', 'lanes')
+  checkGroups(attrs.groups, dim(x, 1), dim(g, 1))
+  const size = groupSlideSize(op, sizeOfPicture(x), attrs.kernelSize, attrs)
+  if (dim(g, 0) !== dim(x, 0) || !sameShape(sizeOfPicture(g), size)) throw mismatch(op, g, x)
+  return lanes([dim(g, 0), dim(g, 1), dim(x, 1) / attrs.groups, ...attrs.kernelSize])
+}
+
 function pooled(op: OpName, window: Window, inputs: Inputs): Shape {
   const x = inputOf(op, inputs, 0)
   expectInput(op, 'input', x, '[N, C, H, W]', 'lanes')
@@ -173,6 +228,9 @@ export const inferNet = {
   conv2d,
   conv2dGradInput,
   conv2dGradWeight,
+  groupConv2d,
+  groupConv2dGradInput,
+  groupConv2dGradWeight,
   maxPool2d: (window, inputs) => lanes(pooled('maxPool2d', window, inputs)),
   maxPoolIndex: (window, inputs) => ({ ...lanes(pooled('maxPoolIndex', window, inputs)), dtype: 'i32' }),
   maxPool2dGrad,
@@ -188,6 +246,9 @@ export const inferNet = {
   | 'conv2d'
   | 'conv2dGradInput'
   | 'conv2dGradWeight'
+  | 'groupConv2d'
+  | 'groupConv2dGradInput'
+  | 'groupConv2dGradWeight'
   | 'maxPool2d'
   | 'maxPoolIndex'
   | 'maxPool2dGrad'

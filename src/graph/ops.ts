@@ -17,6 +17,12 @@ export interface Slide {
   readonly padding: readonly [number, number]
 }
 
+/** A slide over pictures in groups of channels, each output channel over one group; taps lie `dilation` pixels apart. */
+export interface GroupSlide extends Slide {
+  readonly dilation: readonly [number, number]
+  readonly groups: number
+}
+
 type None = Readonly<Record<never, never>>
 
 /**
@@ -71,6 +77,9 @@ export interface OpAttrs {
   conv2d: Slide // (x [N, C, H, W], weight [O, C, kH, kW], bias [O]?) → [N, O, OH, OW]
   conv2dGradInput: Slide & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
   conv2dGradWeight: Slide & { readonly kernelSize: readonly [number, number] } // (g, x) → [O, C, kH, kW]
+  groupConv2d: GroupSlide // (x [N, C, H, W], weight [O, C/G, kH, kW], bias [O]?) → [N, O, OH, OW]
+  groupConv2dGradInput: GroupSlide & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
+  groupConv2dGradWeight: GroupSlide & { readonly kernelSize: readonly [number, number] } // (g, x) → [N, O, C/G, kH, kW]
   // ── windows ──
   maxPool2d: Window
   maxPoolIndex: Window // i32: y·W + x of the value that maxPool2d picked, as PyTorch's return_indices

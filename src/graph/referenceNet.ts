@@ -7,7 +7,7 @@ import type { Shape } from '../base/index.js'
 import { valuesAt } from './referenceShared.js'
 import type { Numbers, ReferenceTable, Values } from './referenceShared.js'
 import type { NodeType } from './node.js'
-import type { OpAttrs, Slide, Window } from './ops.js'
+import type { GroupSlide, OpAttrs, Slide, Window } from './ops.js'
 
 type Inputs = readonly Values[]
 type Shape4 = readonly [number, number, number, number]
@@ -72,27 +72,32 @@ interface Convolution {
   readonly input: Shape4 // [N, C, H, W]
   readonly weight: Shape4 // [O, C, kH, kW]
   readonly out: Shape4 // [N, O, OH, OW]
-  readonly slide: Slide
+  readonly slide: Slide & Partial<GroupSlide>
 }
 
 /** Visits all (input value, weight value, output value) that meet in a convolution, as indices. */
 function eachTap(conv: Convolution, visit: (input: number, weight: number, out: number) => void): void {
-  const [, channels, height, width] = conv.input
-  const [, , kH, kW] = conv.weight
+  const [, allChannels, height, width] = conv.input
+  const [, channels, kH, kW] = conv.weight
   const [count, outputs, outHeight, outWidth] = conv.out
-  const { stride, padding } = conv.slide
+  const { stride, padding, dilation = [1, 1], groups = 1 } = conv.slide
   for (let n = 0; n < count; n++)
     for (let o = 0; o < outputs; o++)
       for (let oy = 0; oy < outHeight; oy++)
         for (let ox = 0; ox < outWidth; ox++) {
           const out = ((n * outputs + o) * outHeight + oy) * outWidth + ox
+          const first = Math.floor((o * groups) / outputs) * channels
           for (let c = 0; c < channels; c++)
             for (let ky = 0; ky < kH; ky++)
               for (let kx = 0; kx < kW; kx++) {
-                const y = oy * stride[0] + ky - padding[0]
-                const x = ox * stride[1] + kx - padding[1]
+                const y = oy * stride[0] + ky * dilation[0] - padding[0]
+                const x = ox * stride[1] + kx * dilation[1] - padding[1]
                 if (y < 0 || y >= height || x < 0 || x >= width) continue
-                visit(((n * channels + c) * height + y) * width + x, ((o * channels + c) * kH + ky) * kW + kx, out)
+                visit(
+                  ((n * allChannels + first + c) * height + y) * width + x,
+                  ((o * channels + c) * kH + ky) * kW + kx,
+                  out,
+                )
               }
         }
 }
@@ -122,6 +127,17 @@ function conv2dGradWeight(out: Numbers, inputs: Inputs, slide: Slide, { shape }:
   const conv = { input: shape4(x.shape), weight: shape4(shape), out: shape4(g.shape), slide }
   const sums = new Float64Array(out.length)
   eachTap(conv, (i, w, o) => (sums[w]! += g.data[o]! * x.data[i]!))
+  out.set(sums)
+}
+
+/** (g, x) → [N, O, C/G, kH, kW]. */
+function groupConv2dGradWeight(out: Numbers, inputs: Inputs, slide: GroupSlide, { shape }: NodeType): void {
+  const [g, x] = [valuesAt(inputs, 0), valuesAt(inputs, 1)]
+  const conv = { input: shape4(x.shape), weight: shape4(shape.slice(1)), out: shape4(g.shape), slide }
+  const sums = new Float64Array(out.length)
+  const perPicture = conv.out[1] * conv.out[2] * conv.out[3]
+  const kernels = conv.weight[0] * conv.weight[1] * conv.weight[2] * conv.weight[3]
+  eachTap(conv, (i, w, o) => (sums[Math.floor(o / perPicture) * kernels + w]! += g.data[o]! * x.data[i]!))
   out.set(sums)
 }
 
@@ -222,6 +238,9 @@ export const referenceNet = {
   conv2d,
   conv2dGradInput,
   conv2dGradWeight,
+  groupConv2d: conv2d,
+  groupConv2dGradInput: conv2dGradInput,
+  groupConv2dGradWeight,
   maxPool2d: (out, inputs, window, type) => out.set(pick(valuesAt(inputs, 0), window, type).best),
   maxPoolIndex: (out, inputs, window, type) => out.set(pick(valuesAt(inputs, 0), window, type).places),
   maxPool2dGrad,
@@ -237,6 +256,9 @@ export const referenceNet = {
   | 'conv2d'
   | 'conv2dGradInput'
   | 'conv2dGradWeight'
+  | 'groupConv2d'
+  | 'groupConv2dGradInput'
+  | 'groupConv2dGradWeight'
   | 'maxPool2d'
   | 'maxPoolIndex'
   | 'maxPool2dGrad'

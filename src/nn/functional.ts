@@ -2,7 +2,7 @@
  * F: layers as functions, without parameters of their own. Source: torch.nn.functional.
  * Not here: what they compute (graph), the layers that own parameters (layers/).
  */
-import { LenetError, showShape, type Shape } from '../base/index.js'
+import { LenetError, showShape, UsageError, type Shape } from '../base/index.js'
 import {
   type AvgPoolOptions,
   type ConvOptions,
@@ -18,12 +18,20 @@ export * from './functionalActivations.js'
 export * from './functionalLosses.js'
 export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
 
+/** As PyTorch, 'same' is for a stride of 1: what it means else differs from library to library. */
+export function checkSamePadding(what: string, padding: ConvOptions['padding'], stride: Size2 = 1): void {
+  if (padding === 'same' && ops.pair(stride).some((step) => step !== 1))
+    throw new UsageError(`${what}: padding 'same' is not supported for strided convolutions; give numbers`)
+}
+
 /**
- * x [N, C, H, W] (or [C, H, W]), weight [O, C, kH, kW], bias [O] → [N, O, OH, OW].
- * @param options stride, default 1; padding with zeros, default 0: a number or [vertical, horizontal]
+ * x [N, C, H, W] (or [C, H, W]), weight [O, C / groups, kH, kW], bias [O] → [N, O, OH, OW].
+ * @param options stride, default 1; padding with zeros, default 0: a number, [vertical, horizontal], 'same' (an odd zero
+ * at the end) or 'valid'; dilation, default 1; groups of channels, default 1
  * @throws LenetError for wrong shapes, and a window that does not fit
  */
-export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvOptions): Tensor {
+export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor {
+  checkSamePadding('conv2d', options.padding, options.stride)
   return new Tensor(ops.conv2d(x.node, weight.node, bias?.node, options))
 }
 

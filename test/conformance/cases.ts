@@ -257,6 +257,30 @@ function normalisedApart(groups: number): Built {
   return { output: g.layerNorm(rows, [6, 3, 2]), leaves: [x, weight, bias] }
 }
 
+type Slide = Omit<g.ConvOptions, 'padding'> & { readonly padding?: g.Size2 | 'same' }
+
+/** x [N, C, H, W], O output channels, kernel kH × kW. */
+function grouped(sizes: readonly number[], slide: Slide, behind: Behind): Case {
+  const [N = 1, C = 1, H = 1, W = 1, O = 1, kH = 1, kW = 1] = sizes
+  const build = (): Built => {
+    const [x, weight, bias] = [leaf([N, C, H, W]), leaf([O, C / (slide.groups ?? 1), kH, kW]), leaf([O])]
+    return { output: behind(g.conv2d(x, weight, bias, slide)), leaves: [x, weight, bias] }
+  }
+  return { name: `conv in groups ${sizes.join('×')} ${JSON.stringify(slide)}`, build }
+}
+
+const groupedConvs: readonly Case[] = [
+  grouped([5, 4, 7, 6, 4, 3, 3], { groups: 4, padding: 1 }, relu),
+  grouped([9, 3, 8, 9, 6, 3, 3], { groups: 3, stride: 2, padding: 1 }, pool),
+  grouped([17, 6, 6, 5, 9, 2, 3], { groups: 3 }, relu),
+  grouped([4, 20, 5, 5, 10, 3, 3], { groups: 2, padding: 'same' }, (y) => g.silu(y)),
+  grouped([3, 3, 9, 11, 5, 3, 3], { dilation: 2 }, pool),
+  grouped([8, 2, 9, 10, 3, 3, 2], { dilation: [1, 3], stride: [2, 1], padding: [2, 3] }, relu),
+  grouped([1, 8, 12, 12, 8, 5, 5], { groups: 8, dilation: 2, padding: 'same' }, (y) => g.add(g.relu(y), y)),
+  grouped([2, 4, 5, 5, 4, 1, 1], { groups: 4, stride: 2, padding: 2 }, relu),
+  grouped([3, 2, 6, 7, 3, 2, 4], { padding: 'same' }, pool),
+]
+
 const nets: readonly Case[] = [
   { name: 'a residual block of relu', build: () => block(5, relu) },
   { name: 'a residual block of silu', build: () => block(9, (y) => g.silu(y)) },
@@ -281,7 +305,16 @@ const others: readonly Case[] = [
   { name: 'dropout', build: dropped },
 ]
 
-const all: readonly Case[] = [...convs, ...linears, ...reductions, ...movements, ...others, ...activations, ...nets]
+const all: readonly Case[] = [
+  ...convs,
+  ...linears,
+  ...reductions,
+  ...movements,
+  ...others,
+  ...activations,
+  ...nets,
+  ...groupedConvs,
+]
 
 /** Every case; the same numbers in every process. */
 export const cases: readonly Case[] = all.map(({ name, build }, i) => ({

@@ -127,6 +127,26 @@ const cases: { readonly [K in OpName]: Case[] | string } = {
   conv2d: [convolution(1, 0, true), convolution(2, 1, true), convolution(1, 2, false)],
   conv2dGradInput: once,
   conv2dGradWeight: once,
+  groupConv2d: [
+    [
+      (x, w, b) => g.conv2d(x, w!, b, { groups: 2, dilation: [1, 2], padding: 1 }),
+      random([2, 4, 5, 6], 60),
+      random([6, 2, 3, 2], 61),
+      random([6], 62),
+    ],
+    [
+      (x, w) => g.conv2d(x, w!, undefined, { groups: 3, stride: 2 }),
+      random([2, 3, 6, 5], 63),
+      random([3, 1, 3, 2], 64),
+    ],
+    [
+      (x, w) => g.conv2d(x, w!, undefined, { dilation: 2, padding: [3, 0] }),
+      random([1, 2, 4, 6], 65),
+      random([2, 2, 1, 3], 66),
+    ],
+  ],
+  groupConv2dGradInput: once,
+  groupConv2dGradWeight: once,
   maxPool2d: pools,
   maxPoolIndex: none,
   maxPool2dGrad: once,

@@ -26,6 +26,11 @@ const layers: readonly (readonly [() => nn.Module, string])[] = [
     () => new nn.Conv2d(3, 6, 5, { stride: [2, 1], padding: 1, bias: false }),
     'Conv2d(3, 6, kernel_size=(5, 5), stride=(2, 1), padding=(1, 1), bias=False)',
   ],
+  [() => new nn.Conv2d(4, 8, 3, { padding: 'same' }), 'Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), padding=same)'],
+  [
+    () => new nn.Conv2d(4, 8, [3, 1], { stride: 2, padding: [1, 0], dilation: [1, 2], groups: 2, bias: false }),
+    'Conv2d(4, 8, kernel_size=(3, 1), stride=(2, 2), padding=(1, 0), dilation=(1, 2), groups=2, bias=False)',
+  ],
   [() => new nn.Linear(3, 4, { bias: false }), 'Linear(in_features=3, out_features=4, bias=False)'],
   [() => new nn.MaxPool2d(2), 'MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)'],
   [
@@ -155,8 +160,13 @@ test('a shape error names the layer', () => {
 })
 
 test('a wrong option is told where the layer is made', () => {
-  const options: object = { groups: 2 }
-  assert.throws(() => new nn.Conv2d(2, 2, 3, options), /Conv2d: there is no option groups; there are stride/)
+  const options: object = { paddingMode: 'reflect' }
+  assert.throws(() => new nn.Conv2d(2, 2, 3, options), /Conv2d: there is no option paddingMode; there are stride/)
+  assert.throws(
+    () => new nn.Conv2d(2, 3, 3, { groups: 2 }),
+    /2 input channels and 3 output channels do not fall into 2/,
+  )
+  assert.throws(() => new nn.Conv2d(2, 2, 3, { padding: 'same', stride: 2 }), /'same' is not supported for strided/)
   assert.throws(() => new nn.Conv2d(2, 0, 3), /Conv2d: outChannels must be a whole number of 1 or more, got 0/)
   assert.throws(() => new nn.Conv2d(2, 2, 3, { padding: -1 }), /vertical padding must be a whole number of 0 or more/)
   assert.throws(() => new nn.Dropout(2), /from 0 to 1, got 2/)

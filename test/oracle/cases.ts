@@ -13,7 +13,8 @@ export type OracleTensor =
 /** Which of these an op has is listed at `OpName`. `dim` is a list for sum, mean and amax, else one number. */
 export interface OpAttrs {
   readonly stride?: readonly [number, number]
-  readonly padding?: readonly [number, number]
+  readonly padding?: readonly [number, number] | 'same'
+  readonly dilation?: readonly [number, number]
   readonly kernelSize?: readonly [number, number]
   readonly countIncludePad?: boolean
   readonly dim?: number | readonly number[]
@@ -47,7 +48,7 @@ export interface OpAttrs {
 }
 
 /**
- * conv2d(x, w, b?) {stride, padding}; maxPool2d, avgPool2d(x) {kernelSize, stride, padding, countIncludePad};
+ * conv2d(x, w, b?) {stride, padding, dilation, groups}; maxPool2d, avgPool2d(x) {kernelSize, stride, padding, countIncludePad};
  * linear(x, w, b?); matmul(a, b); add, sub, mul, div, maximum, minimum(a, b); pow(x) {exponent};
  * exp, log, sqrt, abs, neg, relu, tanh, sigmoid(x); softmax, logSoftmax(x) {dim};
  * sum, mean, amax(x) {dim: list, keepdim} or {}; argmax(x) {dim, keepdim} or {}; max(x) {dim, keepdim}, extra indices;

@@ -39,13 +39,18 @@ const classOptions = (weight: Node | undefined, { reduction, ignoreIndex, labelS
   ...(labelSmoothing !== undefined && { labelSmoothing }),
 })
 
+const pairOf = (padding: OpCase['attrs']['padding']): readonly [number, number] =>
+  padding === undefined || padding === 'same' ? [0, 0] : padding
+
 export const runs: { readonly [K in OpName]: Run } = {
-  conv2d: ([x, w, b], { stride, padding }) => ({ output: g.conv2d(x!, w!, b, { stride: stride!, padding: padding! }) }),
+  conv2d: ([x, w, b], { stride, padding, dilation = 1, groups = 1 }) => ({
+    output: g.conv2d(x!, w!, b, { stride: stride!, padding: padding!, dilation, groups }),
+  }),
   maxPool2d: one((x, { kernelSize, stride, padding }) =>
-    g.maxPool2d(x, kernelSize!, { stride: stride!, padding: padding! }),
+    g.maxPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding) }),
   ),
   avgPool2d: one((x, { kernelSize, stride, padding, countIncludePad }) =>
-    g.avgPool2d(x, kernelSize!, { stride: stride!, padding: padding!, countIncludePad: countIncludePad! }),
+    g.avgPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding), countIncludePad: countIncludePad! }),
   ),
   linear: ([x, w, b]) => ({ output: g.linear(x!, w!, b) }),
   matmul: two(g.matmul),

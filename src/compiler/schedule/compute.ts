@@ -17,28 +17,15 @@ import { dimsOf } from '../lower/space.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
-import {
-  lowerFromImageRows,
-  lowerImageRows,
-  lowerKernelRows,
-  lowerPadLanes,
-  lowerTransposeBatch,
-} from '../lower/rows.js'
+import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerTransposeBatch } from '../lower/rows.js'
 import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
 import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/winograd.js'
 import { isWinograd } from '../lower/winogradTile.js'
+import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
 import { inputOf, type Compute, type Scheduler } from './scheduler.js'
+import { padded, shared } from './shared.js'
 
 // ── convolution ──
-
-/** A value made once for all who need the same. */
-function shared(s: Scheduler, key: string, make: () => Value): Value {
-  const known = s.shared.get(key)
-  if (known) return known
-  const value = make()
-  s.shared.set(key, value)
-  return value
-}
 
 function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
   return shared(s, `imageRows ${x.id} ${image.padding.join()}`, () => {
@@ -75,17 +62,6 @@ function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kern
     const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
     s.emit(lowerNonZeros(s.lanes, attrs, what, own, lists))
     return lists
-  })
-}
-
-function padded(s: Scheduler, x: Node, padding: readonly [number, number]): Value {
-  if (padding[0] + padding[1] === 0) return s.value(x)
-  return shared(s, `padded ${x.id} ${padding.join()}`, () => {
-    const [N = 1, C = 1, H = 1, W = 1] = x.shape
-    const from = s.value(x)
-    const wide = s.scratch({ shape: [N, C, H + 2 * padding[0], W + 2 * padding[1]], dtype: 'f32', layout: 'lanes' })
-    s.emit(lowerPadLanes(s.lanes, from, padding, wide))
-    return wide
   })
 }
 
@@ -398,6 +374,9 @@ export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> }
   conv2d,
   conv2dGradInput,
   conv2dGradWeight,
+  groupConv2d,
+  groupConv2dGradInput,
+  groupConv2dGradWeight,
   maxPool2d,
   maxPoolIndex,
   maxPool2dGrad,

@@ -44,6 +44,8 @@ export type ComputeTable = { readonly [K in OpName]?: Compute<K> }
 export class Scheduler {
   readonly lanes: number
   readonly plans: Plans
+  /** Vectors of sums that a kernel may keep in registers. */
+  readonly accumulators: number
   readonly kernels: ScheduledKernel[] = []
   readonly values = new Map<Node, Value>()
   /** Auxiliary values (row pictures, lists) by what they are made of. */
@@ -60,6 +62,7 @@ export class Scheduler {
   constructor(order: readonly Node[], targets: readonly Node[], target: Target, table: ComputeTable) {
     this.#table = table
     this.lanes = target.lanes
+    this.accumulators = target.accumulators
     this.plans = plansFor(target, (key) => this.#asked.push(key))
     this.#targets = new Set(targets)
     this.#order = new Set(order)
@@ -291,7 +294,15 @@ export class Scheduler {
   }
 }
 
-const tailRoots: ReadonlySet<OpName> = new Set(['conv2d', 'linear', 'linearGradInput', 'conv2dGradInput', 'gatherRows'])
+const tailRoots: ReadonlySet<OpName> = new Set([
+  'conv2d',
+  'conv2dGradInput',
+  'groupConv2d',
+  'groupConv2dGradInput',
+  'linear',
+  'linearGradInput',
+  'gatherRows',
+])
 
 /** Removes the node that was made last; undefined where there is none. */
 function takeLatest(open: Node[]): Node | undefined {

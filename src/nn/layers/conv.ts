@@ -1,4 +1,5 @@
 /** Conv2d and Linear: the layers whose weights are initialised at random. Not here: what they compute (graph). */
+import { UsageError } from '../../base/index.js'
 import { ops, type Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { fans, kaimingUniform_, uniform_ } from '../init.js'
@@ -20,33 +21,58 @@ export interface Conv2dOptions extends F.ConvOptions {
   readonly bias?: boolean
 }
 
+type Pair = readonly [number, number]
+
+/** All options of a convolution. */
+interface Slide {
+  readonly stride: Pair
+  readonly padding: Pair | 'same' | 'valid'
+  readonly dilation: Pair
+  readonly groups: number
+}
+
+function slideOf({ stride = 1, padding = 0, dilation = 1, groups = 1 }: Conv2dOptions): Slide {
+  if (typeof padding === 'string' && padding !== 'same' && padding !== 'valid')
+    throw new UsageError(`Conv2d: padding must be numbers, 'same' or 'valid', got '${String(padding)}'`)
+  const pads = padding === 'same' || padding === 'valid' ? padding : ops.pair(padding)
+  return { stride: ops.pair(stride), padding: pads, dilation: ops.pair(dilation), groups }
+}
+
+function checkSlide(inChannels: number, outChannels: number, { stride, padding, dilation, groups }: Slide): void {
+  expectWhole('Conv2d', { 'vertical stride': stride[0], 'horizontal stride': stride[1] })
+  expectWhole('Conv2d', { 'vertical dilation': dilation[0], 'horizontal dilation': dilation[1], groups })
+  if (typeof padding !== 'string')
+    expectWhole('Conv2d', { 'vertical padding': padding[0], 'horizontal padding': padding[1] }, 0)
+  F.checkSamePadding('Conv2d', padding, stride)
+  if (inChannels % groups !== 0 || outChannels % groups !== 0)
+    throw new UsageError(
+      `Conv2d: ${inChannels} input channels and ${outChannels} output channels do not fall into ${groups} equal groups`,
+    )
+}
+
 /**
- * A convolution over pictures: [N, inChannels, H, W] → [N, outChannels, OH, OW]. Source: torch.nn.Conv2d (dilation,
- * groups and padding modes are not there).
- * @param kernelSize a number, or [vertical, horizontal]; options: stride 1, padding 0, bias true
+ * A convolution over pictures: [N, inChannels, H, W] → [N, outChannels, OH, OW]. Source: torch.nn.Conv2d (padding modes
+ * other than zeros are not there).
+ * @param kernelSize a number, or [vertical, horizontal]; options: stride 1, padding 0 (or 'same', 'valid'), dilation 1,
+ * groups 1, bias true
  */
 export class Conv2d extends Module {
   readonly weight: Parameter
   readonly bias: Parameter | null
-  readonly #channels: readonly [number, number]
-  readonly #kernel: readonly [number, number]
-  readonly #slide: { readonly stride: readonly [number, number]; readonly padding: readonly [number, number] }
+  readonly #channels: Pair
+  readonly #kernel: Pair
+  readonly #slide: Slide
 
   constructor(inChannels: number, outChannels: number, kernelSize: F.Size2, options: Conv2dOptions = {}) {
     super()
-    expectOptions('Conv2d', options, ['stride', 'padding', 'bias'])
-    const [kernel, stride, padding] = [
-      ops.pair(kernelSize),
-      ops.pair(options.stride ?? 1),
-      ops.pair(options.padding ?? 0),
-    ]
+    expectOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias'])
+    const kernel = ops.pair(kernelSize)
     expectWhole('Conv2d', { inChannels, outChannels, 'kernel height': kernel[0], 'kernel width': kernel[1] })
-    expectWhole('Conv2d', { 'vertical stride': stride[0], 'horizontal stride': stride[1] })
-    expectWhole('Conv2d', { 'vertical padding': padding[0], 'horizontal padding': padding[1] }, 0)
     this.#channels = [inChannels, outChannels]
     this.#kernel = kernel
-    this.#slide = { stride, padding }
-    this.weight = emptyParameter([outChannels, inChannels, ...kernel])
+    this.#slide = slideOf(options)
+    checkSlide(inChannels, outChannels, this.#slide)
+    this.weight = emptyParameter([outChannels, inChannels / this.#slide.groups, ...kernel])
     this.bias = options.bias === false ? null : emptyParameter([outChannels])
     initialise(this.weight, this.bias)
   }
@@ -56,10 +82,14 @@ export class Conv2d extends Module {
   }
 
   override extraRepr(): string {
-    const { stride, padding } = this.#slide
-    const padded = padding[0] + padding[1] > 0 ? `, padding=${showSize(padding)}` : ''
-    const bias = this.bias ? '' : ', bias=False'
-    return `${this.#channels.join(', ')}, kernel_size=${showSize(this.#kernel)}, stride=${showSize(stride)}${padded}${bias}`
+    const { stride, padding, dilation, groups } = this.#slide
+    const shown = [this.#channels.join(', '), `kernel_size=${showSize(this.#kernel)}`, `stride=${showSize(stride)}`]
+    if (typeof padding === 'string') shown.push(`padding=${padding}`)
+    else if (padding[0] + padding[1] > 0) shown.push(`padding=${showSize(padding)}`)
+    if (dilation[0] > 1 || dilation[1] > 1) shown.push(`dilation=${showSize(dilation)}`)
+    if (groups > 1) shown.push(`groups=${groups}`)
+    if (!this.bias) shown.push('bias=False')
+    return shown.join(', ')
   }
 }
 

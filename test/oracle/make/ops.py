@@ -336,8 +336,28 @@ def norms():
         case(f"adaptiveAvgPool2d {list(x)} to {list(size)}", "adaptiveAvgPool2d", [rand(*x)], lambda a: F.adaptive_avg_pool2d(a, size), size=size)
 
 
+def grouped_convs():
+    for x, w, attrs in [
+        ((2, 4, 7, 6), (6, 2, 3, 3), {"groups": 2}),
+        ((2, 3, 7, 6), (3, 1, 3, 3), {"groups": 3, "padding": (1, 1)}),
+        ((1, 3, 9, 8), (6, 1, 3, 3), {"groups": 3, "stride": (2, 2), "padding": (1, 1)}),
+        ((2, 5, 6, 7), (5, 1, 2, 3), {"groups": 5, "stride": (1, 3)}),
+        ((2, 2, 9, 8), (3, 2, 3, 3), {"dilation": (2, 2)}),
+        ((1, 2, 9, 10), (3, 2, 3, 2), {"dilation": (1, 3), "padding": (2, 3), "stride": (2, 1)}),
+        ((9, 4, 8, 8), (8, 2, 3, 3), {"groups": 2, "dilation": (2, 1), "padding": (2, 1)}),
+        ((2, 4, 5, 5), (4, 1, 1, 1), {"groups": 4, "padding": (2, 1), "stride": (2, 2)}),
+        ((1, 16, 6, 5), (20, 4, 3, 3), {"groups": 4, "padding": (1, 1)}),
+    ]:
+        attrs = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, **attrs}
+        text = " ".join(f"{key}{list(value) if isinstance(value, tuple) else ' ' + str(value)}" for key, value in attrs.items())
+        case(f"conv2d x{list(x)} w{list(w)} {text}", "conv2d", [rand(*x), rand(*w), rand(w[0])], lambda a, b, c: F.conv2d(a, b, c, **attrs), **attrs)
+    for x, w, dilation in [((2, 3, 5, 6), (4, 3, 3, 3), (1, 1)), ((2, 2, 5, 6), (3, 2, 2, 4), (1, 1)), ((1, 2, 6, 7), (2, 2, 2, 3), (3, 2)), ((2, 2, 6, 5), (2, 2, 4, 5), (1, 1))]:
+        name = f"conv2d x{list(x)} w{list(w)} same dilation{list(dilation)}"
+        case(name, "conv2d", [rand(*x), rand(*w), rand(w[0])], lambda a, b, c: F.conv2d(a, b, c, padding="same", dilation=dilation), stride=(1, 1), padding="same", dilation=dilation, groups=1)
+
+
 torch.set_num_threads(1)
-for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts, class_losses, number_losses, norms):
+for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts, class_losses, number_losses, norms, grouped_convs):
     make()
 names = [entry["name"] for entry in cases]
 assert len(names) == len(set(names)), "two cases of one name"
