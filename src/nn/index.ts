@@ -6,3 +6,5 @@ export { compileInference, type Inference, type InferenceInput, type InferenceOp
 export type { Layer } from './module.js'
 export type { LoadOptions, LoadResult, StateDict } from './stateDict.js'
 export type { Loaded } from './pth.js'
+export { GraphModule } from './graph/graphModule.js'
+export { netOfModule } from './graph/trace.js'
