@@ -8,6 +8,7 @@ import { LearningRateScheduler, TerminateOnNaN } from './callbacks/plain.js'
 import { TensorBoard } from './callbacks/tensorBoard.node.js'
 import { clearSession } from './naming.js'
 import { loadModel } from './save.node.js'
+import { take } from './take.js'
 import { Sequential, type SequentialOptions } from './sequential.js'
 import type { Layer } from './layer.js'
 
@@ -38,6 +39,7 @@ export const callbacks = {
 } as const
 
 export const utils = {
+  take,
   clearSession,
   /**
    * Initial weights, the order of batches, dropout and random layers follow from it, the same in each run. The numbers

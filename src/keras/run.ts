@@ -34,6 +34,8 @@ export interface FitOptions extends RunOptions {
   readonly epochs: number
   /** Called at the beginning of training: a callback may have changed the first epoch. */
   readonly firstEpoch: () => number
+  /** Batches of the first epoch that were done in an earlier run. */
+  readonly initialBatch: number
   readonly isStopped: () => boolean
   readonly signal: AbortSignal | undefined
   /** Called after each update. */
@@ -64,6 +66,7 @@ async function eachBatch(
   body: (index: Int32Array<ArrayBuffer>) => void,
   logs: () => Logs,
   isStopped: () => boolean = () => false,
+  done = 0,
 ): Promise<void> {
   const pause = pauser()
   const [begin, end] = [`on${hooks}BatchBegin`, `on${hooks}BatchEnd`] as const
@@ -71,11 +74,15 @@ async function eachBatch(
   const last = Math.ceil(length / batchSize) - 1
   let batch = 0
   for (const index of batchesOf(length, batchSize, shuffle)) {
+    if (batch < done) {
+      batch++
+      continue
+    }
     if (hearsBegin && batch % perTelling === 0) await callbacks.tellBatch(begin, batch, noLogs)
     body(index)
     const isTold = (batch + 1) % perTelling === 0 || batch === last
     if (hearsEnd && isTold) await callbacks.tellBatch(end, batch, logs())
-    if (batch === 0) progress?.first()
+    if (batch === done) progress?.first()
     if (progress?.isDue === true && isTold) progress.progress(batch + 1, logs())
     batch++
     if (isStopped()) break
@@ -125,9 +132,10 @@ export async function train(options: FitOptions): Promise<void> {
   const isAborted = (): boolean => options.signal?.aborted === true
   await callbacks.tell('onTrainBegin')
   let logs: Logs = {}
-  for (let epoch = options.firstEpoch(); epoch < epochs && !isAborted(); epoch++) {
+  const first = options.firstEpoch()
+  for (let epoch = first; epoch < epochs && !isAborted(); epoch++) {
     await callbacks.tellEpoch('onEpochBegin', epoch)
-    logs = await trainEpoch(options, epoch)
+    logs = await trainEpoch(options, epoch, epoch === first ? options.initialBatch : 0)
     if (isAborted()) break
     await callbacks.tellEpoch('onEpochEnd', epoch, logs)
     if (isStopped()) break
@@ -136,10 +144,10 @@ export async function train(options: FitOptions): Promise<void> {
   if (!isAborted()) await callbacks.tell('onTrainEnd', logs)
 }
 
-async function trainEpoch(options: FitOptions, epoch: number): Promise<Logs> {
+async function trainEpoch(options: FitOptions, epoch: number, done: number): Promise<Logs> {
   const { data, steps, isStopped, signal, validation, onUpdate } = options
   const means = new Means(options.metrics)
-  let [batch, bad] = [0, NaN]
+  let [batch, bad] = [done, NaN]
   const body = (index: Int32Array<ArrayBuffer>): void => {
     const values = steps.train(...rowsAt(data, index), index.length)
     onUpdate()
@@ -151,7 +159,7 @@ async function trainEpoch(options: FitOptions, epoch: number): Promise<Logs> {
     if (!Number.isFinite(bad) && !isStopped()) throw diverged(bad, epoch, batch)
     return isStopped() || signal?.aborted === true
   }
-  await eachBatch(options, [data.inputs.length, options.shuffle], 'Train', body, () => means.logs(), stops)
+  await eachBatch(options, [data.inputs.length, options.shuffle], 'Train', body, () => means.logs(), stops, done)
   if (!validation || signal?.aborted === true) return means.logs()
   const validated = await test({ ...options, progress: null }, validation)
   return { ...means.logs(), ...validated.logs('val_') }

@@ -50,6 +50,8 @@ export interface FitOptions {
   readonly shuffle?: boolean
   /** The first epoch, from 0: to go on; default 0. */
   readonly initialEpoch?: number
+  /** Our own: batches of that epoch that are done already; its order is drawn as if from its beginning. Default 0. */
+  readonly initialBatch?: number
   readonly callbacks?: readonly Callback[]
   /** 0: silent, 1 or 'auto' (default): a progress bar, 2: a line an epoch. */
   readonly verbose?: Verbose | 'auto'
@@ -303,7 +305,7 @@ export class Sequential {
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
-    const { epochs = 1, shuffle = true, signal, initialEpoch = 0 } = options
+    const { epochs = 1, shuffle = true, signal, initialEpoch = 0, initialBatch = 0 } = options
     const batchSize = expectBatchSize(options.batchSize ?? 32)
     const params = { verbose, epochs, steps: Math.ceil(data.inputs.length / batchSize) }
     const callbacks = new CallbackList([...(options.callbacks ?? []), history, progress], this, params)
@@ -324,6 +326,7 @@ export class Sequential {
       validation,
       shuffle,
       epochs,
+      initialBatch,
       signal,
     }
     await train({

@@ -1,0 +1,136 @@
+/** Models saved and loaded: the same outputs, the same next epoch; checkpoints and backups. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test, type TestContext } from 'node:test'
+import {
+  callbacks,
+  layers,
+  loadModel,
+  optimizers,
+  Sequential,
+  tensor,
+  utils,
+  type Optimizer,
+} from '../../src/keras/index.node.js'
+import { Numbers } from '../oracle/kerasCases.js'
+
+function folderFor(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lenet-keras-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const x = tensor(new Numbers(3).uniform(40 * 6 * 6 * 2), { shape: [40, 6, 6, 2] })
+const y = tensor(Int32Array.from({ length: 40 }, (_, i) => i % 3))
+const quiet = { verbose: 0, shuffle: false, batchSize: 8 } as const
+
+function model(optimizer: Optimizer | string = 'adam'): Sequential {
+  const made = new Sequential([
+    layers.rescaling(2, { inputShape: [6, 6, 2], offset: -1 }),
+    layers.randomFlip('horizontal'),
+    layers.conv2d(4, 3, { padding: 'same', strides: 2, activation: 'relu' }),
+    layers.batchNormalization(),
+    layers.averagePooling2d(2, { padding: 'same' }),
+    layers.flatten(),
+    layers.dropout(0.25),
+    layers.dense(5, { activation: 'tanh' }),
+    layers.dense(3, { activation: 'softmax' }),
+  ])
+  made.compile({ optimizer, loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })
+  return made
+}
+
+const predicted = async (made: Sequential): Promise<number[]> =>
+  Array.from((await made.predict(x, { verbose: 0 })).toTypedArray())
+
+describe('a saved model is the same model', () => {
+  const kinds = {
+    adam: () => optimizers.adam(),
+    amsgrad: () => optimizers.adam({ amsgrad: true }),
+    adamW: () => optimizers.adamW(),
+    sgd: () => optimizers.sgd({ momentum: 0.9, nesterov: true }),
+  }
+  for (const [kind, make] of Object.entries(kinds))
+    for (const ending of ['keras', 'h5'])
+      test(`${kind}, .${ending}`, async (t) => {
+        const path = join(folderFor(t), `net.${ending}`)
+        utils.setRandomSeed(1)
+        const first = model(make())
+        await first.fit(x, y, { ...quiet, epochs: 2 })
+        await first.save(path)
+        const second = await loadModel(path)
+        assert.deepEqual(await predicted(second), await predicted(first))
+        assert.equal(second.optimizer?.iterations, 10)
+        assert.deepEqual(
+          second.layers.map(({ name }) => name),
+          first.layers.map(({ name }) => name),
+        )
+        utils.setRandomSeed(2)
+        const once = await first.fit(x, y, quiet)
+        utils.setRandomSeed(2)
+        const again = await second.fit(x, y, quiet)
+        const apart = Math.abs((once.history['loss']?.[0] ?? NaN) - (again.history['loss']?.[0] ?? NaN))
+        assert.ok(apart < 1e-6, `${apart} apart`)
+      })
+
+  test('weights alone', async (t) => {
+    const path = join(folderFor(t), 'net.weights.h5')
+    const [first, second] = [model(), model()]
+    await first.fit(x, y, quiet)
+    await first.saveWeights(path)
+    await second.loadWeights(path)
+    assert.deepEqual(await predicted(second), await predicted(first))
+    const other = new Sequential([layers.dense(2, { inputShape: [4] })])
+    await assert.rejects(other.loadWeights(path), /net\.weights\.h5/)
+  })
+
+  test('an ending that is not known, a file that is none', async (t) => {
+    const folder = folderFor(t)
+    await assert.rejects(model().save(join(folder, 'net.pth')), /Invalid filepath extension for saving/)
+    await assert.rejects(model().saveWeights(join(folder, 'net.h5')), /must end in `\.weights\.h5`/)
+    writeFileSync(join(folder, 'net.keras'), 'no model')
+    await assert.rejects(loadModel(join(folder, 'net.keras')), /net\.keras: neither a \.keras file/)
+    await assert.rejects(new Sequential([layers.dense(2)]).save(join(folder, 'net.keras')), /is not built/)
+  })
+})
+
+test('ModelCheckpoint saves the best, under names of epochs', async (t) => {
+  const folder = folderFor(t)
+  const saver = new callbacks.ModelCheckpoint(join(folder, 'net-{epoch:02d}-{loss:.2f}.keras'), {
+    monitor: 'loss',
+    saveBestOnly: true,
+  })
+  const made = model()
+  const { history } = await made.fit(x, y, { ...quiet, epochs: 3, callbacks: [saver] })
+  let best = Infinity
+  const names = (history['loss'] ?? []).flatMap((loss, i) => {
+    if (loss >= best) return []
+    best = loss
+    return [`net-0${i + 1}-${loss.toFixed(2)}.keras`]
+  })
+  assert.deepEqual(readdirSync(folder).toSorted(), names)
+  assert.throws(() => new callbacks.ModelCheckpoint('net.pth'), /must end in \.keras or \.h5/)
+})
+
+test('BackupAndRestore goes on where training was broken off', async (t) => {
+  const folder = join(folderFor(t), 'backup')
+  const [broken, whole] = [model(), model()]
+  broken.setWeights(whole.getWeights())
+  utils.setRandomSeed(3)
+  const expected = await whole.fit(x, y, { ...quiet, epochs: 3 })
+  const stop = new AbortController()
+  const stopper = new callbacks.LambdaCallback({
+    onTrainBatchEnd: () => void (broken.optimizer?.iterations === 7 && stop.abort()),
+  })
+  const backup = (): InstanceType<typeof callbacks.BackupAndRestore> => new callbacks.BackupAndRestore(folder)
+  utils.setRandomSeed(3)
+  await broken.fit(x, y, { ...quiet, epochs: 3, signal: stop.signal, callbacks: [backup(), stopper] })
+  assert.equal(existsSync(join(folder, 'latest.weights.h5')), true)
+  const later = model()
+  const resumed = await later.fit(x, y, { ...quiet, epochs: 3, callbacks: [backup()] })
+  assert.deepEqual(resumed.epoch, [1, 2])
+  assert.equal(expected.epoch.length, 3)
+  assert.equal(existsSync(folder), false)
+})
