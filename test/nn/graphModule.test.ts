@@ -94,7 +94,7 @@ describe('a net as data runs as a module', () => {
 class Residual extends nn.Module {
   conv1 = new nn.Conv2d(3, 6, 3, { padding: 1, bias: false })
   bn1 = new nn.BatchNorm2d(6)
-  conv2 = new nn.Conv2d(6, 6, 3, { padding: 1 })
+  conv2 = new nn.Conv2d(6, 6, 3, { padding: 2, dilation: 2, groups: 3 })
   norm = new nn.LayerNorm(12)
   fc = new nn.Linear(12, 5)
 

@@ -46,33 +46,12 @@ function needed(weights: NodeWeights, name: string): Tensor {
   return found
 }
 
-/** Zeros between the rows and columns of a kernel [O, C, kH, kW]: what dilation means. */
-function spread(weight: Tensor, [down, across]: Pair): Tensor {
-  if (down === 1 && across === 1) return weight
-  const [O = 0, C = 0, H = 0, W = 0] = weight.shape
-  const apart = F.pad(weight.reshape([O, C, H, 1, W, 1]), [0, across - 1, 0, 0, 0, down - 1])
-  const [high, wide] = [(H - 1) * down + 1, (W - 1) * across + 1]
-  return apart
-    .reshape([O, C, H * down, W * across])
-    .narrow(2, 0, high)
-    .narrow(3, 0, wide)
-}
-
-/** Dilation and groups are told by a wider kernel and by parts, until the layer has them itself. */
 function conv2d(x: Tensor, op: OpOf<'conv2d'>, { weights }: Call): Tensor {
+  const { stride, dilation, groups } = op
   const even = evenPadding(op.padding)
   const input = even === undefined ? padded(x, op.padding) : x
-  const options = { stride: op.stride, padding: even ?? 0 }
-  const weight = spread(needed(weights, 'weight'), op.dilation)
-  const bias = weights.get('bias')
-  if (op.groups === 1) return F.conv2d(input, weight, bias, options)
-  const [ins, outs] = [(x.shape[1] ?? 0) / op.groups, op.outChannels / op.groups]
-  const part = (i: number): Tensor =>
-    F.conv2d(input.narrow(1, i * ins, ins), weight.narrow(0, i * outs, outs), bias?.narrow(0, i * outs, outs), options)
-  return cat(
-    Array.from({ length: op.groups }, (_, i) => part(i)),
-    1,
-  )
+  const options = { stride, padding: even ?? 0, dilation, groups }
+  return F.conv2d(input, needed(weights, 'weight'), weights.get('bias'), options)
 }
 
 function maxPool2d(x: Tensor, op: OpOf<'maxPool2d'>): Tensor {

@@ -4,7 +4,7 @@
  * Not here: the walk through a net, names and weights (trace.ts).
  */
 import { sameShape, type Shape } from '../../base/index.js'
-import type { NetOp, Pair } from '../../formats/index.js'
+import type { NetOp } from '../../formats/index.js'
 import { ops, type Node } from '../../tensor/index.js'
 import { hostValues, matchNodes, numberHoles, placeholder, type Holes, type Match } from './match.js'
 import { paddingOf } from './nodes.js'
@@ -182,7 +182,7 @@ const weightsOf = ([, weight, bias]: readonly Node[]): Map<string, Node> =>
 
 function layer(node: Node): Recognised | undefined {
   const inputs = node.inputs.slice(0, 1)
-  if (ops.isOp(node, 'conv2d')) return conv2d(node)
+  if (ops.isOp(node, 'conv2d') || ops.isOp(node, 'groupConv2d')) return conv2d(node)
   if (node.op === 'linear') {
     const op: NetOp = { op: 'linear', outFeatures: node.shape[1] ?? 0, bias: node.inputs.length > 2 }
     return { op, inputs, weights: weightsOf(node.inputs) }
@@ -199,9 +199,10 @@ function layer(node: Node): Recognised | undefined {
   return undefined
 }
 
-function conv2d(node: Node<'conv2d'>): Recognised {
+function conv2d(node: Node<'conv2d'> | Node<'groupConv2d'>): Recognised {
   const [outChannels = 0, , height = 1, width = 1] = node.inputs[1]?.shape ?? []
-  const { stride, padding, dilation = [1, 1], groups = 1 }: Slide = node.attrs
+  const { stride, padding } = node.attrs
+  const { dilation, groups } = 'groups' in node.attrs ? node.attrs : { dilation: [1, 1] as const, groups: 1 }
   const op: NetOp = {
     op: 'conv2d',
     outChannels,
@@ -213,13 +214,6 @@ function conv2d(node: Node<'conv2d'>): Recognised {
     bias: node.inputs.length > 2,
   }
   return { op, inputs: node.inputs.slice(0, 1), weights: weightsOf(node.inputs) }
-}
-
-interface Slide {
-  readonly stride: Pair
-  readonly padding: Pair
-  readonly dilation?: Pair
-  readonly groups?: number
 }
 
 /** A constant around pictures; lists of a batch in lanes leave the batch out. */
