@@ -22,6 +22,8 @@ const mostConfigBytes = 2 ** 24
 /** What a member may unpack to beyond the file's own size (Keras stores them as they are). */
 const freeBytes = 2 ** 24
 const weightsName = 'model.weights.h5'
+/** Where `KerasFile.notes` is. */
+const notesName = 'lenet.json'
 
 /**
  * A Keras model out of the bytes of a .keras or .h5 file; `name` names the file in errors. Nothing of it is run and no
@@ -48,6 +50,7 @@ async function readKerasZip(bytes: Uint8Array, name: string): Promise<KerasFile>
     weights: read.weights,
     ...(compile === undefined ? {} : { compile }),
     ...(read.optimizer === undefined ? {} : { optimizer: read.optimizer }),
+    ...(zip.members.has(notesName) ? { notes: text(zip.read(notesName, mostConfigBytes), name) } : {}),
     warnings: [...zip.warnings, ...warnings, ...read.warnings],
   }
 }
@@ -70,5 +73,6 @@ export async function writeKeras(file: KerasFile): Promise<Uint8Array> {
     ['metadata.json', encoder.encode(JSON.stringify(metadata))],
     ['config.json', encoder.encode(JSON.stringify(config))],
     [weightsName, await writeKerasWeights(file.model, file.weights, file.optimizer)],
+    ...(file.notes === undefined ? [] : [[notesName, encoder.encode(file.notes)] as const]),
   ])
 }

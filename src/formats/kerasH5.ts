@@ -17,6 +17,9 @@ import { weightsOf } from './kerasMatch.js'
 import type { NetTensor } from './net.js'
 import { kerasVersion } from './kerasVersion.js'
 
+/** The attribute of the file that holds `KerasFile.notes`. */
+export const notesName = 'lenet'
+
 /** A list of texts in an attribute, also where it is split into name0, name1 … */
 function nameList(file: Hdf5File, path: string, name: string): string[] | undefined {
   const whole = file.texts(path, name)
@@ -64,7 +67,9 @@ export function readH5Model(file: Hdf5File): KerasFile | undefined {
   const compile = readTraining(file)
   const optimizer = readOptimizer(file, model, compile)
   if (typeof optimizer === 'string') warnings.push(optimizer)
-  const whole = { model, weights, warnings, ...(compile === undefined ? {} : { compile }) }
+  const [notes] = file.texts('', notesName) ?? []
+  const own = { ...(compile === undefined ? {} : { compile }), ...(notes === undefined ? {} : { notes }) }
+  const whole = { model, weights, warnings, ...own }
   return optimizer === undefined || typeof optimizer === 'string' ? whole : { ...whole, optimizer }
 }
 
@@ -147,6 +152,7 @@ export async function writeKerasH5(file: KerasFile): Promise<Uint8Array> {
     keras_version: kerasVersion,
     model_config: JSON.stringify(kerasConfigJson(file.model, 'legacy')),
     ...(training === undefined ? {} : { training_config: JSON.stringify(training) }),
+    ...(file.notes === undefined ? {} : { [notesName]: file.notes }),
   }
   return writeHdf5({ attributes, children })
 }

@@ -44,6 +44,8 @@ export interface KerasFile {
   readonly weights: KerasWeights
   readonly compile?: KerasCompile
   readonly optimizer?: KerasOptimizer
+  /** A text of ours (JSON: classes, preprocessing) that Keras passes over. */
+  readonly notes?: string
   /** What was odd but harmless, one sentence each. Ignored when writing. */
   readonly warnings?: readonly string[]
 }

@@ -7,7 +7,7 @@
 import { LenetError } from '../base/index.js'
 import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
-import { isLegacyH5, readH5Weights, readVariables } from './kerasH5.js'
+import { isLegacyH5, notesName, readH5Weights, readVariables } from './kerasH5.js'
 import { layerWeights, weightsOf } from './kerasMatch.js'
 import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
@@ -75,6 +75,8 @@ function readLayer(
 export interface WeightsRead {
   readonly weights: KerasWeights
   readonly optimizer?: KerasOptimizer
+  /** See `KerasFile.notes`. */
+  readonly notes?: string
   readonly warnings: readonly string[]
 }
 
@@ -91,9 +93,12 @@ export async function readKerasWeights(
   return withHdf5(bytes, where, (file) => {
     if (isLegacyH5(file)) return { weights: weightsOf(model, readH5Weights(file), where), warnings: [] }
     const weights = readWeights(file, model)
-    if (compile === undefined || !file.has('optimizer/vars')) return { weights, warnings: [] }
+    const [told] = file.texts('', notesName) ?? []
+    const notes = told === undefined ? {} : { notes: told }
+    if (compile === undefined || !file.has('optimizer/vars')) return { weights, ...notes, warnings: [] }
     const optimizer = optimizerFrom(model, compile, readVariables(file, 'optimizer/vars'), where)
-    return typeof optimizer === 'string' ? { weights, warnings: [optimizer] } : { weights, optimizer, warnings: [] }
+    if (typeof optimizer === 'string') return { weights, ...notes, warnings: [optimizer] }
+    return { weights, optimizer, ...notes, warnings: [] }
   })
 }
 
@@ -122,6 +127,7 @@ export async function writeKerasWeights(
   model: KerasModel,
   weights: KerasWeights,
   optimizer?: KerasOptimizer,
+  notes?: string,
 ): Promise<Uint8Array> {
   const where = 'the model being saved'
   checkWeights(model, weights, where)
@@ -137,7 +143,7 @@ export async function writeKerasWeights(
     children.set('optimizer', varsGroup(optimizer.className.toLowerCase(), optimizerVariables(model, optimizer, where)))
   }
   children.set('vars', { attributes: { name: model.name }, children: new Map() })
-  return writeHdf5({ attributes: {}, children })
+  return writeHdf5({ attributes: notes === undefined ? {} : { [notesName]: notes }, children })
 }
 
 function missing(layer: string, name: string): never {
