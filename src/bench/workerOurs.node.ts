@@ -5,8 +5,8 @@
 import { LenetError } from '../base/index.js'
 import { DataLoader, type Batch } from '../data/index.js'
 import { LeNet, LeNet1 } from '../models/index.js'
-import { nn, optim, type Layer } from '../nn/index.js'
-import { allPlans, device, manualSeed, noGrad, setDevice, type Tensor } from '../tensor/index.js'
+import { compileInference, nn, optim, type Layer } from '../nn/index.js'
+import { allPlans, compileStep, device, manualSeed, setDevice, type Tensor } from '../tensor/index.js'
 import { participate, type Stepper } from './answering.node.js'
 import { median } from './figures.js'
 import type { LayerSpec } from './nets.js'
@@ -41,33 +41,34 @@ function netOf({ net, width, layers }: Task): Net {
   )
 }
 
-function* endless(batch: number, shuffle: boolean): Generator<Batch, never> {
-  const loader = new DataLoader(blobs(), { batchSize: batch, shuffle, dropLast: true })
+function* endless(batch: number): Generator<Batch, never> {
+  const loader = new DataLoader(blobs(), { batchSize: batch, shuffle: true, dropLast: true })
   for (;;) yield* loader
 }
 
-/** A whole step: batch, forward, loss, backward, Adam; the loss is read. */
+/** A whole step as `lenet train` does it: batch, forward, loss, backward, Adam; the loss is read. */
 function trainStep(task: Task): () => void {
   const net = netOf(task)
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3 })
   const criterion = new nn.CrossEntropyLoss()
-  const batches = endless(task.batch, true)
-  return () => {
-    const [inputs, labels] = batches.next().value
+  const batches = endless(task.batch)
+  const step = compileStep((inputs: Tensor, labels: Tensor) => {
     const loss = criterion(net(inputs), labels)
     optimizer.zeroGrad()
     loss.backward()
     optimizer.step()
-    loss.item()
-  }
+    return [loss]
+  })
+  return () => void step(...batches.next().value)[0].item()
 }
 
-/** The logits of the next batch, read. */
+/** The logits of an array of pictures, as onnxruntime gets and gives them. */
 function predictStep(task: Task): () => void {
   const net = netOf(task)
   net.eval()
-  const batches = endless(task.batch, false)
-  return () => void noGrad(() => net(batches.next().value[0]).toTypedArray())
+  const predict = compileInference(net, { inputShape: [3, 32, 32] })
+  const pictures = Float32Array.from({ length: task.batch * 3072 }, () => 2 * Math.random() - 1)
+  return () => void predict(pictures)
 }
 
 /** Plans that ran in most of the steps. */
