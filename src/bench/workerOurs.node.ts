@@ -59,7 +59,10 @@ function trainStep(task: Task): () => void {
     optimizer.step()
     return [loss]
   })
-  return () => void step(...batches.next().value)[0].item()
+  return () => {
+    const [inputs, labels] = batches.next().value
+    step(inputs, labels)[0].item()
+  }
 }
 
 /** The logits of an array of pictures, as onnxruntime gets and gives them. */
