@@ -50,7 +50,12 @@ export const kerasActivations = [
 ] as const
 export type KerasActivation = (typeof kerasActivations)[number]
 
-const otherNames: Readonly<Record<string, KerasActivation>> = { swish: 'silu', hard_swish: 'hard_silu' }
+/** The same under the names of Keras 2 and TF.js. */
+const otherNames: Readonly<Record<string, KerasActivation>> = {
+  swish: 'silu',
+  hard_swish: 'hard_silu',
+  logSoftmax: 'log_softmax',
+}
 
 /** By name, or as Keras 3 writes a function of its own: `{ class_name: 'function', config: 'relu' }`. */
 const activation: Field<KerasActivation> = (place) => {

@@ -6,7 +6,6 @@
  */
 import { LenetError } from '../base/index.js'
 import { readKerasConfig } from './kerasConfig.js'
-import { kerasConfigJson } from './kerasConfigWriter.js'
 import { parseJson, type JsonObject, type JsonPlace } from './kerasJson.js'
 import { weightsOf } from './kerasMatch.js'
 import type { KerasFile, KerasModel, LooseWeights } from './kerasTypes.js'
@@ -14,6 +13,7 @@ import { checkWeights, placeLayers } from './kerasVariables.js'
 import { kerasVersion } from './kerasVersion.js'
 import type { NetTensor } from './net.js'
 import { shownName } from './shownName.js'
+import { tfjsConfig } from './tfjsModel.js'
 
 const shardBytes = 4 * 2 ** 20
 const mostJsonBytes = 2 ** 24
@@ -153,7 +153,10 @@ function byLayer(model: KerasModel, tensors: ReadonlyMap<string, NetTensor>): Lo
   return [...layers].map(([name, variables]) => ({ name, variables }))
 }
 
-/** The model as TF.js reads it; the optimizer's state has no place there. Throws LenetError where weights do not fit. */
+/**
+ * The model as TF.js reads it. The optimizer's state has no place there, and random layers are left out (TF.js has none).
+ * Throws LenetError where weights do not fit, or TF.js has no such layer.
+ */
 export function writeTfjs(file: KerasFile): TfjsFiles {
   checkWeights(file.model, file.weights, 'the model being saved')
   const tensors: [string, NetTensor][] = []
@@ -173,7 +176,7 @@ export function writeTfjs(file: KerasFile): TfjsFiles {
     modelTopology: {
       keras_version: kerasVersion,
       backend: 'tensorflow',
-      model_config: kerasConfigJson(file.model, 'legacy'),
+      model_config: tfjsConfig(file.model, 'the model being saved'),
     },
     weightsManifest: [{ paths: [...shards.keys()], weights }],
   }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/errors.js'
-import { netFromKeras, readKeras, readTfjs, writeTfjs } from '../../src/formats/index.js'
+import { netFromKeras, readKeras, readTfjs } from '../../src/formats/index.js'
 import { pick } from './helpers.js'
 import { kerasFixtures, kerasLogits, logitDifference } from './kerasFixtures.js'
 import { deflatedZeros, rawZip } from './rawZip.js'
@@ -164,36 +164,6 @@ test('damaged bytes never give anything but a LenetError or a model', async () =
     const read = await readKeras(bytes, 'x.h5').catch((error: unknown) => error)
     if (read instanceof Error) assert.ok(read instanceof LenetError && !read.message.includes('\n'), read.stack)
   }
-})
-
-test('TF.js: a model goes out in shards and comes back', async () => {
-  const file = await readKeras(pick(files, 'graph3.keras'), 'graph3')
-  const { modelJson, shards } = writeTfjs(file)
-  const again = await readTfjs(modelJson, (name) => pick(shards, name), 'model.json')
-  assert.deepEqual(again.weights, file.weights)
-  assert.ok(logitDifference(netFromKeras(again), kerasLogits().get('graph3') ?? []) < 1e-6)
-})
-
-test('TF.js: shards are cut at 4 MB', async () => {
-  const data = Float32Array.from({ length: 1500 * 1000 }, (_, i) => i)
-  const config = JSON.parse(new TextDecoder().decode(smallConfig())) as {
-    config: { layers: { config: Record<string, unknown> }[] }
-  }
-  Object.assign(config.config.layers[0]?.config ?? {}, { batch_shape: [null, 1500] })
-  Object.assign(config.config.layers[1]?.config ?? {}, { units: 1000, use_bias: false })
-  const weights = [{ name: 'fc/kernel', shape: [1500, 1000], dtype: 'float32' }]
-  const json = { modelTopology: { model_config: config }, weightsManifest: [{ paths: ['a.bin'], weights }] }
-  const file = await readTfjs(encoder.encode(JSON.stringify(json)), () => new Uint8Array(data.buffer), 'model.json')
-  const { modelJson, shards } = writeTfjs(file)
-  assert.deepEqual(
-    [...shards].map(([name, bytes]) => [name, bytes.length]),
-    [
-      ['group1-shard1of2.bin', 4 * 2 ** 20],
-      ['group1-shard2of2.bin', data.byteLength - 4 * 2 ** 20],
-    ],
-  )
-  const again = await readTfjs(modelJson, (name) => pick(shards, name), 'model.json')
-  assert.deepEqual(again.weights.get('fc')?.get('kernel')?.data, data)
 })
 
 const manifest = (paths: unknown, weight: object): Uint8Array =>

@@ -27,6 +27,7 @@ async function writeAll(name: string, file: KerasFile): Promise<void> {
   put('.keras', await writeKeras(file))
   put('.h5', await writeKerasH5(file))
   put('.weights.h5', await writeKerasWeights(file.model, file.weights))
+  if (name.startsWith('graph')) return // TF.js has no convolution in groups
   const tfjs = writeTfjs(file)
   mkdirSync(join(folder, `${name}-tfjs`), { recursive: true })
   writeFileSync(join(folder, `${name}-tfjs`, 'model.json'), tfjs.modelJson)
