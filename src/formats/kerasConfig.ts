@@ -169,7 +169,11 @@ function inboundNames(place: JsonPlace): string[] {
   if (calls.length > 1) nodes.fail('refused: a layer that is used more than once')
   const [call] = calls
   if (call === undefined) return []
-  if (isObject(call.value)) return call.at('args').items().flatMap(kerasTensors)
+  if (isObject(call.value)) {
+    const named = call.at('kwargs')
+    const arguments_ = named.there ? Object.keys(named.object()).map((key) => named.at(key)) : []
+    return [...call.at('args').items(), ...arguments_].flatMap(kerasTensors)
+  }
   // TF.js and Keras 2 agree but for layers of one input, which the oldest files give without the outer list
   return tensorNames(call)
 }
