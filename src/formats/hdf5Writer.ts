@@ -9,7 +9,7 @@ import { headerMessage, headerMessages } from './hdf5Headers.js'
 import type { NetTensor } from './net.js'
 
 /** One text, or a list of texts. */
-export type Hdf5Attributes = Readonly<Record<string, string | readonly string[]>>
+type Hdf5Attributes = Readonly<Record<string, string | readonly string[]>>
 
 /** A group to be written: attributes and children in order. */
 export interface Hdf5Group {

@@ -58,7 +58,7 @@ export function isLegacyH5(file: Hdf5File): boolean {
 }
 
 /** The model of an open .h5 file, or undefined where it holds weights alone. */
-export function readH5Model(file: Hdf5File): KerasFile | undefined {
+function readH5Model(file: Hdf5File): KerasFile | undefined {
   const [text] = file.texts('', 'model_config') ?? []
   if (text === undefined) return undefined
   const { model, warnings } = readKerasConfig(parseJson(text, `${file.where}, model_config`))

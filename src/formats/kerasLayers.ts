@@ -35,7 +35,7 @@ function choice<T extends string>(...names: readonly T[]): Field<T> {
 const channelsLast = or(choice('channels_last'), 'channels_last')
 const padding = or(choice('valid', 'same'), 'valid')
 
-export const kerasActivations = [
+const kerasActivations = [
   'linear',
   'relu',
   'leaky_relu',
@@ -118,7 +118,7 @@ const pool = { pool_size: or(pair, [2, 2]), strides: or<Pair | null>(pair, null)
 const factor = or<Json>(anything, 0)
 
 /** The fields of each class's config. A layer's name, dtype and `trainable` are not part of it. */
-export const kerasFields = {
+const kerasFields = {
   InputLayer: { batch_shape: batchShape },
   Rescaling: { scale: or(numbers, [1]), offset: or(numbers, [0]) },
   Conv2D: { filters: size, groups: or(size, 1), ...conv },

@@ -107,7 +107,7 @@ function checkShape(value: NetTensor, variable: KerasVariable, where: string): v
 const mine = /^(?:Custom>)?(SGD|Adam|AdamW|RMSprop|Adagrad)$/i
 
 /** The optimizer's class and config as `compile_config` tells them, where it is one that is known. */
-export function compiledOptimizer(
+function compiledOptimizer(
   compile: KerasCompile | undefined,
 ): { className: ClassName; config: JsonObject } | undefined {
   const optimizer: Json = compile?.['optimizer'] ?? null

@@ -21,7 +21,7 @@ export interface KerasVariable {
 }
 
 /** The tensor with dimension `axes[i]` at place i. */
-export function transposed({ shape, data }: NetTensor, axes: readonly number[]): NetTensor {
+function transposed({ shape, data }: NetTensor, axes: readonly number[]): NetTensor {
   const strides = shape.map((_, i) => shape.slice(i + 1).reduce((product, size) => product * size, 1))
   const to = axes.map((axis) => shape[axis] ?? 1)
   const steps = axes.map((axis) => strides[axis] ?? 0)

@@ -15,7 +15,7 @@ import { checkWeights, placeLayers, type PlacedLayer } from './kerasVariables.js
 import type { NetTensor } from './net.js'
 
 /** Keras's rule: Conv2D → conv2d, MaxPooling2D → max_pooling2d, ReLU → re_lu. */
-export function snakeCase(name: string): string {
+function snakeCase(name: string): string {
   return name
     .replace(/\W+/g, '')
     .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')
