@@ -1,5 +1,6 @@
-/** Activations by Keras' names. Not here: what they compute (tensor). */
+/** Activations by Keras' names. Not here: what they compute (nn's F). */
 import { UsageError } from '../base/index.js'
+import { F } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import { sameName } from './naming.js'
 
@@ -8,13 +9,23 @@ type Activation = (x: Tensor, features: number) => Tensor
 
 const table = {
   linear: (x) => x,
-  relu: (x) => x.relu(),
-  sigmoid: (x) => x.sigmoid(),
-  tanh: (x) => x.tanh(),
-  softmax: (x, features) => x.softmax(features),
-  log_softmax: (x, features) => x.logSoftmax(features),
+  relu: F.relu,
+  relu6: F.relu6,
+  leaky_relu: (x) => F.leakyRelu(x, 0.2),
+  elu: (x) => F.elu(x),
+  selu: F.selu,
+  silu: F.silu,
+  gelu: (x) => F.gelu(x),
+  softplus: (x) => F.softplus(x),
+  softsign: F.softsign,
+  mish: F.mish,
+  sigmoid: F.sigmoid,
+  hard_sigmoid: F.hardSigmoid,
+  hard_silu: F.hardSwish,
+  tanh: F.tanh,
+  softmax: F.softmax,
+  log_softmax: F.logSoftmax,
   exponential: (x) => x.exp(),
-  silu: (x) => x.mul(x.sigmoid()),
 } as const satisfies Readonly<Record<string, Activation>>
 
 /** Under Keras' name. */

@@ -4,10 +4,10 @@ import type { Config, Layer } from './layer.js'
 import { asConfig } from './layers/fromConfig.js'
 import type { Loss } from './losses.js'
 import type { Metric, MetricInput } from './metrics.js'
-import type { Optimizer } from './optimizers.js'
+import type { Optimizer } from './optimizer.js'
 
 export interface CompileOptions {
-  /** A name or an optimizer; default 'adam' (Keras' default is 'rmsprop'). */
+  /** A name or an optimizer; default 'rmsprop'. */
   readonly optimizer?: Optimizer | string | Config
   readonly loss: Loss | string | Config
   /** Names or metrics; default none. */

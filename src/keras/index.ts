@@ -6,7 +6,14 @@ export { Layer, type CallContext, type Config, type LayerOptions, type Spec } fr
 export { Loss, losses, type CrossentropyOptions } from './losses.js'
 export { metrics, type Metric, type TopKOptions } from './metrics.js'
 export { clearSession } from './naming.js'
-export { Optimizer, optimizers, type AdamOptions, type OptimizerVariable, type SGDOptions } from './optimizers.js'
+export { Optimizer, type OptimizerVariable } from './optimizer.js'
+export {
+  optimizers,
+  type AdagradOptions,
+  type AdamOptions,
+  type RMSpropOptions,
+  type SGDOptions,
+} from './optimizers.js'
 export { Progbar } from './progbar.js'
 export {
   Sequential,

@@ -13,7 +13,7 @@ import {
 } from '../formats/index.js'
 import { fromArray } from '../tensor/index.js'
 import type { Layer } from './layer.js'
-import type { Optimizer } from './optimizers.js'
+import type { Optimizer } from './optimizer.js'
 import { Sequential } from './sequential.js'
 import type { Weight } from './weight.js'
 
@@ -54,7 +54,7 @@ function byLayer(lists: Lists): KerasWeights {
 export const kerasWeightsOf = (model: Sequential): KerasWeights =>
   byLayer(model.weights.map((weight) => ({ weight, data: Float32Array.from(weight.get().toTypedArray()) })))
 
-const classNames = ['SGD', 'Adam', 'AdamW'] as const
+const classNames = ['SGD', 'Adam', 'AdamW', 'RMSprop', 'Adagrad'] as const
 
 /** The optimizer with its state; undefined before training, or where files do not know its class. */
 export function kerasOptimizerOf(optimizer: Optimizer | null): KerasOptimizer | undefined {

@@ -1,21 +1,13 @@
 /**
- * Optimizers with Keras' names, defaults and formulas, on ours. Not here: the updates (nn's optim).
- * Source: keras.optimizers.
+ * The optimizers with Keras' names, defaults and formulas, on ours. Not here: what they share (optimizer.ts), the updates
+ * (nn's optim). Source: keras.optimizers.
  */
 import { LenetError, UsageError } from '../base/index.js'
 import { optim } from '../nn/index.js'
-import { fromArray, type Tensor } from '../tensor/index.js'
+import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
 import { sameName } from './naming.js'
-import type { Weight } from './weight.js'
-
-/** A number or list of the optimizer's state, as Keras names it: 'adam/iteration'. */
-export interface OptimizerVariable {
-  readonly path: string
-  readonly shape: readonly number[]
-  readonly data: Float32Array
-  readonly dtype: 'int64' | 'float32'
-}
+import { Optimizer, unsupported, type Slot, type Steps } from './optimizer.js'
 
 interface Hypers {
   readonly steps: number
@@ -39,155 +31,6 @@ class AdamSteps extends optim.Adam {
 class AdamWSteps extends optim.AdamW {
   protected override setHypers(block: Hypers, options: optim.AdamOptions): void {
     setKerasHypers(block, options)
-  }
-}
-
-type Steps = optim.Optimizer<optim.AdamOptions> | optim.Optimizer<optim.SGDOptions>
-
-/** State of all weights under one of Keras' names: 'momentum'. */
-type Slot = readonly [kerasName: string, ourName: string]
-
-const unsupported = {
-  clipnorm: null,
-  global_clipnorm: null,
-  clipvalue: null,
-  use_ema: false,
-  ema_momentum: 0.99,
-  ema_overwrite_frequency: null,
-  loss_scale_factor: null,
-  gradient_accumulation_steps: null,
-} as const
-
-/** A list of the optimizer's state for a weight: 'momentum', in Keras' order. */
-export interface SlotValue {
-  readonly slot: string
-  readonly weight: Weight
-  readonly data: Float32Array
-}
-
-export abstract class Optimizer {
-  abstract readonly name: string
-  abstract readonly className: string
-  /** Steps done. */
-  iterations = 0
-  #learningRate: number
-  #steps: Steps | null = null
-  #weights: readonly Weight[] = []
-
-  constructor(learningRate: number) {
-    this.#learningRate = Math.fround(learningRate)
-    if (!(learningRate >= 0)) throw new UsageError(`the learning rate must be 0 or more, got ${learningRate}`)
-  }
-
-  protected abstract make(weights: readonly Tensor[]): Steps
-  /** Lists of the state: first those that Keras writes weight by weight, then those that follow one after the other. */
-  protected abstract readonly slots: readonly (readonly Slot[])[]
-  protected abstract ownConfig(): Config
-
-  /** A float32, as in Keras. May be changed at any time. */
-  get learningRate(): number {
-    return this.#learningRate
-  }
-
-  set learningRate(rate: number) {
-    if (!(rate >= 0)) throw new UsageError(`the learning rate must be 0 or more, got ${rate}`)
-    this.#learningRate = Math.fround(rate)
-    if (this.#steps) for (const group of this.#steps.paramGroups) group.lr = this.#learningRate
-  }
-
-  get built(): boolean {
-    return this.#steps !== null
-  }
-
-  /** Begins with these weights; does nothing when it has them already. */
-  build(weights: readonly Weight[]): void {
-    const isSame = weights.length === this.#weights.length && weights.every((weight, i) => weight === this.#weights[i])
-    if (this.#steps && isSame) return
-    if (this.#steps)
-      throw new LenetError(`the optimizer '${this.name}' trains another model already; make a new one for this model`)
-    this.#weights = weights
-    this.#steps = this.make(weights.map(({ tensor }) => tensor))
-  }
-
-  zeroGrad(): void {
-    this.#steps?.zeroGrad()
-  }
-
-  step(): void {
-    this.#steps?.step()
-  }
-
-  /** How one of our numbers looks in Keras, and back. */
-  protected toKeras(value: number): number {
-    return value
-  }
-  protected fromKeras(value: number): number {
-    return value
-  }
-
-  /** The lists of the state, weight by weight, in Keras' order; zeros before the first step. */
-  *slotValues(): Generator<SlotValue> {
-    const state = this.#steps?.stateDict().state
-    for (const names of this.slots)
-      for (const [i, weight] of this.#weights.entries())
-        for (const [slot, ours] of names) {
-          const inner = state?.get(i)?.[ours]?.toTypedArray() ?? new Float32Array(weight.size)
-          yield { slot, weight, data: weight.toKeras(inner).map((item) => this.toKeras(item)) }
-        }
-  }
-
-  /** All variables in Keras' order; only the first two before it is built. */
-  variables(): OptimizerVariable[] {
-    const scalar = (name: string, value: number, dtype: OptimizerVariable['dtype']): OptimizerVariable => {
-      return { path: `${this.name}/${name}`, shape: [], data: Float32Array.of(value), dtype }
-    }
-    const lists = Array.from(this.slotValues(), ({ slot, weight, data }): OptimizerVariable => {
-      const path = `${this.name}/${weight.path.replaceAll('/', '_')}_${slot}`
-      return { path, shape: weight.shape, data, dtype: 'float32' }
-    })
-    const rate = scalar('learning_rate', this.learningRate, 'float32')
-    return [scalar('iteration', this.iterations, 'int64'), rate, ...lists]
-  }
-
-  /**
-   * Goes on from a state. Throws LenetError where a list is missing or of another size.
-   * @param valueOf the list of a slot for a weight, in Keras' order
-   */
-  setState(
-    { iterations, learningRate }: { readonly iterations: number; readonly learningRate: number },
-    valueOf: (slot: string, weight: Weight) => ArrayLike<number> | undefined,
-  ): void {
-    const entries = this.#weights.map((weight): Record<string, Tensor> => {
-      const lists = this.slots.flat().map(([slot, ours]): [string, Tensor] => {
-        const values = valueOf(slot, weight)
-        if (values?.length !== weight.size)
-          throw new LenetError(
-            `the optimizer's ${slot} of ${weight.path} has ${values?.length ?? 0} values, ${weight.size} are expected`,
-          )
-        return [ours, fromArray(weight.fromKeras(values), weight.tensor.shape, 'f32')]
-      })
-      return { step: fromArray(Float32Array.of(iterations), [], 'f32'), ...Object.fromEntries(lists) }
-    })
-    this.iterations = iterations
-    this.learningRate = learningRate
-    const steps = this.#steps
-    if (!steps || iterations === 0) return
-    for (const entry of entries)
-      for (const [name, values] of Object.entries(entry))
-        if (name !== 'step') values.copy_(values.toTypedArray().map((item) => this.fromKeras(item)))
-    steps.loadStateDict({ state: new Map(entries.entries()), param_groups: steps.stateDict().param_groups })
-  }
-
-  /** As Keras' `serialize_keras_object(optimizer)`. */
-  serialize(): Config {
-    const config = {
-      name: this.name,
-      learning_rate: this.learningRate,
-      weight_decay: null,
-      ...unsupported,
-      ...this.ownConfig(),
-    }
-    return { module: 'keras.optimizers', class_name: this.className, config, registered_name: null }
   }
 }
 
@@ -291,12 +134,8 @@ export class SGD extends Optimizer {
     return new optim.SGD(weights, { lr: this.learningRate, momentum, nesterov })
   }
 
-  protected override toKeras(value: number): number {
-    return -value * this.learningRate
-  }
-
-  protected override fromKeras(value: number): number {
-    return this.learningRate === 0 ? 0 : -value / this.learningRate
+  protected override factor(): number {
+    return -this.learningRate
   }
 
   protected ownConfig(): Config {
@@ -304,10 +143,109 @@ export class SGD extends Optimizer {
   }
 }
 
+export interface RMSpropOptions {
+  /** Default 0.001. */
+  readonly learningRate?: number
+  /** How much of the mean square of the gradient stays; default 0.9. */
+  readonly rho?: number
+  /** Default 0. */
+  readonly momentum?: number
+  /** Added under the root; default 1e-7. */
+  readonly epsilon?: number
+  /** Divides by the deviation from the gradient's mean; default false. */
+  readonly centered?: boolean
+}
+
+/** Source: keras.optimizers.RMSprop. */
+export class RMSprop extends Optimizer {
+  readonly name = 'rm_sprop'
+  readonly className = 'RMSprop'
+  readonly #options: Required<RMSpropOptions>
+
+  constructor(options: RMSpropOptions = {}) {
+    super(options.learningRate ?? 1e-3)
+    const defaults = { learningRate: 1e-3, rho: 0.9, momentum: 0, epsilon: 1e-7, centered: false }
+    expectKnown('rmsprop', options, Object.keys(defaults))
+    this.#options = { ...defaults, ...options }
+  }
+
+  protected get slots(): readonly (readonly Slot[])[] {
+    const { momentum, centered } = this.#options
+    const own: (readonly Slot[])[] = [[['velocity', 'square_avg']]]
+    if (momentum > 0) own.push([['momentum', 'momentum_buffer']])
+    if (centered) own.push([['average_gradient', 'grad_avg']])
+    return own
+  }
+
+  protected make(weights: readonly Tensor[]): Steps {
+    const { rho, momentum, epsilon, centered } = this.#options
+    const options = { lr: this.learningRate, alpha: rho, momentum, eps: epsilon, centered }
+    return new optim.RMSprop(weights, { ...options, formula: 'keras' })
+  }
+
+  /** Keras takes its momentum off the weight, ours is added. */
+  protected override factor(slot: string): number {
+    return slot === 'momentum' ? -1 : 1
+  }
+
+  protected ownConfig(): Config {
+    const { rho, momentum, epsilon, centered } = this.#options
+    return { rho, momentum, epsilon, centered }
+  }
+}
+
+export interface AdagradOptions {
+  /** Default 0.001. */
+  readonly learningRate?: number
+  /** What the sums of squares begin with; default 0.1. */
+  readonly initialAccumulatorValue?: number
+  /** Added under the root; default 1e-7. */
+  readonly epsilon?: number
+}
+
+/** Source: keras.optimizers.Adagrad. */
+export class Adagrad extends Optimizer {
+  readonly name = 'adagrad'
+  readonly className = 'Adagrad'
+  readonly #options: Required<AdagradOptions>
+
+  constructor(options: AdagradOptions = {}) {
+    super(options.learningRate ?? 1e-3)
+    const defaults = { learningRate: 1e-3, initialAccumulatorValue: 0.1, epsilon: 1e-7 }
+    expectKnown('adagrad', options, Object.keys(defaults))
+    this.#options = { ...defaults, ...options }
+  }
+
+  protected get slots(): readonly (readonly Slot[])[] {
+    return [[['accumulator', 'sum']]]
+  }
+
+  protected override get initial(): number {
+    return this.#options.initialAccumulatorValue
+  }
+
+  protected make(weights: readonly Tensor[]): Steps {
+    const { initialAccumulatorValue, epsilon } = this.#options
+    return new optim.Adagrad(weights, {
+      lr: this.learningRate,
+      initialAccumulatorValue,
+      eps: epsilon,
+      formula: 'keras',
+    })
+  }
+
+  protected ownConfig(): Config {
+    const { initialAccumulatorValue, epsilon } = this.#options
+    return { initial_accumulator_value: initialAccumulatorValue, epsilon }
+  }
+}
+
 export const optimizers = {
   adam: (options: AdamOptions = {}) => new Adam(options),
   adamW: (options: AdamOptions = {}) => new AdamW(options),
   sgd: (options: SGDOptions = {}) => new SGD(options),
+  rmsprop: (options: RMSpropOptions = {}) => new RMSprop(options),
+  adagrad: (options: AdagradOptions = {}) => new Adagrad(options),
 } as const
 
 const optionNames: Readonly<Record<string, string>> = {
@@ -319,6 +257,9 @@ const optionNames: Readonly<Record<string, string>> = {
   weight_decay: 'weightDecay',
   momentum: 'momentum',
   nesterov: 'nesterov',
+  rho: 'rho',
+  centered: 'centered',
+  initial_accumulator_value: 'initialAccumulatorValue',
 }
 
 /** Of a configuration: options under our names. Throws LenetError for what we do not do. */
@@ -327,7 +268,8 @@ function optionsFrom(what: string, config: unknown): Record<string, unknown> {
   const fixed: Readonly<Record<string, unknown>> = unsupported
   for (const [key, value] of Object.entries(config ?? {})) {
     const name = optionNames[key]
-    if (name !== undefined && !(what === 'sgd' && key === 'weight_decay' && value === null)) options[name] = value
+    const isNone = key === 'weight_decay' && value === null
+    if (name !== undefined && !isNone) options[name] = value
     else if (key in fixed && key !== 'ema_momentum' && value !== fixed[key])
       throw new LenetError(`${what}: ${key} is ${JSON.stringify(value)}, which is not supported`)
   }

@@ -4,11 +4,11 @@
  */
 import { LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
-import { History, type Callback } from './callbacks/callback.js'
+import { History } from './callbacks/callback.js'
 import { CallbackList } from './callbacks/list.js'
 import { ProgbarLogger } from './callbacks/progbarLogger.js'
 import { withoutInitializers } from './initializers.js'
-import { labelRows } from './labels.js'
+import { dataOf, split, type EvaluateOptions, type FitOptions, type Inputs, type PredictOptions } from './given.js'
 import {
   compileConfigOf,
   configOf,
@@ -23,50 +23,18 @@ import { layerFromConfig } from './layers/fromConfig.js'
 import { lossOf, type Prediction } from './losses.js'
 import { metricOf, type Metric } from './metrics.js'
 import { nextName } from './naming.js'
-import { optimizerOf, type Optimizer } from './optimizers.js'
+import type { Optimizer } from './optimizer.js'
+import { optimizerOf } from './optimizers.js'
 import { output } from './output.js'
 import type { Verbose } from './progbar.js'
 import { Rows } from './rows.js'
-import { predict, test, train, type Data, type RunOptions } from './run.js'
+import { predict, test, train, type RunOptions } from './run.js'
 import { Steps } from './steps.js'
 import { summaryText, type SummaryOptions } from './summary.js'
 import { flatOrder, type Weight } from './weight.js'
 
 export type { CompileOptions } from './config.js'
-
-/** Pictures [N, height, width, channels] or vectors [N, features]: a tensor, or nested numbers. */
-export type Inputs = Tensor | TensorData
-
-export interface FitOptions {
-  /** The epoch to train to; default 1. */
-  readonly epochs?: number
-  /** Default 32. */
-  readonly batchSize?: number
-  /** Evaluated after each epoch. */
-  readonly validationData?: readonly [x: Inputs, y: Inputs]
-  /** The last part of the data, before shuffling, is not trained on but evaluated; a fraction of 1. */
-  readonly validationSplit?: number
-  /** Another order in each epoch; default true. */
-  readonly shuffle?: boolean
-  /** The first epoch, from 0: to go on; default 0. */
-  readonly initialEpoch?: number
-  /** Our own: batches of that epoch that are done already; its order is drawn as if from its beginning. Default 0. */
-  readonly initialBatch?: number
-  readonly callbacks?: readonly Callback[]
-  /** 0: silent, 1 or 'auto' (default): a progress bar, 2: a line an epoch. */
-  readonly verbose?: Verbose | 'auto'
-  /** Stops after the batch in progress. */
-  readonly signal?: AbortSignal
-}
-
-export interface EvaluateOptions {
-  /** Default 32. */
-  readonly batchSize?: number
-  readonly verbose?: Verbose | 'auto'
-  readonly callbacks?: readonly Callback[]
-}
-
-export type PredictOptions = EvaluateOptions
+export type { EvaluateOptions, FitOptions, Inputs, PredictOptions } from './given.js'
 
 interface Ready extends Compilation {
   readonly metrics: readonly Metric[]
@@ -225,7 +193,7 @@ export class Sequential {
         throw new UsageError(`compile: there is no option ${name}; there are ${known.join(', ')}`)
     if (!Number.isInteger(stepsPerExecution) || stepsPerExecution < 1)
       throw new UsageError(`compile: stepsPerExecution must be a whole number of 1 or more, got ${stepsPerExecution}`)
-    this.#compiled = { options, optimizer: optimizerOf(options.optimizer ?? 'adam'), loss: lossOf(options.loss) }
+    this.#compiled = { options, optimizer: optimizerOf(options.optimizer ?? 'rmsprop'), loss: lossOf(options.loss) }
     this.#ready = null
   }
 
@@ -267,16 +235,6 @@ export class Sequential {
     if (this.built) this.#compiled?.optimizer.build(this.trainableWeights)
   }
 
-  #data(ready: Ready, x: Inputs, y: Inputs): Data {
-    const [inputs, labels] = [new Rows(asTensor(x)), labelRows(asTensor(y), ready.loss, this.outputShape ?? [])]
-    if (inputs.length !== labels.length)
-      throw new LenetError(
-        `Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. 'x' sizes: ${inputs.length}, 'y' sizes: ${labels.length}`,
-      )
-    if (inputs.length === 0) throw new LenetError('there are no pictures: the data has no rows')
-    return { inputs, labels }
-  }
-
   #runOptions(steps: Steps, metrics: readonly Metric[], length: number, options: EvaluateOptions): RunOptions {
     const batchSize = expectBatchSize(options.batchSize ?? 32)
     const progress = new ProgbarLogger(verboseOf(options.verbose))
@@ -301,7 +259,12 @@ export class Sequential {
   async fit(x: Inputs, y: Inputs, options: FitOptions = {}): Promise<History> {
     const given = asTensor(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
-    const { data, validation } = this.#split(ready, given, y, options)
+    const outputs = this.outputShape ?? []
+    const all = dataOf(ready.loss, outputs, given, y)
+    const { validationData, validationSplit } = options
+    if (validationData) this.#builtFor(asTensor(validationData[0]).shape.slice(1))
+    const held = validationData && dataOf(ready.loss, outputs, ...validationData)
+    const { data, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -338,31 +301,11 @@ export class Sequential {
     return history
   }
 
-  #split(ready: Ready, x: Tensor, y: Inputs, options: FitOptions): { data: Data; validation: Data | null } {
-    const { validationData, validationSplit = 0 } = options
-    const data = this.#data(ready, x, y)
-    if (validationData) {
-      const given = asTensor(validationData[0])
-      this.#builtFor(given.shape.slice(1))
-      return { data, validation: this.#data(ready, given, validationData[1]) }
-    }
-    if (validationSplit === 0) return { data, validation: null }
-    const count = data.inputs.length
-    const at = Math.floor(count * (1 - validationSplit))
-    if (!(validationSplit > 0 && validationSplit < 1) || at === 0 || at === count)
-      throw new UsageError(`fit: validationSplit ${validationSplit} of ${count} pictures leaves nothing on one side`)
-    const part = (from: number, to: number): Data => ({
-      inputs: data.inputs.part(from, to),
-      labels: data.labels.part(from, to),
-    })
-    return { data: part(0, at), validation: part(at, count) }
-  }
-
   /** [loss, metrics…], means over all pictures. Source: keras.Model.evaluate. */
   async evaluate(x: Inputs, y: Inputs, options: EvaluateOptions = {}): Promise<number[]> {
     const given = asTensor(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
-    const data = this.#data(ready, given, y)
+    const data = dataOf(ready.loss, this.outputShape ?? [], given, y)
     return (await test(this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options), data)).values()
   }
 

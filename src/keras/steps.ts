@@ -6,7 +6,7 @@ import { compileStep, noGrad, type Tensor } from '../tensor/index.js'
 import type { Layer } from './layer.js'
 import type { Loss, Prediction } from './losses.js'
 import type { Metric } from './metrics.js'
-import type { Optimizer } from './optimizers.js'
+import type { Optimizer } from './optimizer.js'
 
 /** Random numbers of a batch by layer, as a flat list and back. */
 export class Drawn {

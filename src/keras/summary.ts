@@ -1,7 +1,7 @@
 /** `model.summary()` as Keras 3 prints it without colours. Source: keras.src.utils.summary_utils, rich.table. */
 import { sizeOf } from '../base/index.js'
 import { showBatch, type Layer } from './layer.js'
-import type { Optimizer } from './optimizers.js'
+import type { Optimizer } from './optimizer.js'
 import { fixed, grouped } from './pythonText.js'
 import type { Weight } from './weight.js'
 

@@ -51,6 +51,8 @@ describe('a saved model is the same model', () => {
     amsgrad: () => optimizers.adam({ amsgrad: true }),
     adamW: () => optimizers.adamW(),
     sgd: () => optimizers.sgd({ momentum: 0.9, nesterov: true }),
+    rmsprop: () => optimizers.rmsprop({ momentum: 0.5, centered: true }),
+    adagrad: () => optimizers.adagrad(),
   }
   for (const [kind, make] of Object.entries(kinds))
     for (const ending of ['keras', 'h5'])

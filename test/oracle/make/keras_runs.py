@@ -173,6 +173,12 @@ CASES = [
         lambda: dict(optimizer="sgd", loss="mse"), "onehot"),
     ("pictures out", (5, 4, 2), lambda: [layers.Conv2D(3, 3, padding="same", activation="relu"), layers.Flatten()],
         lambda: dict(optimizer="adam", loss="mse"), "flat"),
+    ("activations", (6,), lambda: [layers.Dense(5, activation=name) for name in ["leaky_relu", "elu", "selu", "silu", "gelu",
+        "softplus", "softsign", "mish", "hard_sigmoid", "hard_silu", "relu6", "log_softmax"]],
+        lambda: dict(optimizer=K.optimizers.RMSprop(0.002, momentum=0.5, centered=True), loss="mse"), "onehot"),
+    ("adagrad", (6,), lambda: [layers.Dense(4, activation="tanh"), layers.Dense(5)],
+        lambda: dict(optimizer="adagrad", loss="mse", metrics=["mean_squared_error"]), "onehot"),
+    ("rmsprop", (6,), lambda: [layers.Dense(4, activation="tanh"), layers.Dense(5)], lambda: dict(loss="mse"), "onehot"),
     ("probabilities", (6,), lambda: [layers.Dense(5, activation="softmax"), layers.Rescaling(0.9, offset=0.02)],
         lambda: dict(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"]), "classes"),
 ]
