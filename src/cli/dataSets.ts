@@ -84,19 +84,29 @@ export function withMargin(pixels: Uint8Array, planes: number, side: number, mar
   return out
 }
 
-/** Training or test pictures, normalised as the article does: (x / 255 − 0.5) / 0.5. */
-export async function loadSet(
+/** Training or test pictures as bytes. */
+export async function loadImages(
   output: Output,
   options: DataOptions,
   train: boolean,
   limit?: number,
   signal?: AbortSignal,
-): Promise<ImageDataset> {
+): Promise<ImageSet> {
   checkData(options.data)
   const progress = byteProgress(output)
   const hooks = { onProgress: progress.hook, warn: output.warn, signal }
   const images = await readSet(options, { ...hooks, train, limit })
   progress.finish()
+  return images
+}
+
+/** Normalised as the article's first half does: (x / 255 − 0.5) / 0.5. */
+export function normalised(images: ImageSet): ImageDataset {
   const transform = transforms.compose([transforms.toTensor(), transforms.normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])])
   return new ImageDataset(images, { transform })
+}
+
+/** Training or test pictures, normalised. */
+export async function loadSet(...args: Parameters<typeof loadImages>): Promise<ImageDataset> {
+  return normalised(await loadImages(...args))
 }

@@ -43,22 +43,21 @@ const deviceFlags = (command: Command): Command =>
 function trainFlags(command: Command): Command {
   return commonFlags(deviceFlags(dataFlags(command)))
     .option('--model <net>', 'lenet, lenet1 or a file that exports a net', 'lenet')
-    .option('--idiom <idiom>', 'torch (keras: not yet)', 'torch')
+    .option('--idiom <idiom>', 'torch or keras', 'torch')
     .option('--epochs <n>', 'passes over the training pictures', positive, 10)
     .option('--batch-size <n>', 'pictures in a step', positive, 32)
     .option('--optimizer <name>', 'adam, adamw or sgd', 'adam')
-    .option('--lr <rate>', 'learning rate', rate, 1e-3)
+    .option('--lr <rate>', "learning rate (default: 0.001; of Keras' sgd 0.01)", rate)
     .option('--seed <n>', 'the same seed gives the same run', seed, 1)
     .option('--limit-train <n>', 'train on the first n pictures only', positive)
     .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
-    .option('--out <folder>', 'where to save (default: runs/torch_NET)')
+    .option('--out <folder>', 'where to save (default: runs/torch_NET or runs/tf_NET)')
     .option('--resume <folder>', 'go on from the checkpoint in that folder')
-    .option('--validate', 'evaluate on the test pictures after each epoch')
+    .option('--validate', 'evaluate on the test pictures after each epoch (keras: always)')
 }
 
 /** Part of the plan, not built yet: each says so and ends with exit code 2. */
 const later = {
-  convert: 'convert between file formats',
   compare: 'compare both nets in both idioms',
   web: 'open the page in a browser',
 } as const
@@ -71,6 +70,8 @@ function addTraining(program: Command): void {
     program.command('start').description("the article's whole program: train with sample pictures shown"),
   ).action(async (options) => (await import('./train.js')).trainCommand({ ...options, samples: true }))
 }
+
+const normalizeHelp = "how x of 0 … 255 goes in: torch, keras, none, or MEAN/STD of x / 255 (default: the file's)"
 
 const predictHelp = `
 JPEG, PNG, GIF (its first frame) and WebP are read. A picture is turned upright
@@ -89,6 +90,7 @@ function addPrediction(program: Command): void {
     .option('--classes <names>', 'class names with commas between them, or a file with one a line')
     .option('--data <set>', 'what the net was trained on, for class names: cifar10, mnist or a folder')
     .option('--fit <how>', 'of pictures of other proportions: cover, contain or fill', 'cover')
+    .option('--normalize <how>', normalizeHelp)
     .option('--model <net>', 'which net the file holds, if its names do not tell')
     .addHelpText('after', predictHelp)
     .action(async (file, pictures, options) => (await import('./predict.js')).predictCommand(file, pictures, options))
@@ -103,11 +105,12 @@ function addInspection(program: Command): void {
     .option('--model <net>', 'which net the file holds, if its names do not tell')
     .option('--split <split>', 'test or train', 'test')
     .option('--limit-test <n>', 'only the first n pictures', positive)
+    .option('--normalize <how>', normalizeHelp)
     .action(async (file, options) => (await import('./inspect.js')).evaluateCommand(file, options))
   commonFlags(
     program.command('summary').description('layers and parameters').argument('<net>', 'lenet, lenet1 or a file'),
   )
-    .option('--idiom <idiom>', 'torch (keras: not yet)', 'torch')
+    .option('--idiom <idiom>', "torch or keras (default: the file's, else torch)")
     .option('--model <net>', 'which net the file holds, if its names do not tell')
     .action(async (net, options) => (await import('./inspect.js')).summaryCommand(net, options))
   commonFlags(dataFlags(program.command('samples').description('sample pictures as a PNG')))
@@ -120,6 +123,24 @@ function addInspection(program: Command): void {
   commonFlags(program.command('doctor').description('what this machine offers and what is used')).action(
     async (options) => (await import('./doctor.js')).doctorCommand(options),
   )
+}
+
+const convertHelp = `
+OUT ends in .pth, .safetensors, .onnx, .keras, .h5, .weights.h5 or .npz, or is a
+folder for TensorFlow.js (or its model.json). Before it is written, the logits of
+64 random pictures are compared with those of IN: where they differ by more than
+1e-4, nothing is written and the exit code is 1.`
+
+function addConversion(program: Command): void {
+  const command = program.command('convert').description("a saved net as another program's file")
+  commonFlags(command)
+    .argument('<in>', 'the saved net, of any format')
+    .argument('<out>', 'the file to write; its ending tells the format')
+    .option('--model <net>', 'which net the file holds, if its names do not tell')
+    .option('--normalize <how>', normalizeHelp)
+    .option('--optimizer', 'of a .pth: { model, optimizer } instead of a bare state dict')
+    .addHelpText('after', convertHelp)
+    .action(async (from, to, options) => (await import('./convert.js')).convertCommand(from, to, options))
 }
 
 function addBench(program: Command): void {
@@ -165,6 +186,7 @@ export function createProgram(): Command {
   addTraining(program)
   addPrediction(program)
   addInspection(program)
+  addConversion(program)
   addBench(program)
   addTuning(program)
   for (const [name, description] of Object.entries(later)) {

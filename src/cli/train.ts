@@ -2,9 +2,7 @@
  * `lenet train` and `lenet start`: the article's tasks one after the other, each timed: data, samples, net, parameters,
  * training, saving and loading, evaluation. Not here: the training loop (train), flags (program.ts).
  */
-import { accessSync, constants } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileError, makeFolder } from '../base/fs.node.js'
 import type { ImageDataset } from '../data/index.js'
 import { load, loadWeights, save } from '../nn/save.node.js'
 import { manualSeed } from '../tensor/index.js'
@@ -13,7 +11,7 @@ import {
   checkpointOf,
   evaluateNet,
   Trainer,
-  type DoneEvent,
+  type EpochEvent,
   type LogEvent,
   type Means,
   type Net,
@@ -25,6 +23,7 @@ import { makerOf, namedNets, saveName, type MakeNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
+import { drawCurves, openFolder, tellDone } from './trainShared.js'
 import {
   checkFlags,
   checkpointIn,
@@ -38,6 +37,7 @@ import {
 
 export async function trainCommand(options: TrainOptions): Promise<void> {
   checkFlags(options)
+  if (options.idiom === 'keras') return (await import('./trainKeras.js')).trainKeras(options)
   const make = await makerOf(options.model)
   const stop = stopSignal()
   const output = createOutput(options.json === true)
@@ -61,6 +61,7 @@ class TrainJob {
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
+  readonly #epochs: EpochEvent[] = []
   #test: Promise<ImageDataset> | undefined
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
@@ -80,7 +81,7 @@ class TrainJob {
     const output = this.#output
     const train = await output.task('get the data', () => this.#loadSet(true))
     this.checkStop()
-    this.#makeFolder()
+    openFolder(this.#folder)
     if (this.#options.samples)
       await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
@@ -105,15 +106,6 @@ class TrainJob {
     return (this.#test ??= this.#loadSet(false))
   }
 
-  #makeFolder(): void {
-    try {
-      makeFolder(this.#folder)
-      accessSync(this.#folder, constants.W_OK) // now, not after the first epoch
-    } catch (error) {
-      throw fileError(error, this.#folder)
-    }
-  }
-
   #new(set: ImageDataset): Net {
     return this.#make(set.images.channels, set.classes.length)
   }
@@ -132,9 +124,9 @@ class TrainJob {
   }
 
   async #train(net: Net, set: ImageDataset): Promise<Trainer> {
-    const { epochs, batchSize, lr, validate } = this.#options
+    const { epochs, batchSize, validate } = this.#options
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
-    const optimizer = new kind(net.parameters(), { lr })
+    const optimizer = new kind(net.parameters(), { lr: this.#settings.lr })
     const from = this.#resume(net, optimizer)
     const bar = epochBar(this.#output, Math.ceil(set.length / batchSize), epochs)
     const trainer: Trainer = new Trainer(
@@ -151,6 +143,7 @@ class TrainJob {
         onEvent: (event) => {
           bar.clear()
           if (event.event === 'log') this.#output.text(logText(event))
+          else this.#epochs.push(event)
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
@@ -202,19 +195,14 @@ class TrainJob {
 
   async #evaluate(saved: { net: Net; path: string }, train: ImageDataset, trainer: Trainer): Promise<void> {
     const onBatch = (): void => this.checkStop()
+    const { epochs, model } = this.#options
+    const title = `${saveName(model).replace('.pth', '')}, ${count(epochs, 'epoch')}`
+    await drawCurves(this.#output, this.#folder, title, this.#epochs)
     const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train, onBatch)
     const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet(), onBatch)
-    const percent = (share: number): string => (100 * share).toFixed(1)
     const seconds = (performance.now() - this.#start) / 1000
     const { medianStepMs } = trainer
-    this.#output.text(`Train Accuracy: ${percent(trainAccuracy)}%, Test Accuracy: ${percent(testAccuracy)}%`)
-    const { tier: name, threads } = this.#device
-    // A run that was done before it was resumed makes no step.
-    const step = Number.isNaN(medianStepMs) ? 'no step' : `${medianStepMs.toFixed(2)} ms a step (median)`
-    this.#output.text(`${seconds.toFixed(1)} seconds in all, ${step} on device ${name}, ${count(threads, 'thread')}`)
-    const means = { trainAccuracy, testAccuracy, seconds, medianStepMs: Number.isNaN(medianStepMs) ? 0 : medianStepMs }
-    const done: DoneEvent = { event: 'done', ...means, device: name, threads, model: saved.path }
-    this.#output.event(done)
+    tellDone(this.#output, this.#device, { trainAccuracy, testAccuracy, seconds, medianStepMs, model: saved.path })
   }
 }
 

@@ -15,7 +15,8 @@ export interface TrainOptions extends DeviceFlags {
   readonly epochs: number
   readonly batchSize: number
   readonly optimizer: string
-  readonly lr: number
+  /** Default: the optimizer's in its idiom. */
+  readonly lr?: number
   readonly seed: number
   readonly limitTrain?: number
   readonly limitTest?: number
@@ -33,7 +34,7 @@ export const optimizers = { adam: optim.Adam, adamw: optim.AdamW, sgd: optim.SGD
 /** All that can be wrong with the flags themselves, before anything is fetched or written. */
 export function checkFlags(options: TrainOptions): void {
   const { idiom, optimizer, resume } = options
-  checkIdiom(idiom)
+  if (idiom !== 'torch' && idiom !== 'keras') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
   if (!Object.hasOwn(optimizers, optimizer))
     throw new UsageError(`--optimizer ${optimizer}: there are adam, adamw and sgd`)
   checkDevice(options)
@@ -50,10 +51,14 @@ export function checkIdiom(idiom: string): void {
 /** Where a run's state is kept in its folder. */
 export const checkpointIn = (folder: string): string => join(resolve(folder), 'checkpoint.pth')
 
+/** As PyTorch's and Keras' optimizers have it. */
+const defaultRate = ({ idiom, optimizer }: TrainOptions): number =>
+  idiom === 'keras' && optimizer === 'sgd' ? 0.01 : 0.001
+
 /** What must be the same when a run is resumed. Names without folders: a file's bytes do not tell where it was made. */
 export function settingsOf(options: TrainOptions): RunSettings {
-  const { model, optimizer, data, batchSize, lr, seed, limitTrain = 0 } = options
-  return { model: basename(model), optimizer, data: basename(data), batchSize, lr, seed, limitTrain }
+  const { idiom, model, optimizer, data, batchSize, lr = defaultRate(options), seed, limitTrain = 0 } = options
+  return { idiom, model: basename(model), optimizer, data: basename(data), batchSize, lr, seed, limitTrain }
 }
 
 /** @throws UsageError naming the first flag that differs from the checkpoint's */

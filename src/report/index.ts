@@ -1,7 +1,10 @@
 /** The room `report`: data → text and escape codes for people. Pure functions; who writes them where is the cli's matter. */
+export { lineChart, niceTicks, spread, type ChartOptions, type Series } from './chart.js'
+export { percentTick, trainingCurves, type CurvePoint } from './curves.js'
 export * from './log.js'
 export * from './picture.js'
 export * from './progress.js'
+export { ink, lineColors, svgLine, svgSheet, svgText } from './svg.js'
 export * from './table.js'
 export * from './terminal.js'
 export * from './text.js'

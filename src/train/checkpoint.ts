@@ -8,6 +8,7 @@ import type { Progress, Sums } from './trainer.js'
 
 /** How the run was asked for: a resumed run must be the same. */
 export interface RunSettings {
+  readonly idiom: string
   readonly model: string
   readonly optimizer: string
   readonly data: string
@@ -73,7 +74,8 @@ export class CheckpointReader {
     const found = this.#map(this.part('settings'), 'settings')
     const number = (name: string): number => this.#number(found, name)
     const text = (name: string): string => String(found.get(name))
-    const names = { model: text('model'), optimizer: text('optimizer'), data: text('data') }
+    const idiom = found.has('idiom') ? text('idiom') : 'torch' // older files do not say it
+    const names = { idiom, model: text('model'), optimizer: text('optimizer'), data: text('data') }
     const numbers = { batchSize: number('batchSize'), lr: number('lr'), seed: number('seed') }
     return { ...names, ...numbers, limitTrain: number('limitTrain') }
   }

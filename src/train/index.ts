@@ -2,4 +2,5 @@
 export { CheckpointReader, checkpointOf, type RunSettings } from './checkpoint.js'
 export { evaluateNet, type Evaluation, type Net } from './evaluate.js'
 export type { DoneEvent, EpochEvent, EvaluateEvent, LogEvent, TrainEvent } from './events.js'
+export { StepTimes } from './stepTimes.js'
 export { Trainer, type Means, type Progress, type TrainerOptions } from './trainer.js'

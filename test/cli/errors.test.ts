@@ -36,7 +36,6 @@ const usage: readonly (readonly [string, RegExp])[] = [
   ['train --foo', /unknown option '--foo'/],
   ['train --model lenet7', /--model lenet7: there is no such net; use lenet, lenet1/],
   ['train --device gpu', /--device gpu: there are auto, native, wasm/],
-  ['train --idiom keras', /keras is not built yet/],
   ['train --idiom jax', /--idiom jax: there are torch and keras/],
   ...['0', '-1', '1.5', 'abc', '1e3', '0x2', '99999999999999999999', ''].map(
     (n) => [`train --threads=${n}`, /--threads <n>' argument '.*' is invalid.* whole number of 1 or more/] as const,

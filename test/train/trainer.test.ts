@@ -57,6 +57,7 @@ type SmallNet = Plain | Stateful
 type Kind = new () => SmallNet
 
 const settings: RunSettings = {
+  idiom: 'torch',
   model: 'small',
   optimizer: 'adam',
   data: 'noise',

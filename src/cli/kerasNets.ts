@@ -1,0 +1,76 @@
+/** Keras' nets by name or by a user's file, and pictures as Keras takes them. Not here: PyTorch's idiom (models.ts). */
+import { existsSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { LenetError, UsageError } from '../base/index.js'
+import type { ImageSet } from '../data/index.js'
+import { Sequential } from '../keras/index.js'
+import { lenet1Keras, lenetKeras } from '../models/index.js'
+import { ops, residentLeaf, Tensor } from '../tensor/index.js'
+
+export type MakeModel = (channels: number, classes: number) => Sequential
+
+/** The nets that go by a name. */
+export const kerasNets: Readonly<Record<string, MakeModel>> = { lenet: lenetKeras, lenet1: lenet1Keras }
+
+const sourceEnding = /\.[cm]?[jt]s$/
+
+/** The name under which a net's runs and files go: tf_NAME. */
+export const kerasName = (model: string): string => `tf_${basename(model).replace(sourceEnding, '')}`
+
+/** `lenet`, `lenet1`, or a file that exports a function (channels, classes) → Sequential. */
+export async function kerasMakerOf(model: string): Promise<MakeModel> {
+  const known = Object.hasOwn(kerasNets, model) ? kerasNets[model] : undefined
+  if (known) return known
+  if (!sourceEnding.test(model))
+    throw new UsageError(`--model ${model}: there is no such net; use lenet, lenet1 or a file such as net.ts`)
+  if (!existsSync(model)) throw new LenetError(`--model ${model}: there is no such file`)
+  const make = functionOf(await importFile(model), model)
+  return (channels, classes) => {
+    const made = make(channels, classes)
+    if (made instanceof Sequential) return made
+    throw new LenetError(`--model ${model}: its function must give a keras.Sequential for --idiom keras`)
+  }
+}
+
+type Exports = Readonly<Record<string, unknown>>
+type AnyMaker = (channels: number, classes: number) => unknown
+
+function functionOf(found: Exports, path: string): AnyMaker {
+  const candidates = 'default' in found ? [found['default']] : Object.values(found)
+  const functions = candidates.filter((value): value is AnyMaker => typeof value === 'function')
+  const [make] = functions
+  if (make && functions.length === 1) return make
+  throw new LenetError(
+    `--model ${path}: expected one exported function (channels, classes) that gives a keras.Sequential (or a default export), found ${functions.length}`,
+  )
+}
+
+async function importFile(path: string): Promise<Exports> {
+  const { createJiti } = await import('jiti')
+  const inside = (file: string): string => fileURLToPath(new URL(`../${file}`, import.meta.url))
+  const alias = { 'lenet/keras': inside('keras/index.node.js'), lenet: inside('index.js') }
+  const jiti = createJiti(import.meta.url, { alias, moduleCache: true, fsCache: false })
+  try {
+    return (await jiti.import(pathToFileURL(resolve(path)).href)) as Exports
+  } catch (error) {
+    throw new LenetError(
+      `--model ${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}
+
+/** Pictures and labels as the article's second half has them. */
+export interface KerasData {
+  /** [count, height, width, channels] from 0 to 1; they lie in memory as bytes. */
+  readonly images: Tensor
+  /** [count, 1] */
+  readonly labels: Tensor
+  readonly count: number
+}
+
+export function kerasData({ pixels, labels, count, channels, height, width }: ImageSet): KerasData {
+  const table = residentLeaf([count, channels, height, width], 'u8', pixels)
+  const bytes = new Tensor(ops.permute(table, [0, 2, 3, 1]))
+  return { images: bytes.div(255), labels: new Tensor(ops.hostLeaf(labels, [count, 1], 'u8')), count }
+}
