@@ -3,7 +3,7 @@ import { LenetError, UsageError } from '../base/index.js'
 import type { Tensor, TensorData } from '../tensor/index.js'
 import type { Callback } from './callbacks/callback.js'
 import { labelRows } from './labels.js'
-import { asTensor } from './layer.js'
+import { asTensor, expectWhole } from './layer.js'
 import type { Loss } from './losses.js'
 import type { Verbose } from './progbar.js'
 import { Rows } from './rows.js'
@@ -42,6 +42,26 @@ export interface EvaluateOptions {
 }
 
 export type PredictOptions = EvaluateOptions
+
+const evaluateOptions = ['batchSize', 'verbose', 'callbacks']
+const known = {
+  fit: [...evaluateOptions, 'epochs', 'validationData', 'validationSplit', 'shuffle', 'initialEpoch', 'initialBatch', 'signal'],
+  evaluate: evaluateOptions,
+  predict: evaluateOptions,
+} as const
+
+/** Throws UsageError for an option that is not there, and for one that makes no sense. */
+export function checkOptions(what: keyof typeof known, options: FitOptions): void {
+  const list: readonly string[] = known[what]
+  for (const name of Object.keys(options))
+    if (!list.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${list.join(', ')}`)
+  const { batchSize = 32, epochs = 1, initialEpoch = 0, verbose = 'auto' } = options
+  expectWhole(what, 'batchSize', batchSize)
+  expectWhole(what, 'epochs', epochs)
+  expectWhole(what, 'initialEpoch', initialEpoch, 0)
+  if (![0, 1, 2, 'auto'].includes(verbose))
+    throw new UsageError(`${what}: verbose must be 0, 1, 2 or 'auto', got ${String(verbose)}`)
+}
 
 /** As many rows of both. Throws LenetError where they do not fit together, or the loss. */
 export function dataOf(loss: Loss, outputs: readonly number[], x: Inputs, y: Inputs): Data {

@@ -3,6 +3,7 @@ import { manualSeed, tensor, Tensor, type TensorData } from '../tensor/index.js'
 import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
 import { CSVLogger } from './callbacks/csvLogger.node.js'
 import { Callback, History, LambdaCallback } from './callbacks/callback.js'
+import { EpochEvents } from './callbacks/epochEvents.js'
 import { EarlyStopping, ReduceLROnPlateau } from './callbacks/monitor.js'
 import { LearningRateScheduler, TerminateOnNaN } from './callbacks/plain.js'
 import { TensorBoard } from './callbacks/tensorBoard.node.js'
@@ -29,6 +30,7 @@ export const callbacks = {
   CSVLogger,
   Callback,
   EarlyStopping,
+  EpochEvents,
   History,
   LambdaCallback,
   LearningRateScheduler,

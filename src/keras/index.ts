@@ -1,5 +1,6 @@
 /** The room `keras`: Keras 3's Sequential idiom over nn, tensor and data. Files and data sets are behind index.node.ts. */
 export { Callback, History, LambdaCallback, type CallbackParams, type Logs } from './callbacks/callback.js'
+export type { KerasEpochEvent } from './callbacks/epochEvents.js'
 export { input as Input } from './layers/index.js'
 export * as layers from './layers/index.js'
 export { Layer, type CallContext, type Config, type LayerOptions, type Spec } from './layer.js'

@@ -8,7 +8,15 @@ import { History } from './callbacks/callback.js'
 import { CallbackList } from './callbacks/list.js'
 import { ProgbarLogger } from './callbacks/progbarLogger.js'
 import { withoutInitializers } from './initializers.js'
-import { dataOf, split, type EvaluateOptions, type FitOptions, type Inputs, type PredictOptions } from './given.js'
+import {
+  checkOptions,
+  dataOf,
+  split,
+  type EvaluateOptions,
+  type FitOptions,
+  type Inputs,
+  type PredictOptions,
+} from './given.js'
 import {
   compileConfigOf,
   configOf,
@@ -42,11 +50,6 @@ interface Ready extends Compilation {
 }
 
 const verboseOf = (verbose: Verbose | 'auto' = 'auto'): Verbose => (verbose === 'auto' ? 1 : verbose)
-
-function expectBatchSize(batchSize: number): number {
-  if (Number.isInteger(batchSize) && batchSize > 0) return batchSize
-  throw new UsageError(`batchSize must be a whole number of 1 or more, got ${batchSize}`)
-}
 
 export interface SequentialOptions {
   /** Default 'sequential', numbered. */
@@ -236,7 +239,7 @@ export class Sequential {
   }
 
   #runOptions(steps: Steps, metrics: readonly Metric[], length: number, options: EvaluateOptions): RunOptions {
-    const batchSize = expectBatchSize(options.batchSize ?? 32)
+    const batchSize = options.batchSize ?? 32
     const progress = new ProgbarLogger(verboseOf(options.verbose))
     const params = { verbose: verboseOf(options.verbose), epochs: 1, steps: Math.ceil(length / batchSize) }
     const callbacks = new CallbackList([...(options.callbacks ?? []), progress], this, params)
@@ -257,6 +260,7 @@ export class Sequential {
    * @throws LenetError for data that does not fit, and when the loss is not a number any more
    */
   async fit(x: Inputs, y: Inputs, options: FitOptions = {}): Promise<History> {
+    checkOptions('fit', options)
     const given = asTensor(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
@@ -269,7 +273,7 @@ export class Sequential {
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
     const { epochs = 1, shuffle = true, signal, initialEpoch = 0, initialBatch = 0 } = options
-    const batchSize = expectBatchSize(options.batchSize ?? 32)
+    const batchSize = options.batchSize ?? 32
     const params = { verbose, epochs, steps: Math.ceil(data.inputs.length / batchSize) }
     const callbacks = new CallbackList([...(options.callbacks ?? []), history, progress], this, params)
     ready.optimizer.build(this.trainableWeights)
@@ -303,6 +307,7 @@ export class Sequential {
 
   /** [loss, metrics…], means over all pictures. Source: keras.Model.evaluate. */
   async evaluate(x: Inputs, y: Inputs, options: EvaluateOptions = {}): Promise<number[]> {
+    checkOptions('evaluate', options)
     const given = asTensor(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
     const data = dataOf(ready.loss, this.outputShape ?? [], given, y)
@@ -311,6 +316,7 @@ export class Sequential {
 
   /** Outputs for all pictures, in Keras' order of dimensions. Source: keras.Model.predict. */
   async predict(x: Inputs, options: PredictOptions = {}): Promise<Tensor> {
+    checkOptions('predict', options)
     const given = asTensor(x)
     const out = this.#builtFor(given.shape.slice(1))
     const inputs = new Rows(given)

@@ -132,3 +132,12 @@ test('TensorBoard writes scalars of each epoch', async (t) => {
   assert.equal(first?.readFloatLE(first.length - 4), 0.5)
   assert.equal(rest.length, 2 * oracle.values.length - 1)
 })
+
+test('EpochEvents tells epochs in camelCase', async (t) => {
+  const told: object[] = []
+  await drive(t, new callbacks.EpochEvents((event) => told.push({ ...event, seconds: 0 })))
+  const [value = NaN] = oracle.values
+  const first = { event: 'epoch', epoch: 1, loss: value / 2, accuracy: NaN, valLoss: value, seconds: 0 }
+  assert.deepEqual(told[0], first)
+  assert.equal(told.length, oracle.values.length)
+})

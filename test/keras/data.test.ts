@@ -93,6 +93,14 @@ describe('what does not fit', () => {
       () => compiled().fit(bytes, utils.toCategorical(labels), quiet),
       /one-hot labels go with categoricalCrossentropy/,
     ],
+    'an option in another spelling': [
+      () => compiled().fit(bytes, labels, { batch_size: 8 } as object),
+      /fit: there is no option batch_size; there are batchSize/,
+    ],
+    'a batch of nothing': [
+      () => compiled().evaluate(bytes, labels, { batchSize: 0 }),
+      /batchSize must be a whole number of 1 or more, got 0/,
+    ],
     'an unknown loss': [
       () => compiled().compile({ loss: 'hinge' }),
       /there is no loss 'hinge'; there are sparseCategoricalCrossentropy/,
