@@ -5,7 +5,6 @@ import { LenetError, UsageError } from '../base/index.js'
 import { cifar10Classes } from '../data/index.js'
 import { loadImageFolder } from '../data/index.node.js'
 import { checkData } from './dataSets.js'
-import { classNamesIn } from './models.js'
 
 export interface NameFlags {
   /** The data set that the net was trained on. */
@@ -27,15 +26,20 @@ export interface ClassNames {
 const digitNames = Array.from({ length: 10 }, (_, i) => String(i))
 
 /**
- * @param path the net's file
+ * @param path the net's file, and the names that it carries
  * @param channels of its pictures
  * @param count of its classes
  * @throws UsageError, LenetError for names that are not as many, or that cannot be read
  */
-export async function classNames(path: string, flags: NameFlags, channels: number, count: number): Promise<ClassNames> {
+export async function classNames(
+  { path, classes }: { readonly path: string; readonly classes: readonly string[] | undefined },
+  flags: NameFlags,
+  channels: number,
+  count: number,
+): Promise<ClassNames> {
   const { data } = flags
   if (data !== undefined) checkData(data)
-  const told = await toldNames(path, flags)
+  const told = await toldNames(path, classes, flags)
   if (!told) return guess(channels, count)
   const { list, source } = told
   if (list.length !== count)
@@ -46,9 +50,12 @@ export async function classNames(path: string, flags: NameFlags, channels: numbe
 type Told = Pick<ClassNames, 'list' | 'source'>
 
 /** Names that somebody gave: the nearest to the user wins. */
-async function toldNames(path: string, { data, classes }: NameFlags): Promise<Told | undefined> {
+async function toldNames(
+  path: string,
+  own: readonly string[] | undefined,
+  { data, classes }: NameFlags,
+): Promise<Told | undefined> {
   if (classes !== undefined) return { list: listOf(classes), source: '--classes' }
-  const own = classNamesIn(path)
   if (own) return { list: own, source: path }
   return data === undefined ? undefined : { list: await namesOf(data), source: data }
 }

@@ -1,38 +1,61 @@
 /** `lenet evaluate`, `lenet summary`, `lenet data`. */
 import { LenetError, UsageError } from '../base/index.js'
-import type { ImageDataset } from '../data/index.js'
+import { ImageDataset, transforms, type ImageSet } from '../data/index.js'
+import type { NetPreprocessing } from '../formats/index.js'
+import { loadModel } from '../keras/index.node.js'
 import { formatTable } from '../report/index.js'
 import { manualSeed } from '../tensor/index.js'
 import { evaluateNet, type EvaluateEvent, type Evaluation, type Net } from '../train/index.js'
-import { fetchData, loadSet, type DataOptions } from './dataSets.js'
+import { fetchData, loadImages, type DataOptions } from './dataSets.js'
 import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
-import { isFileOfWeights, loadNet, makerOf } from './models.js'
+import { kerasMakerOf } from './kerasNets.js'
+import { readModel, type ModelFile } from './modelFiles.js'
+import { formats } from './modelFormats.js'
+import { isFileOfWeights, makerOf } from './models.js'
 import { createOutput, type Output } from './output.js'
-import { checkIdiom } from './trainFlags.js'
+import { checkChannels, meanAndStd, normalizeFlag, shownPreprocessing } from './preprocessing.js'
 
 export interface EvaluateOptions extends DataOptions, DeviceFlags {
   readonly model?: string
   readonly split: string
   readonly limitTest?: number
+  /** How bytes become numbers, where the file and its family do not tell it right. */
+  readonly normalize?: string
   readonly json?: boolean
 }
 
 export async function evaluateCommand(path: string, options: EvaluateOptions): Promise<void> {
   if (!['train', 'test'].includes(options.split))
     throw new UsageError(`--split ${options.split}: there are train and test`)
+  const said = options.normalize === undefined ? undefined : normalizeFlag(options.normalize)
   checkDevice(options)
   const output = createOutput(options.json === true)
   const device = useDevice(options, output)
-  const { net, name } = await loadNet(path, options.model)
-  const set = await output.task('get the data', () =>
-    loadSet(output, options, options.split === 'train', options.limitTest),
+  const model = await readModel(path, options.model)
+  model.notices.forEach((line) => output.notice(line))
+  const images = await output.task('get the data', () =>
+    loadImages(output, options, options.split === 'train', options.limitTest),
   )
-  checkClasses(path, net, set)
-  const { loss, accuracy, count } = await output.task(`evaluate ${name}`, () => evaluateWithProgress(output, net, set))
+  checkFit(model, images)
+  const preprocessing = said ?? model.preprocessing
+  const set = normalised(images, preprocessing, path)
+  output.info(`pictures go in as ${shownPreprocessing(preprocessing)}`)
+  const { loss, accuracy, count } = await output.task(`evaluate ${model.name}`, () =>
+    evaluateWithProgress(output, model.net, set),
+  )
   device.tell()
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
   const done: EvaluateEvent = { event: 'done', testAccuracy: accuracy, testLoss: loss, count }
   output.event(done)
+}
+
+function normalised(images: ImageSet, preprocessing: NetPreprocessing, path: string): ImageDataset {
+  checkChannels(preprocessing, images.channels, path)
+  const { mean, std } = meanAndStd(preprocessing)
+  const each = (values: readonly number[]): number[] =>
+    Array.from({ length: images.channels }, (_, c) => values[values.length === 1 ? 0 : c] ?? 0)
+  const transform = transforms.compose([transforms.toTensor(), transforms.normalize(each(mean), each(std))])
+  return new ImageDataset(images, { transform })
 }
 
 async function evaluateWithProgress(output: Output, net: Net, set: ImageDataset): Promise<Evaluation> {
@@ -43,45 +66,90 @@ async function evaluateWithProgress(output: Output, net: Net, set: ImageDataset)
 }
 
 /** A label that the net has no output for would not be counted wrong but read as nothing. */
-function checkClasses(path: string, net: Net, set: ImageDataset): void {
-  const outputs = [...net.parameters()].at(-1)?.shape[0]
-  if (outputs !== undefined && outputs !== set.classes.length)
+function checkFit({ path, outputs, inputShape }: ModelFile, images: ImageSet): void {
+  const { classes, channels, height, width } = images
+  if (outputs !== undefined && outputs !== classes.length)
     throw new LenetError(
-      `${path} tells ${outputs} classes apart, the data has ${set.classes.length}: ${set.classes.join(', ')}`,
+      `${path} tells ${outputs} classes apart, the data has ${classes.length}: ${classes.join(', ')}`,
+    )
+  const found = [channels, height, width]
+  const fits = inputShape.length === 3 && inputShape.every((size, i) => size === null || size === found[i])
+  if (!fits)
+    throw new LenetError(
+      `${path} takes inputs of [${inputShape.map((size) => size ?? 'any').join(', ')}], the data has pictures of [${found.join(', ')}]`,
     )
 }
 
-/** The net as PyTorch prints it, and its parameters in a table. */
-export async function summaryCommand(
-  what: string,
-  options: { idiom: string; json?: boolean; model?: string },
-): Promise<void> {
-  checkIdiom(options.idiom)
+interface SummaryOptions {
+  readonly idiom?: string
+  readonly json?: boolean
+  readonly model?: string
+}
+
+interface Row {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly count: number
+}
+
+/** The net as PyTorch prints it with its parameters in a table, or as Keras does. */
+export async function summaryCommand(what: string, options: SummaryOptions): Promise<void> {
+  const { idiom } = options
+  if (idiom !== undefined && idiom !== 'torch' && idiom !== 'keras')
+    throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
   const output = createOutput(options.json === true)
-  const net = await netOf(what, options.model)
-  const rows = [...net.namedParameters()].map(([name, { shape }]) => ({
-    name,
-    shape,
-    count: shape.reduce((a, b) => a * b, 1),
-  }))
-  const total = rows.reduce((sum, { count }) => sum + count, 0)
+  manualSeed(0)
+  if (isFileOfWeights(what)) return summaryOfFile(what, options, output)
+  if (idiom === 'keras') return tellKeras(output, (await kerasMakerOf(what))(3, 10))
+  tellTorch(output, (await makerOf(what))(3, 10))
+}
+
+async function summaryOfFile(path: string, { idiom, model: said }: SummaryOptions, output: Output): Promise<void> {
+  const model = await readModel(path, said)
+  model.notices.forEach((line) => output.notice(line))
+  const { bare, family, title } = formats[model.format]
+  output.text(`${path}: ${title}, ${model.name}; pictures go in as ${shownPreprocessing(model.preprocessing)}`)
+  output.text('')
+  const isWhole = !bare && model.format !== 'tfjs'
+  if (family === 'keras' && isWhole && idiom !== 'torch') {
+    const keras = await loadModel(path).catch(() => undefined) // a net that is no chain is no Sequential
+    if (keras !== undefined) return tellKeras(output, keras)
+  }
+  if (idiom === 'keras')
+    throw new LenetError(`${path}: it cannot be shown in Keras' idiom; it is no Keras file of layers in a row`)
+  tellTorch(output, model.net)
+}
+
+function tellTorch(output: Output, net: Net): void {
+  const rows = [...net.namedParameters()].map(([name, { shape }]) => rowOf(name, shape))
   output.text(String(net))
   output.text('')
   const cells = rows.map(({ name, shape, count }) => [name, `[${shape.join(', ')}]`, count.toLocaleString('en')])
   output.text(
-    formatTable([...cells, ['all', '', total.toLocaleString('en')]], {
+    formatTable([...cells, ['all', '', totalOf(rows).toLocaleString('en')]], {
       header: ['parameter', 'shape', 'count'],
       align: ['left', 'left', 'right'],
     }),
   )
-  output.event({ event: 'summary', parameters: rows, total })
+  output.event({ event: 'summary', parameters: rows, total: totalOf(rows) })
 }
 
-async function netOf(what: string, model: string | undefined): Promise<Net> {
-  manualSeed(0)
-  if (isFileOfWeights(what)) return (await loadNet(what, model)).net
-  return (await makerOf(what))(3, 10)
+/** What is told of a Keras model. */
+type KerasModel = Awaited<ReturnType<typeof loadModel>>
+
+function tellKeras(output: Output, model: KerasModel): void {
+  const rows = model.trainableWeights.map(({ path, shape }) => rowOf(path, shape))
+  if (!output.json) model.summary({ lineLength: 80 })
+  output.event({ event: 'summary', parameters: rows, total: totalOf(rows) })
 }
+
+const rowOf = (name: string, shape: readonly number[]): Row => ({
+  name,
+  shape,
+  count: shape.reduce((a, b) => a * b, 1),
+})
+
+const totalOf = (rows: readonly Row[]): number => rows.reduce((sum, { count }) => sum + count, 0)
 
 export async function dataCommand(
   name: string,

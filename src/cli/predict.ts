@@ -3,19 +3,21 @@
  * Not here: the net's part (classifier), class names (classNames.ts), files to bytes (pictureFiles.ts).
  */
 import { LenetError, UsageError } from '../base/index.js'
-import { batchSize, Forward, inParallel, topOf, usualForm, type Prediction } from '../classifier.js'
+import { batchSize, Forward, inParallel, topOf, usualForm, type InputForm, type Prediction } from '../classifier.js'
 import { PredictionTable } from '../report/index.js'
-import type { Net } from '../train/index.js'
 import { classNames, type ClassNames, type NameFlags } from './classNames.js'
 import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './deviceFlags.js'
-import { loadNet } from './models.js'
+import { readModel, type ModelFile } from './modelFiles.js'
 import { count, createOutput, type Output } from './output.js'
 import { fits, isFit, listPictures, readPicture, type ReadPicture } from './pictureFiles.js'
+import { checkChannels, meanAndStd, normalizeFlag } from './preprocessing.js'
 
 export interface PredictOptions extends DeviceFlags, NameFlags {
   readonly model?: string
   readonly top?: number
   readonly fit: string
+  /** How bytes become numbers, where the file and its family do not tell it right. */
+  readonly normalize?: string
   readonly json?: boolean
 }
 
@@ -28,16 +30,29 @@ export async function predictCommand(path: string, arguments_: string[], options
   if (!isFit(options.fit)) throw new UsageError(`--fit ${options.fit}: there are ${fits.join(', ')}`)
   const output = createOutput(options.json === true)
   const device = useDevice(options, output)
-  const { net } = await loadNet(path, options.model)
-  const forward = new Forward(net, usualForm(net))
-  const names = await classNames(path, options, forward.form.channels, classesOf(path, net, forward))
+  const model = await readModel(path, options.model)
+  model.notices.forEach((line) => output.notice(line))
+  const forward = new Forward(model.net, formOf(model, options.normalize))
+  const names = await classNames(model, options, forward.form.channels, classesOf(model, forward))
   const job = new PredictJob(output, forward, names, options, await listPictures(arguments_))
   await job.run()
   job.finish(start, device)
 }
 
+/** What the net takes: square pictures of the size that its file tells, else as usual. */
+function formOf({ path, net, inputShape, preprocessing }: ModelFile, normalize: string | undefined): InputForm {
+  const usual = usualForm(net)
+  const [channels, height, width] = inputShape
+  if (inputShape.length !== 3 || (height ?? null) !== (width ?? null))
+    throw new LenetError(`${path}: its inputs are [${inputShape.join(', ')}]; square pictures can be classified`)
+  const told = normalize === undefined ? preprocessing : normalizeFlag(normalize)
+  const form = { channels: channels ?? usual.channels, size: height ?? usual.size, ...meanAndStd(told) }
+  checkChannels(told, form.channels, path)
+  return form
+}
+
 /** How many classes the net tells apart: a black picture shows whether it takes our pictures at all. */
-function classesOf(path: string, net: Net, forward: Forward): number {
+function classesOf({ path, net }: ModelFile, forward: Forward): number {
   const { channels, size } = forward.form
   try {
     return forward.run(new Uint8Array(forward.pictureBytes))[0]?.length ?? 0

@@ -45,10 +45,17 @@ function batchNorm(x: Tensor, { eps, momentum }: OpOf<'batchNorm'>, weights: Nod
   return new Tensor(found.output)
 }
 
+/** Numbers and lists as they are; padding as one number, or as [top, bottom, left, right]. */
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value)
+  const sizes: unknown[] = Object.values(value)
+  return new Set(sizes).size === 1 ? String(sizes[0]) : `[${sizes.join(', ')}]`
+}
+
 const settingsOf = (node: NetNode): string =>
   Object.entries(node)
     .filter(([key]) => !['name', 'inputs', 'weights', 'op'].includes(key))
-    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}=${shown(value)}`)
     .join(', ')
 
 /**

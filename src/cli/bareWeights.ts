@@ -1,0 +1,205 @@
+/**
+ * Files of weights alone: which net they belong to, told by their names and shapes or by `--model`, and the net with
+ * these weights. What is not certain is not guessed.
+ * Not here: the files' bytes (formats), nets by name or source (models.ts).
+ */
+import { LenetError, type Shape } from '../base/index.js'
+import {
+  asFloat32,
+  kerasFromNet,
+  netFromKeras,
+  placeLayers,
+  readKerasWeights,
+  readLooseWeights,
+  type KerasModel,
+  type LooseWeights,
+  type NetFile,
+  type PthTensor,
+} from '../formats/index.js'
+import { GraphModule, netOfModule, tensorFromPth, type StateDict } from '../nn/index.js'
+import type { Net } from '../train/index.js'
+import { makerOf, namedNets, type MakeNet } from './models.js'
+import { few, inTorchOrder, logitsOf, outputSize, sameStructure, withNamesOf, withWeights } from './netCompare.js'
+
+/** What `--model` says: a net that is made for channels and classes, or one that another file holds. */
+export type Says = { readonly name: string } & ({ readonly make: MakeNet } | { readonly net: NetFile })
+
+/** A net out of a file. */
+export interface Found {
+  readonly name: string
+  /** Gives logits. */
+  readonly module: Net
+  /** The net as data, as the file has it. */
+  readonly netFile: () => NetFile
+  /** The net was taken for one by its shapes only. */
+  readonly guessed: boolean
+}
+
+type Tensors = ReadonlyMap<string, PthTensor>
+
+const pictureSide = 32
+
+export const asFound = (name: string, net: NetFile, where: string, guessed = false): Found => ({
+  name,
+  guessed,
+  module: new GraphModule(logitsOf(net), where),
+  netFile: () => net,
+})
+
+const layerNames: Readonly<Record<string, string>> = {
+  lenet: 'conv1 conv2 fc1 fc2 fc3',
+  lenet1: 'conv1 conv2 conv3 fc1 fc2',
+}
+
+function byNames(state: { keys(): Iterable<string> }): string | undefined {
+  const layers = [...new Set([...state.keys()].map((key) => key.split('.')[0]))].toSorted().join(' ')
+  return Object.entries(layerNames).find(([, names]) => names === layers)?.[0]
+}
+
+/** Channels of the pictures, and classes: of the first kernel and the last layer. */
+function ends(shapes: readonly Shape[]): { channels: number; classes: number } {
+  const first = shapes.find((shape) => shape.length === 4)
+  const last = shapes.findLast((shape) => shape.length === 1)
+  return { channels: first?.[1] ?? 3, classes: last?.[0] ?? 10 }
+}
+
+const shapesText = (shapes: readonly Shape[]): string => shapes.map((shape) => shape.join('×')).join(' ')
+
+/** conv2d before conv2d_1, conv2d_2 before conv2d_10; a layer's weight before its bias. */
+function inNaturalOrder(state: Tensors): [string, PthTensor][] {
+  const key = (name: string): string =>
+    name.replace(/\.bias$/, '.~').replaceAll(/\d+/g, (digits) => digits.padStart(8, '0'))
+  return [...state].toSorted(([a], [b]) => (key(a) < key(b) ? -1 : 1))
+}
+
+/** One of our nets under other names, Keras's for instance: its shapes, in the file's order or that of the names. */
+function byShapes(state: Tensors): { name: string; state: Tensors } | undefined {
+  const isPlain = [...state.keys()].every((name) => /\.(weight|bias)$/.test(name))
+  if (!isPlain) return undefined
+  for (const entries of [[...state], inNaturalOrder(state)]) {
+    const shapes = entries.map(([, { shape }]) => shape)
+    const { channels, classes } = ends(shapes)
+    for (const [name, make] of Object.entries(namedNets)) {
+      const wanted = [...new make(channels, classes).stateDict()]
+      if (shapesText(wanted.map(([, { shape }]) => shape)) !== shapesText(shapes)) continue
+      return { name, state: new Map(wanted.flatMap(([key], i) => (entries[i] ? [[key, entries[i][1]] as const] : []))) }
+    }
+  }
+  return undefined
+}
+
+const tensorsOf = (state: Tensors, path: string): StateDict =>
+  new Map([...state].map(([name, tensor]) => [name, tensorFromPth(tensor, `${path}: ${name}`)]))
+
+/** Errors of a net that is given a file's weights name the file. */
+function inFile<T>(path: string, body: () => T): T {
+  try {
+    return body()
+  } catch (error) {
+    throw error instanceof LenetError ? new LenetError(`${path}: ${error.message}`, { cause: error }) : error
+  }
+}
+
+function made(name: string, make: MakeNet, state: Tensors, path: string, guessed = false): Found {
+  const { channels, classes } = ends([...state.values()].map(({ shape }) => shape))
+  const module = make(state.get('conv1.weight')?.shape[1] ?? channels, classes)
+  inFile(path, () => module.loadStateDict(tensorsOf(state, path)))
+  return { name, module, guessed, netFile: () => netOfModule(module, [channels, pictureSide, pictureSide], path) }
+}
+
+/**
+ * The net of a state dict in PyTorch's layouts.
+ * @throws LenetError where it is none that is known and `says` is missing, or where they contradict each other
+ */
+export async function netOfState(state: Tensors, path: string, says: Says | undefined): Promise<Found> {
+  const named = byNames(state)
+  if (says !== undefined && named !== undefined && Object.hasOwn(namedNets, says.name) && says.name !== named)
+    throw new LenetError(`${path} holds a ${named} (by its names), not the ${says.name} that --model says`)
+  if (says !== undefined) return said(state, path, says)
+  if (named !== undefined) return made(named, await makerOf(named), state, path)
+  const guess = byShapes(state)
+  if (guess !== undefined) return made(guess.name, await makerOf(guess.name), guess.state, path, true)
+  throw new LenetError(
+    `${path} holds none of the nets lenet and lenet1 (it has ${few(state.keys())}); say which net it is with --model`,
+  )
+}
+
+function said(state: Tensors, path: string, says: Says): Found {
+  if ('net' in says) {
+    const weights = new Map([...state].map(([name, tensor]) => [name, { ...tensor, data: asFloat32(tensor) }]))
+    return asFound(says.name, withWeights(says.net, weights, path), path)
+  }
+  const other = byShapes(state)
+  const isOther = other?.name === says.name && byNames(state) === undefined
+  return made(says.name, says.make, isOther ? other.state : state, path)
+}
+
+/** The net that is made, as data. */
+export function netOfSays(
+  says: Says,
+  channels: number,
+  classes: number,
+  sides: readonly (number | null)[] = [],
+): NetFile {
+  if ('net' in says) return says.net
+  const [height, width] = [sides[0] ?? pictureSide, sides[1] ?? pictureSide]
+  return netOfModule(says.make(channels, classes), [channels, height, width], `--model ${says.name}`)
+}
+
+const looseShapes = (loose: LooseWeights): string[] =>
+  loose.flatMap(({ variables }) => variables.map(({ shape }) => shape.join('×'))).toSorted()
+
+const modelShapes = (model: KerasModel): string[] =>
+  placeLayers(model, 'the net')
+    .flatMap(({ variables }) => variables.map(({ shape }) => shape.join('×')))
+    .toSorted()
+
+/** Channels and classes of Keras's weights: kernels are [kh, kw, in, out] and [in, out]; the fewest outputs are classes. */
+function looseEnds(loose: LooseWeights): { channels: number; classes: number } {
+  const kernels = loose.map(({ variables }) => variables[0]?.shape ?? [])
+  const channels = Math.min(...kernels.flatMap((shape) => (shape.length === 4 ? [shape[2] ?? 3] : [])))
+  const dense = kernels.filter((shape) => shape.length === 2)
+  const ins = new Set(dense.map(([features]) => features))
+  const last = dense.find(([, units]) => !ins.has(units))
+  return { channels: Number.isFinite(channels) ? channels : 3, classes: last?.[1] ?? dense.at(-1)?.[1] ?? 10 }
+}
+
+/**
+ * The net of Keras's weights without a model.
+ * @throws LenetError as `netOfState`
+ */
+export async function netOfKerasWeights(
+  bytes: Uint8Array,
+  path: string,
+  says: Says | undefined,
+): Promise<{ found: Found; notes: string | undefined }> {
+  const loose = await readLooseWeights(bytes, path)
+  const { channels, classes } = looseEnds(loose)
+  const wanted = looseShapes(loose).join(' ')
+  const candidates =
+    says === undefined
+      ? Object.entries(namedNets).map(([name, net]): Says => ({ name, make: (c, n) => new net(c, n) }))
+      : [says]
+  for (const candidate of candidates) {
+    const net = netOfSays(candidate, channels, classes)
+    const { model } = kerasFromNet(net)
+    if (says === undefined && modelShapes(model).join(' ') !== wanted) continue
+    const { weights, notes } = await readKerasWeights(bytes, path, model)
+    const named = byNames(new Map(loose.map(({ name }) => [name, name]))) === candidate.name
+    const guessed = says === undefined && !named
+    return { found: asFound(candidate.name, netFromKeras({ model, weights }, path), path, guessed), notes }
+  }
+  throw new LenetError(
+    `${path} holds none of the nets lenet and lenet1 (it has ${few(loose.map(({ name }) => name))}); say which net it is with --model`,
+  )
+}
+
+/** A net of Keras under the names of ours that it is, as PyTorch's state dicts have them; others as they are. */
+export function asMade(net: NetFile, name: string): NetFile {
+  const make = Object.hasOwn(namedNets, name) ? namedNets[name] : undefined
+  const [channels] = net.inputs[0]?.shape ?? []
+  const classes = outputSize(net)
+  if (make === undefined || typeof channels !== 'number' || classes === undefined) return net
+  const own = netOfSays({ name, make: (c, n) => new make(c, n) }, channels, classes)
+  return sameStructure(net, own) ? withNamesOf(inTorchOrder(net), own) : net
+}

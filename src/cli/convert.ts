@@ -1,0 +1,172 @@
+/**
+ * `lenet convert IN OUT`: a model of one format as a file of another, checked on random pictures before it is written.
+ * Not here: reading (modelFiles.ts), writing (modelWriting.ts).
+ */
+import { existsSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Generator, LenetError, UsageError } from '../base/index.js'
+import type { NetFile, NetPreprocessing } from '../formats/index.js'
+import { GraphModule } from '../nn/index.js'
+import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
+import type { Net } from '../train/index.js'
+import { asMade } from './bareWeights.js'
+import { readModel, type ModelFile } from './modelFiles.js'
+import { formats, targetOf, type Target } from './modelFormats.js'
+import { decodeModel, encodeModel, writeModel } from './modelWriting.js'
+import { logitsOf, parameterCount } from './netCompare.js'
+import { createOutput, count } from './output.js'
+import {
+  familyPreprocessing,
+  meanAndStd,
+  normalizeFlag,
+  ownScaling,
+  samePreprocessing,
+  shownPreprocessing,
+} from './preprocessing.js'
+
+export interface ConvertOptions {
+  readonly model?: string
+  /** Of a .pth: { model, optimizer } instead of a bare state dict. */
+  readonly optimizer?: boolean
+  readonly normalize?: string
+  readonly json?: boolean
+}
+
+/** Pictures of the check, and what their logits may differ by, of logits up to 1. */
+const pictures = 64
+const tolerance = 1e-4
+/** Where the file leaves a picture's size open. */
+const usualSide = 32
+
+/** The same bytes in each run, as the net's numbers. */
+function randomPictures(shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
+  const sizes = shape.map((size) => size ?? usualSide)
+  const [channels = 1] = sizes
+  const size = sizes.reduce((product, side) => product * side, 1)
+  const { mean, std } = meanAndStd(preprocessing)
+  const of = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0
+  const random = new Generator(0).uniform(new Float32Array(pictures * size))
+  return random.map((value, i) => {
+    const c = Math.floor((i % size) / (size / channels))
+    return (Math.floor(value * 256) / 255 - of(mean, c)) / of(std, c)
+  })
+}
+
+function logits(net: Net, shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
+  const sizes = shape.map((size) => size ?? usualSide)
+  const x = fromArray(randomPictures(shape, preprocessing), [pictures, ...sizes], 'f32')
+  net.eval()
+  return Float32Array.from(noGrad(() => net(x)).toTypedArray())
+}
+
+/** The largest difference of logits, and of it what is too much for their size. */
+function difference(before: Float32Array, after: Float32Array): { most: number; allowed: number } {
+  if (before.length !== after.length) return { most: Infinity, allowed: 0 }
+  const most = before.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (after[i] ?? Number.NaN))), 0)
+  return { most, allowed: tolerance * before.reduce((size, value) => Math.max(size, Math.abs(value)), 1) }
+}
+
+type OptimizerFate = 'none' | 'kept' | 'dropped'
+
+interface Plan {
+  readonly from: ModelFile
+  readonly net: NetFile
+  readonly target: Target
+  readonly optimizer: OptimizerFate
+  readonly preprocessing: NetPreprocessing
+}
+
+const holdsOptimizer = new Set(['keras', 'h5', 'weights'])
+
+function optimizerFate({ format }: Target, net: NetFile, isWanted: boolean): OptimizerFate {
+  if (net.optimizer === undefined) return 'none'
+  return holdsOptimizer.has(format) || (format === 'pth' && isWanted) ? 'kept' : 'dropped'
+}
+
+/** What the file will hold: names, optimizer, and preprocessing where its readers would expect another. */
+function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan {
+  const preprocessing = options.normalize === undefined ? from.preprocessing : normalizeFlag(options.normalize)
+  const given = from.netFile()
+  const whole =
+    formats[from.format].family === 'keras' && formats[target.format].family === 'torch'
+      ? asMade(given, from.name)
+      : given
+  const usual = ownScaling(whole) ?? familyPreprocessing[formats[target.format].family]
+  const optimizer = optimizerFate(target, whole, options.optimizer === true)
+  const { preprocessing: _own, optimizer: state, ...rest } = whole
+  const net: NetFile = {
+    ...rest,
+    ...(samePreprocessing(preprocessing, usual) ? {} : { preprocessing }),
+    ...(optimizer === 'kept' && state !== undefined ? { optimizer: state } : {}),
+  }
+  return { from, net, target, optimizer, preprocessing }
+}
+
+function checkPaths(input: string, output: string): void {
+  const real = (path: string): string => (existsSync(path) ? realpathSync(path) : resolve(path))
+  if (real(input) === real(output)) throw new UsageError(`${output}: IN and OUT are the same file`)
+}
+
+export async function convertCommand(input: string, outputPath: string, options: ConvertOptions): Promise<void> {
+  const output = createOutput(options.json === true)
+  const target = targetOf(outputPath)
+  checkPaths(input, target.path)
+  manualSeed(0)
+  const from = await readModel(input, options.model)
+  from.notices.forEach((line) => output.notice(line))
+  const plan = planOf(from, target, options)
+  const files = await encodeModel(plan.net, target, from.path)
+  const back = await decodeModel(files, target, plan.net)
+  const most = check(plan, back)
+  await writeModel(files)
+  for (const line of tellings(plan, most)) output.text(line)
+  const { format, path } = target
+  output.event({
+    event: 'done',
+    from: from.format,
+    to: format,
+    net: from.name,
+    parameters: parameterCount(plan.net),
+    maxDifference: most,
+    pictures,
+    optimizer: plan.optimizer,
+    preprocessing: plan.preprocessing,
+    model: resolve(path),
+  })
+}
+
+/** Both sides on the same pictures, each by its own preprocessing. Returns the largest difference. */
+function check({ from, net, target, preprocessing }: Plan, back: NetFile): number {
+  const shape = net.inputs[0]?.shape ?? []
+  const usual = ownScaling(back) ?? familyPreprocessing[formats[target.format].family]
+  const after = formats[target.format].bare ? preprocessing : (back.preprocessing ?? usual)
+  const end = from.net instanceof GraphModule ? logitsOf(back) : back
+  const found = logits(new GraphModule(end, target.path), shape, after)
+  const { most, allowed } = difference(logits(from.net, shape, preprocessing), found)
+  if (most <= allowed) return most
+  if (Number.isNaN(most)) throw new LenetError(`${target.path} is not written: the net gives no numbers (NaN)`)
+  throw new LenetError(
+    `${target.path} is not written: the logits of ${pictures} pictures differ by up to ${most.toPrecision(3)}, more than ${tolerance}`,
+  )
+}
+
+const steps = ({ optimizer }: NetFile): string =>
+  optimizer === undefined ? '' : `${optimizer.name} after ${count(optimizer.step, 'step')}`
+
+function tellings({ from, net, target, optimizer, preprocessing }: Plan, most: number): string[] {
+  const [a, b] = [formats[from.format].title, formats[target.format].title]
+  const lines = [
+    `${from.path} (${a}: ${from.name}, ${count(parameterCount(net), 'parameter')}) → ${target.path} (${b})`,
+    `logits of ${pictures} pictures: max difference ${most === 0 ? '0' : most.toExponential(1)}`,
+    `pictures go in as ${shownPreprocessing(preprocessing)}, ${formats[target.format].family === 'keras' ? 'NHWC' : 'NCHW'}`,
+  ]
+  if (target.format === 'npz' && net.preprocessing !== undefined)
+    lines.push('the file cannot say so: read it with --normalize')
+  if (optimizer === 'kept') lines.push(`optimizer: ${steps(net)}, kept`)
+  const hint =
+    target.format === 'pth'
+      ? 'a bare state dict is written; --optimizer writes { model, optimizer }'
+      : `${b} files have no place for it`
+  if (optimizer === 'dropped') lines.push(`optimizer: ${steps(from.netFile())}, dropped: ${hint}`)
+  return lines
+}
