@@ -112,7 +112,12 @@ function addInspection(program: Command): void {
   )
     .option('--idiom <idiom>', "torch or keras (default: the file's, else torch)")
     .option('--model <net>', 'which net the file holds, if its names do not tell')
-    .action(async (net, options) => (await import('./inspect.js')).summaryCommand(net, options))
+    .option('--plot <file>', "also draw the net's structure, as .svg or .png")
+    .action(async (net, options) => {
+      if (options.plot !== undefined) (await import('./pictureOut.js')).checkPictureName('--plot', options.plot)
+      await (await import('./inspect.js')).summaryCommand(net, options)
+      if (options.plot !== undefined) await (await import('./plot.js')).plotCommand(net, options)
+    })
   commonFlags(dataFlags(program.command('samples').description('sample pictures as a PNG')))
     .option('--out <file>', 'the PNG to write', 'samples.png')
     .action(async (options) => (await import('./samples.js')).samplesCommand(options))

@@ -1,4 +1,4 @@
-/** LeNet1, the article's wider net with three convolutions: 121,930 parameters with 3 channels. */
+/** LeNet1, the article's wider net with three convolutions: 122,570 parameters with 3 channels. */
 import { F, nn } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 

@@ -1,7 +1,7 @@
 /** LeNet1 as the article writes it in Keras' idiom: the same net as lenet1.ts, with its own layer list. */
 import { layers, Sequential } from '../keras/index.js'
 
-/** [N, 32, 32, inDim] → logits [N, nClass]; 121,930 parameters with 3 channels. */
+/** [N, 32, 32, inDim] → logits [N, nClass]; 122,570 parameters with 3 channels. */
 export function lenet1(inDim = 1, nClass = 10): Sequential {
   const model = new Sequential()
   model.add(layers.conv2d(32, [3, 3], { activation: 'relu', inputShape: [32, 32, inDim] }))
