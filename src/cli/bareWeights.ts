@@ -194,12 +194,26 @@ export async function netOfKerasWeights(
   )
 }
 
+/** The net that is said, for the inputs and outputs of another. Throws LenetError where these do not fit it. */
+export function saidFor(says: Says, net: NetFile): NetFile {
+  const [channels = null, ...sides] = net.inputs[0]?.shape ?? []
+  return netOfSays(says, channels ?? 3, outputSize(net) ?? 10, sides)
+}
+
+/** One of our nets by its name, for the inputs and outputs of another; undefined where that cannot be. */
+export function namedFor(name: string, net: NetFile): NetFile | undefined {
+  const make = Object.hasOwn(namedNets, name) ? namedNets[name] : undefined
+  if (make === undefined || net.inputs[0]?.shape.length !== 3) return undefined
+  try {
+    return saidFor({ name, make: (channels, classes) => new make(channels, classes) }, net)
+  } catch (error) {
+    if (error instanceof LenetError) return undefined // its layers do not fit pictures of that size
+    throw error
+  }
+}
+
 /** A net of Keras under the names of ours that it is, as PyTorch's state dicts have them; others as they are. */
 export function asMade(net: NetFile, name: string): NetFile {
-  const make = Object.hasOwn(namedNets, name) ? namedNets[name] : undefined
-  const [channels] = net.inputs[0]?.shape ?? []
-  const classes = outputSize(net)
-  if (make === undefined || typeof channels !== 'number' || classes === undefined) return net
-  const own = netOfSays({ name, make: (c, n) => new make(c, n) }, channels, classes)
-  return sameStructure(net, own) ? withNamesOf(inTorchOrder(net), own) : net
+  const own = namedFor(name, net)
+  return own !== undefined && sameStructure(net, own) ? withNamesOf(inTorchOrder(net), own) : net
 }

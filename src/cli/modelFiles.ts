@@ -26,7 +26,7 @@ import {
   type PthFile,
 } from '../formats/index.js'
 import type { Net } from '../train/index.js'
-import { asFound, netOfKerasWeights, netOfSays, netOfState, type Found, type Says } from './bareWeights.js'
+import { asFound, namedFor, netOfKerasWeights, netOfState, saidFor, type Found, type Says } from './bareWeights.js'
 import { formatOf, formats, type FormatName } from './modelFormats.js'
 import { isSource, makerOf, namedNets } from './models.js'
 import { outputSize, sameStructure } from './netCompare.js'
@@ -173,29 +173,30 @@ async function saysOf(model: string): Promise<Says> {
 /** A file that tells its net must tell the one that `--model` says. */
 function checkSaid(says: Says, read: Read, path: string): void {
   const net = read.found.netFile()
-  const [channels = null, ...sides] = net.inputs[0]?.shape ?? []
-  const wanted = netOfSays(says, channels ?? 3, outputSize(net) ?? 10, sides)
-  if (sameStructure(net, wanted)) return
-  const shown = ({ nodes }: NetFile): string => {
-    const shapes = nodes.flatMap(({ weights: own }) => [...own].map(([, { shape }]) => `[${shape.join(', ')}]`))
-    return `${nodes.length} operations with the weights ${shapes.slice(0, 12).join(' ')}`
+  const fail = (what: string): never => {
+    throw new LenetError(`${path} holds another net than the ${says.name} that --model says: ${what}`)
   }
-  throw new LenetError(
-    `${path} holds another net than the ${says.name} that --model says: ${shown(net)}; ${says.name} has ${shown(wanted)}`,
-  )
+  let wanted: NetFile
+  try {
+    wanted = saidFor(says, net)
+  } catch (error) {
+    if (!(error instanceof LenetError)) throw error
+    const shape = (net.inputs[0]?.shape ?? []).map((size) => size ?? 'any').join(', ')
+    return fail(`it takes inputs of [${shape}], and there is no ${says.name} for them: ${error.message}`)
+  }
+  if (!sameStructure(net, wanted)) fail(`${shownNet(net)}; ${says.name} has ${shownNet(wanted)}`)
+}
+
+function shownNet({ nodes }: NetFile): string {
+  const shapes = nodes.flatMap(({ weights: own }) => [...own].map(([, { shape }]) => `[${shape.join(', ')}]`))
+  return `${nodes.length} operations with the weights ${shapes.slice(0, 12).join(' ')}`
 }
 
 /** Which of our nets it is. */
 function knownName(net: NetFile): string | undefined {
-  const [channels] = net.inputs[0]?.shape ?? []
-  const [classes, isPicture] = [outputSize(net), net.inputs[0]?.shape.length === 3]
-  if (typeof channels !== 'number' || classes === undefined || !isPicture) return undefined
-  const names = Object.keys(namedNets)
-  return names.find((name) => {
-    const make = namedNets[name]
-    return (
-      make !== undefined && sameStructure(net, netOfSays({ name, make: (c, n) => new make(c, n) }, channels, classes))
-    )
+  return Object.keys(namedNets).find((name) => {
+    const own = namedFor(name, net)
+    return own !== undefined && sameStructure(net, own)
   })
 }
 
