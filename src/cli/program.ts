@@ -58,7 +58,6 @@ function trainFlags(command: Command): Command {
 
 /** Part of the plan, not built yet: each says so and ends with exit code 2. */
 const later = {
-  compare: 'compare both nets in both idioms',
   web: 'open the page in a browser',
 } as const
 
@@ -148,6 +147,23 @@ function addConversion(program: Command): void {
     .action(async (from, to, options) => (await import('./convert.js')).convertCommand(from, to, options))
 }
 
+const compareHelp = `
+Ten trainings one after the other: LeNet and LeNet1 in both idioms with their
+own defaults, in Keras' idiom from PyTorch's first weights, LeNet on the way from
+Keras' defaults to PyTorch's, and LeNet with SGD.`
+
+function addComparison(program: Command): void {
+  const command = program.command('compare').description('both nets in both idioms: the article as one command')
+  commonFlags(deviceFlags(dataFlags(command)))
+    .option('--epochs <n>', 'passes over the training pictures', positive, 10)
+    .option('--seed <n>', 'the same seed gives the same figures', seed, 1)
+    .option('--limit-train <n>', 'train on the first n pictures only', positive)
+    .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
+    .option('--out <folder>', 'where compare.json, compare.svg and compare.png go', 'runs/compare')
+    .addHelpText('after', compareHelp)
+    .action(async (options) => (await import('./compare.js')).compareCommand(options))
+}
+
 function addBench(program: Command): void {
   commonFlags(program.command('bench').description('measure the speed of training and inference on this machine'))
     .option('--quick', 'one short round and fewer sizes')
@@ -192,6 +208,7 @@ export function createProgram(): Command {
   addPrediction(program)
   addInspection(program)
   addConversion(program)
+  addComparison(program)
   addBench(program)
   addTuning(program)
   for (const [name, description] of Object.entries(later)) {

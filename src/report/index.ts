@@ -1,5 +1,14 @@
 /** The room `report`: data → text and escape codes for people. Pure functions; who writes them where is the cli's matter. */
 export { lineChart, niceTicks, spread, type ChartOptions, type Series } from './chart.js'
+export {
+  comparisonPicture,
+  comparisonTable,
+  comparisonText,
+  factors,
+  type ComparedNet,
+  type ComparedRun,
+  type Factor,
+} from './comparison.js'
 export { percentTick, trainingCurves, type CurvePoint } from './curves.js'
 export * from './log.js'
 export * from './picture.js'
