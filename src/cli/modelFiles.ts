@@ -155,6 +155,7 @@ export function sourceOf(given: string): Source {
   if (path !== given && !existsSync(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)
   try {
+    if (!statSync(path).isFile()) throw new LenetError(`cannot read ${path}: it is no file`) // a pipe, a device
     return { path, bytes: new Uint8Array(readFileSync(path)), beside: filesBeside(path) }
   } catch (error) {
     throw fileError(error, path, 'read')

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { netFromKeras, readKeras, readOnnx, type NetFile } from '../../src/formats/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, netOfModule, GraphModule } from '../../src/nn/index.js'
-import { cat, fromArray, manualSeed, noGrad, type Tensor } from '../../src/tensor/index.js'
+import { cat, fromArray, manualSeed, noGrad, rand, type Tensor } from '../../src/tensor/index.js'
 import { everyOperation } from '../formats/everyOperation.js'
 import { kerasFixtures } from '../formats/kerasFixtures.js'
 import { runNet } from '../formats/runNet.js'
@@ -184,6 +184,25 @@ describe('a module becomes a net as data', () => {
     manualSeed(2)
     const net = assertTraced(new Moved(), [3, 8, 6])
     assert.ok(net.nodes.some((node) => node.op === 'flatten' && node.order === 'hwc'))
+  })
+
+  test('layers of dropout stay, modes and random numbers are as before', () => {
+    manualSeed(3)
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.Dropout(0.3), new nn.ReLU(), new nn.Linear(3, 2))
+    const expected = (manualSeed(5), rand([2]).toTypedArray())
+    manualSeed(5)
+    const found = netOfModule(net, [4])
+    assert.deepEqual(rand([2]).toTypedArray(), expected)
+    assert.ok([...net.modules()].every(({ training }) => training))
+    assert.deepEqual(
+      found.nodes.map((node) => [node.name, node.op === 'dropout' ? node.p : node.op]),
+      [
+        ['0', 'linear'],
+        ['dropout', 0.3],
+        ['relu', 'relu'],
+        ['3', 'linear'],
+      ],
+    )
   })
 
   test('what files do not know is named', () => {

@@ -274,7 +274,28 @@ export function constants(node: Node, like: Shape): readonly number[] | undefine
   return sameShape(filled, wanted) ? Array.from(values) : undefined
 }
 
-const rules: readonly Rule[] = [composed, globalAvgPool, avgPoolOfReal, linearOverRows, concat, layer, pad, reshape]
+/** x · (random ≥ p) / (1 − p) */
+function dropout(node: Node): Recognised | undefined {
+  const [x, mask] = node.inputs
+  const [keep] = mask?.inputs ?? []
+  const [limit, random] = keep?.inputs ?? []
+  if (node.op !== 'mul' || mask?.op !== 'mul' || keep?.op !== 'le' || random?.op !== 'random') return undefined
+  const values = limit && hostValues(limit)
+  if (x === undefined || values?.length !== 1) return undefined
+  return { op: { op: 'dropout', p: Number((values[0] ?? 0).toPrecision(7)) }, inputs: [x] }
+}
+
+const rules: readonly Rule[] = [
+  dropout,
+  composed,
+  globalAvgPool,
+  avgPoolOfReal,
+  linearOverRows,
+  concat,
+  layer,
+  pad,
+  reshape,
+]
 
 /** What the node is, or undefined. Sums and products of two values are `binary`'s. */
 export function recognise(node: Node): Recognised | undefined {

@@ -1,11 +1,13 @@
 /**
  * A module as a net as data: it runs once on zeros in eval mode, and the graph that this leaves is read from its end to
- * its beginning. Parameters are known by their leaves, so that names survive; dropout, which does nothing then, is lost.
+ * its beginning. Parameters are known by their leaves, so that names survive. Layers of dropout are seen; `F.dropout`, which
+ * does nothing in eval mode, is not.
  * Not here: what each node is (recognise.ts), nets that are data already (graphModule.ts).
  */
 import { LenetError, showShape, type Shape } from '../../base/index.js'
 import { netShapes, type NetFile, type NetNode, type NetOp, type NetTensor } from '../../formats/index.js'
-import { flushWrites, fromArray, noGrad, Tensor, type Node } from '../../tensor/index.js'
+import { flushWrites, fromArray, noGrad, randomState, setRandomState, Tensor, type Node } from '../../tensor/index.js'
+import { Dropout } from '../layers/index.js'
 import type { Layer, Module } from '../module.js'
 import { arithmetic, recognise, type Recognised } from './recognise.js'
 import { GraphModule } from './graphModule.js'
@@ -160,16 +162,19 @@ function nameFor({ op }: NetOp, input: string | undefined, nodes: readonly NetNo
 const what = (node: Node): string =>
   `the operation ${node.op} ${showShape(node.shape)}${node.inputs.length > 0 ? ` of ${node.inputs.map(({ op }) => op).join(', ')}` : ''}`
 
-/** The graph of one run in eval mode. */
+/** The graph of one run in eval mode, but for dropout. No random number is drawn that somebody else would get. */
 function run(module: Layer, x: Tensor): Node {
-  const wasTraining = module.training
+  const modes = [...module.modules()].map((part) => [part, part.training] as const)
+  const random = randomState()
   module.eval()
+  for (const [part] of modes) if (part instanceof Dropout) part.training = true
   try {
     const out: unknown = noGrad(() => module(x))
     if (out instanceof Tensor) return out.node
     throw new LenetError('gives something else than one tensor')
   } finally {
-    module.train(wasTraining)
+    for (const [part, training] of modes) part.training = training
+    setRandomState(random)
   }
 }
 
