@@ -135,7 +135,7 @@ function said(state: Tensors, path: string, says: Says): Found {
 }
 
 /** The net that is made, as data. */
-export function netOfSays(
+function netOfSays(
   says: Says,
   channels: number,
   classes: number,

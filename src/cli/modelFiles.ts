@@ -150,7 +150,7 @@ async function tfjs({ bytes, path, beside }: Source): Promise<Read> {
 const readers: { readonly [F in FormatName]: Reader } = { pth, safetensors, npz, onnx, keras, h5: keras, weights, tfjs }
 
 /** Reads the file; of a folder its model.json. Throws LenetError that names it. */
-export function sourceOf(given: string): Source {
+function sourceOf(given: string): Source {
   const path = existsSync(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
   if (path !== given && !existsSync(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)

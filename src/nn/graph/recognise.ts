@@ -264,7 +264,7 @@ function filledAsHwc(node: Node, inner: Node): Recognised | undefined {
 }
 
 /** Numbers that do not depend on the picture: one, or one a channel of `like`. `isParameter` tells trained ones. */
-export function constants(node: Node, like: Shape): readonly number[] | undefined {
+function constants(node: Node, like: Shape): readonly number[] | undefined {
   if (ops.isOp(node, 'const')) return [node.attrs.value]
   const values = hostValues(node)
   if (values === undefined || node.layout !== 'plain') return undefined
