@@ -7,7 +7,7 @@ import { readModelFrom, type ModelFile, type Source } from '../../src/cli/modelF
 import { formats, targetOf, type FormatName } from '../../src/cli/modelFormats.js'
 import { encodeModel, type Encoded } from '../../src/cli/modelWriting.js'
 import { encodePng } from '../../src/data/index.node.js'
-import { netTensors, readPth, type NetFile } from '../../src/formats/index.js'
+import { netTensors, readPth, type NetFile, type NetTensor } from '../../src/formats/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, GraphModule, netOfModule, nn } from '../../src/nn/index.js'
 import { save } from '../../src/nn/save.node.js'
@@ -158,6 +158,32 @@ describe('every format to every other', () => {
       }
     }
   })
+})
+
+test('an optimizer of PyTorch goes to Keras and comes back, bit for bit', async () => {
+  manualSeed(6)
+  const bare = netOfModule(new LeNet(3, 10), [3, 32, 32])
+  const slot = ({ shape, data }: NetTensor, factor: number): NetTensor => ({
+    shape,
+    data: data.map((value) => Math.abs(value * factor)),
+  })
+  const state = new Map(
+    [...netTensors(bare)].map(([name, tensor]) => [
+      name,
+      new Map([
+        ['exp_avg', slot(tensor, 0.5)],
+        ['exp_avg_sq', slot(tensor, 0.25)],
+      ]),
+    ]),
+  )
+  const net: NetFile = { ...bare, optimizer: { name: 'adam', step: 7, settings: { lr: 0.5, eps: 0.125 }, state } }
+  for (const format of ['keras', 'h5'] as const) {
+    const there = (await through(net, format)).netFile()
+    const back = (await through(there, 'pth')).netFile()
+    assert.equal(back.optimizer?.step, 7)
+    assert.deepEqual([back.optimizer.settings.lr, back.optimizer.settings.eps], [0.5, 0.125])
+    assert.deepEqual(back.optimizer.state, state, format)
+  }
 })
 
 test('files of Keras give the logits of Keras, and those without a model take it from another file', async () => {
