@@ -3,7 +3,7 @@
  * Not here: how C is spelled (compiler/render/c), compiled and kept (service.node.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
+import { groupSize, nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import { isSmall, type Team } from '../team.js'
@@ -13,10 +13,13 @@ import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
 
-/** As many lanes as the processor has, but none empty that need not be, and no member of the team without a block. */
+/**
+ * As many lanes as the processor has, but none empty that need not be, and no member of the team without a block: gradients
+ * go by groups of 8 pictures, so fewer lanes than those help nobody.
+ */
 function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
   let lanes: number = most
-  while (lanes > 4 && (lanes >= 2 * n || Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / 4)))) lanes /= 2
+  while (lanes > 4 && (lanes >= 2 * n || Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / groupSize)))) lanes /= 2
   return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16, most)
 }
 
