@@ -141,7 +141,15 @@ async function kerasRun(spec: RunSpec, context: RunContext): Promise<Found | nul
     onBatch: onStep,
   })
   const callbacks = like.includes('order') ? [watch, new TorchOrder()] : [watch]
-  await model.fit(...train, { epochs, batchSize, validationData: test, callbacks, verbose: 0, signal })
+  await model.fit(...train, {
+    epochs,
+    batchSize,
+    validationData: test,
+    validationBatchSize: 256,
+    callbacks,
+    verbose: 0,
+    signal,
+  })
   if (watch.progress.epoch < epochs) return null
   const [, trainAccuracy = NaN] = await model.evaluate(...train, {
     batchSize: 256,

@@ -43,11 +43,6 @@ export function checkFlags(options: TrainOptions): void {
     throw new LenetError(`--resume ${resume}: there is no checkpoint.pth in that folder`)
 }
 
-export function checkIdiom(idiom: string): void {
-  if (idiom === 'keras') throw new UsageError('--idiom keras is not built yet; use --idiom torch')
-  if (idiom !== 'torch') throw new UsageError(`--idiom ${idiom}: there are torch and keras`)
-}
-
 /** Where a run's state is kept in its folder. */
 export const checkpointIn = (folder: string): string => join(resolve(folder), 'checkpoint.pth')
 

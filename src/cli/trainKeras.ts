@@ -128,6 +128,7 @@ class KerasJob {
       epochs,
       batchSize,
       validationData: [test.images, test.labels],
+      validationBatchSize: 256,
       initialEpoch: from?.epoch ?? 0,
       initialBatch: from?.batch ?? 0,
       callbacks: [watch],

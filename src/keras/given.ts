@@ -19,6 +19,8 @@ export interface FitOptions {
   readonly batchSize?: number
   /** Evaluated after each epoch. */
   readonly validationData?: readonly [x: Inputs, y: Inputs]
+  /** Pictures at a time when they are evaluated: it changes only the time. Default `batchSize`. */
+  readonly validationBatchSize?: number
   /** The last part of the data, before shuffling, is not trained on but evaluated; a fraction of 1. */
   readonly validationSplit?: number
   /** Another order in each epoch; default true. */
@@ -45,7 +47,17 @@ export type PredictOptions = EvaluateOptions
 
 const evaluateOptions = ['batchSize', 'verbose', 'callbacks']
 const known = {
-  fit: [...evaluateOptions, 'epochs', 'validationData', 'validationSplit', 'shuffle', 'initialEpoch', 'initialBatch', 'signal'],
+  fit: [
+    ...evaluateOptions,
+    'epochs',
+    'validationData',
+    'validationSplit',
+    'validationBatchSize',
+    'shuffle',
+    'initialEpoch',
+    'initialBatch',
+    'signal',
+  ],
   evaluate: evaluateOptions,
   predict: evaluateOptions,
 } as const
@@ -57,6 +69,7 @@ export function checkOptions(what: keyof typeof known, options: FitOptions): voi
     if (!list.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${list.join(', ')}`)
   const { batchSize = 32, epochs = 1, initialEpoch = 0, verbose = 'auto' } = options
   expectWhole(what, 'batchSize', batchSize)
+  expectWhole(what, 'validationBatchSize', options.validationBatchSize ?? batchSize)
   expectWhole(what, 'epochs', epochs)
   expectWhole(what, 'initialEpoch', initialEpoch, 0)
   if (![0, 1, 2, 'auto'].includes(verbose))

@@ -30,6 +30,7 @@ export interface RunOptions {
 export interface FitOptions extends RunOptions {
   readonly data: Data
   readonly validation: Data | null
+  readonly validationBatchSize: number
   readonly shuffle: boolean
   readonly epochs: number
   /** Called at the beginning of training: a callback may have changed the first epoch. */
@@ -161,7 +162,7 @@ async function trainEpoch(options: FitOptions, epoch: number, done: number): Pro
   }
   await eachBatch(options, [data.inputs.length, options.shuffle], 'Train', body, () => means.logs(), stops, done)
   if (!validation || signal?.aborted === true) return means.logs()
-  const validated = await test({ ...options, progress: null }, validation)
+  const validated = await test({ ...options, progress: null, batchSize: options.validationBatchSize }, validation)
   return { ...means.logs(), ...validated.logs('val_') }
 }
 

@@ -291,6 +291,7 @@ export class Sequential {
       perTelling,
       data,
       validation,
+      validationBatchSize: options.validationBatchSize ?? batchSize,
       shuffle,
       epochs,
       initialBatch,

@@ -208,3 +208,29 @@ test('frozen layers stay, and the summary says so', async () => {
   model.summary({ lineLength: 80, printFn: (part) => (text += part) })
   assert.match(text, /Trainable params: 15 \(60\.00 B\)\n Non-trainable params: 244 \(976\.00 B\)/)
 })
+
+test('validationBatchSize changes how many pictures are evaluated at a time, not what is found', async () => {
+  const [x, y] = [
+    rand([20, 6]),
+    tensor(
+      Array.from({ length: 20 }, (_, i) => i % 3),
+      { dtype: 'i32' },
+    ),
+  ]
+  const found = []
+  for (const validationBatchSize of [4, 20]) {
+    manualSeed(1)
+    const model = new Sequential([layers.dense(3, { inputShape: [6] })])
+    model.compile({ loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }), metrics: ['accuracy'] })
+    const { history } = await model.fit(x, y, {
+      validationData: [x, y],
+      validationBatchSize,
+      shuffle: false,
+      verbose: 0,
+    })
+    found.push([history['val_loss']?.[0] ?? NaN, history['val_accuracy']?.[0] ?? NaN] as const)
+  }
+  const [[loss, accuracy] = [NaN, NaN], [other, same] = [NaN, NaN]] = found
+  assert.equal(accuracy, same)
+  assert.ok(Math.abs(loss - other) < 1e-6)
+})
