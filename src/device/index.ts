@@ -9,10 +9,10 @@ import { Team } from './team.js'
 import { triedTarget, tunedTarget, type Choices } from './tuning.js'
 import { createWasmTier, wasmSupport, type WasmSupport } from './wasm.js'
 
-export type { BackgroundTier, Device, Executable, Pending, Tier, TierName } from './device.js'
+export type { BackgroundTier, Device, Executable, Pending, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
 export { DeviceMemory } from './memory.js'
-export { choiceName, type Choices } from './tuning.js'
+export { choiceName } from './tuning.js'
 export type { WasmSupport } from './wasm.js'
 
 /** 'auto' begins on WebAssembly and goes on in native code where that can be had. */

@@ -2,7 +2,7 @@
  * The native compiler service: C source in, checked and loadable library out. For Node only.
  * Not here: what is compiled (compiler/render/c) and who calls it.
  */
-export { loadLibrary, type NativeLibrary } from './library.node.js'
-export { type NativeBuild, type NativeOptions, type NativeService, startNativeService } from './service.node.js'
+export { loadLibrary } from './library.node.js'
+export { startNativeService } from './service.node.js'
 export { NativeTier } from './tier.node.js'
-export type { BuildFailure, Built, CacheInfo, NoToolchain, ToolchainInfo } from './types.js'
+export type { NoToolchain, ToolchainInfo } from './types.js'
