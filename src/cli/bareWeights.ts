@@ -135,12 +135,7 @@ function said(state: Tensors, path: string, says: Says): Found {
 }
 
 /** The net that is made, as data. */
-function netOfSays(
-  says: Says,
-  channels: number,
-  classes: number,
-  sides: readonly (number | null)[] = [],
-): NetFile {
+function netOfSays(says: Says, channels: number, classes: number, sides: readonly (number | null)[] = []): NetFile {
   if ('net' in says) return says.net
   const [height, width] = [sides[0] ?? pictureSide, sides[1] ?? pictureSide]
   return netOfModule(says.make(channels, classes), [channels, height, width], `--model ${says.name}`)
