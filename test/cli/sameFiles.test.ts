@@ -67,7 +67,7 @@ for (const [device, threads, skip] of [
     { skip },
     async () => {
       const [wanted, found] = [await onOneThread(), await train(device, threads)]
-      assert.deepEqual([...wanted.files.keys()], ['checkpoint.pth', 'torch_lenet.pth'])
+      assert.deepEqual([...wanted.files.keys()], ['checkpoint.pth', 'curves.png', 'curves.svg', 'torch_lenet.pth'])
       assert.deepEqual([...found.files.keys()], [...wanted.files.keys()])
       for (const [name, bytes] of found.files) assert.ok(bytes.equals(wanted.files.get(name) ?? Buffer.of()), name)
       for (const figure of ['trainAccuracy', 'testAccuracy']) assert.equal(found.done?.[figure], wanted.done?.[figure])
