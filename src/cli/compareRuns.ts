@@ -29,18 +29,29 @@ export interface RunContext {
 /** The run with its figures; null where a signal stopped it. */
 export async function compareRun(spec: RunSpec, context: RunContext): Promise<ComparedRun | null> {
   const epochs: EpochEvent[] = []
+  let firstLoss = NaN
+  const onFirst = (loss: number): void => {
+    firstLoss = loss
+  }
   const onEpoch = (event: EpochEvent): void => {
     epochs.push(event)
     context.onEpoch(event)
   }
   const run = spec.idiom === 'torch' ? torchRun : kerasRun
-  const found = await run(spec, { ...context, onEpoch })
+  const found = await run(spec, { ...context, onEpoch }, onFirst)
   const seconds = epochs.reduce((sum, event) => sum + event.seconds, 0)
   const curve = epochs.map(({ epoch, loss, accuracy, valLoss = NaN, valAccuracy = NaN }) => {
     return { epoch, loss, accuracy, valLoss, valAccuracy }
   })
-  return found && { ...spec, ...found, epochs: curve, seconds, testAccuracy: epochs.at(-1)?.valAccuracy ?? NaN }
+  return (
+    found && { ...spec, ...found, epochs: curve, firstLoss, seconds, testAccuracy: epochs.at(-1)?.valAccuracy ?? NaN }
+  )
 }
+
+/** Batches at the beginning in which rounding has not grown yet. */
+const firstBatches = 10
+
+type OnFirst = (loss: number) => void
 
 type Found = Pick<ComparedRun, 'parameters' | 'trainAccuracy' | 'medianStepMs'>
 
@@ -51,7 +62,7 @@ function torchNet({ net }: RunSpec, { train, seed }: RunContext): Net {
   return new make(train.channels, train.classes.length)
 }
 
-async function torchRun(spec: RunSpec, context: RunContext): Promise<Found | null> {
+async function torchRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): Promise<Found | null> {
   const { epochs, signal, onStep, onEpoch, check } = context
   const [net, set] = [torchNet(spec, context), normalised(context.train)]
   const parameters = [...net.parameters()]
@@ -70,7 +81,10 @@ async function torchRun(spec: RunSpec, context: RunContext): Promise<Found | nul
     onEvent: (event) => {
       if (event.event === 'epoch') onEpoch(event)
     },
-    onStep,
+    onStep: (epoch, batch, means) => {
+      if (epoch === 1 && batch === firstBatches) onFirst(means().loss)
+      onStep(epoch, batch)
+    },
     signal,
   })
   if (!(await trainer.run())) return null
@@ -122,7 +136,7 @@ class Check extends Callback {
   }
 }
 
-async function kerasRun(spec: RunSpec, context: RunContext): Promise<Found | null> {
+async function kerasRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): Promise<Found | null> {
   const { like } = spec
   const { epochs, signal, onStep, check } = context
   const model = kerasModel(spec, context)
@@ -138,7 +152,10 @@ async function kerasRun(spec: RunSpec, context: RunContext): Promise<Found | nul
     onEvent: (event) => {
       if (event.event === 'epoch') context.onEpoch(event)
     },
-    onBatch: onStep,
+    onBatch: (epoch, batch, means) => {
+      if (epoch === 1 && batch === firstBatches) onFirst(means.loss)
+      onStep(epoch, batch)
+    },
   })
   const callbacks = like.includes('order') ? [watch, new TorchOrder()] : [watch]
   await model.fit(...train, {
