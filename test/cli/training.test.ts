@@ -65,10 +65,11 @@ describe('lenet train on CIFAR-10', { skip }, () => {
   test('without a compiler: one notice, and training goes on', async (t) => {
     if (process.platform === 'win32') return t.skip('a PATH of links')
     const { folder: data } = await fetchCifar10({ warn: () => {} })
+    // long enough for the compiler to be looked for
     const env = { PATH: folder(), CC: '' }
     const args = [
       '--limit-train',
-      '1600',
+      '24000',
       '--limit-test',
       '200',
       '--epochs',
