@@ -4,10 +4,9 @@
  */
 import { join, resolve } from 'node:path'
 import type { ImageDataset } from '../data/index.js'
-import { load, loadWeights, save } from '../nn/save.node.js'
+import { loadWeights, save } from '../nn/save.node.js'
 import { manualSeed } from '../tensor/index.js'
 import {
-  CheckpointReader,
   checkpointOf,
   evaluateNet,
   Trainer,
@@ -23,11 +22,10 @@ import { makerOf, namedNets, saveName, type MakeNet } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openFolder, tellDone } from './trainShared.js'
+import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
 import {
   checkFlags,
   checkpointIn,
-  checkSettings,
   optimizers,
   resumeCommand,
   settingsOf,
@@ -63,6 +61,7 @@ class TrainJob {
   readonly #start = performance.now()
   readonly #epochs: EpochEvent[] = []
   #test: Promise<ImageDataset> | undefined
+  #from: Checkpoint | undefined
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
 
@@ -79,6 +78,7 @@ class TrainJob {
 
   async run(): Promise<void> {
     const output = this.#output
+    this.#from = openCheckpoint(this.#options.resume, this.#settings)
     const train = await output.task('get the data', () => this.#loadSet(true))
     this.checkStop()
     openFolder(this.#folder)
@@ -172,11 +172,9 @@ class TrainJob {
     return path
   }
 
-  #resume(net: Net, optimizer: AnyOptimizer): ReturnType<CheckpointReader['progress']> | undefined {
-    if (this.#options.resume === undefined) return undefined
-    const path = checkpointIn(this.#options.resume)
-    const reader = new CheckpointReader(load(path), path)
-    checkSettings(reader.settings(), this.#settings, path)
+  #resume(net: Net, optimizer: AnyOptimizer): ReturnType<Checkpoint['reader']['progress']> | undefined {
+    if (!this.#from) return undefined
+    const { reader, path } = this.#from
     net.loadStateDict(reader.part('model') as Parameters<Net['loadStateDict']>[0])
     optimizer.loadStateDict(reader.part('optimizer'))
     this.#output.info(`resuming from ${path}`)

@@ -5,9 +5,9 @@
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
 import { Callback, loadModel, losses, optimizers, utils, type Optimizer, type Sequential } from '../keras/index.node.js'
-import { load, save } from '../nn/save.node.js'
+import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
-import { CheckpointReader, checkpointOf, type EpochEvent, type Progress } from '../train/index.js'
+import { checkpointOf, type EpochEvent, type Progress } from '../train/index.js'
 import { loadImages, normalised } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
@@ -15,8 +15,11 @@ import { KerasWatch } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openFolder, tellDone } from './trainShared.js'
-import { checkpointIn, checkSettings, resumeCommand, settingsOf, type TrainOptions } from './trainFlags.js'
+import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
+import { checkpointIn, resumeCommand, settingsOf, type TrainOptions } from './trainFlags.js'
+
+/** Pictures at a time where nothing is learnt: it changes the speed only. */
+const evaluationBatch = 256
 
 const makers = { adam: optimizers.adam, adamw: optimizers.adamW, sgd: optimizers.sgd } as const
 
@@ -53,6 +56,7 @@ class KerasJob {
   readonly #epochs: EpochEvent[] = []
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
+  #from: Checkpoint | undefined
 
   constructor(options: TrainOptions, make: MakeModel, output: Output, stop: StopSignal) {
     this.#options = options
@@ -65,6 +69,7 @@ class KerasJob {
 
   async run(): Promise<void> {
     const output = this.#output
+    this.#from = openCheckpoint(this.#options.resume, settingsOf(this.#options))
     const sets = await output.task('get the data', () => this.#load())
     const model = await output.task('create the model', () => this.#create(sets))
     await output.task('show the parameters', () => model.summary({ printFn: (text) => output.text(text.trimEnd()) }))
@@ -128,7 +133,7 @@ class KerasJob {
       epochs,
       batchSize,
       validationData: [test.images, test.labels],
-      validationBatchSize: 256,
+      validationBatchSize: evaluationBatch,
       initialEpoch: from?.epoch ?? 0,
       initialBatch: from?.batch ?? 0,
       callbacks: [watch],
@@ -154,10 +159,8 @@ class KerasJob {
   }
 
   #resume(model: Sequential): Progress | undefined {
-    if (this.#options.resume === undefined) return undefined
-    const path = checkpointIn(this.#options.resume)
-    const reader = new CheckpointReader(load(path), path)
-    checkSettings(reader.settings(), settingsOf(this.#options), path)
+    if (!this.#from) return undefined
+    const { reader, path } = this.#from
     const found = tensorsOf(reader.part('model'), path)
     model.setWeights(model.weights.map((weight) => tensorOf(found, weight.path, path)))
     model.buildOptimizer()
@@ -180,11 +183,15 @@ class KerasJob {
   }
 
   async #evaluate(saved: { model: Sequential; path: string }, sets: Sets, watch: KerasWatch): Promise<void> {
-    const { epochs, batchSize } = this.#options
+    const { epochs } = this.#options
     const verbose = this.#output.json ? 0 : 2
     const accuracyOn = async ({ images, labels }: KerasData): Promise<number> => {
       const callbacks = [new StopCheck(() => this.checkStop())]
-      const [, accuracy = NaN] = await saved.model.evaluate(images, labels, { batchSize, verbose, callbacks })
+      const [, accuracy = NaN] = await saved.model.evaluate(images, labels, {
+        batchSize: evaluationBatch,
+        verbose,
+        callbacks,
+      })
       return accuracy
     }
     const title = `${kerasName(this.#options.model)}, ${count(epochs, 'epoch')}`

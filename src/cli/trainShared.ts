@@ -2,11 +2,13 @@
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
+import { load } from '../nn/save.node.js'
 import type { CurvePoint } from '../report/index.js'
-import type { DoneEvent, EpochEvent } from '../train/index.js'
+import { CheckpointReader, type DoneEvent, type EpochEvent, type RunSettings } from '../train/index.js'
 import type { DeviceWatch } from './deviceFlags.js'
 import { count, type Output } from './output.js'
 import { writePicture } from './pictureOut.js'
+import { checkpointIn, checkSettings } from './trainFlags.js'
 
 /** Makes the folder, and finds out now, not after the first epoch, whether files can be written there. */
 export function openFolder(folder: string): void {
@@ -16,6 +18,21 @@ export function openFolder(folder: string): void {
   } catch (error) {
     throw fileError(error, folder)
   }
+}
+
+/** What a training goes on from. */
+export interface Checkpoint {
+  readonly reader: CheckpointReader
+  readonly path: string
+}
+
+/** The checkpoint in the folder of --resume, if that is given; made with other flags it is refused before anything is done. */
+export function openCheckpoint(folder: string | undefined, settings: RunSettings): Checkpoint | undefined {
+  if (folder === undefined) return undefined
+  const path = checkpointIn(folder)
+  const reader = new CheckpointReader(load(path), path)
+  checkSettings(reader.settings(), settings, path)
+  return { reader, path }
 }
 
 export interface Ending {
