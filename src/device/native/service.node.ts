@@ -66,7 +66,7 @@ export function startNativeService(options: NativeOptions = {}): NativeService {
     niceness: options.niceness ?? 0,
     caller: options.caller ?? 'koffi',
     token: randomUUID(),
-    shared: new Int32Array(new SharedArrayBuffer(16)),
+    shared: new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length)),
   })
 }
 
@@ -138,6 +138,9 @@ class Service implements NativeService {
     if (services.size === 0) process.off('exit', closeAll)
     const { shared, token } = this.#options
     Atomics.store(shared, CELL.closed, 1)
+    // the worker leaves native code before it is ended
+    while (Atomics.load(shared, CELL.inside) === 1)
+      if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
     killGroup(groupOf(shared))
     this.#receive()
     this.#ended ??= 'the compile worker was closed'

@@ -73,6 +73,8 @@ export const CELL = {
   group: 2,
   /** 1: begin nothing more. */
   closed: 3,
+  /** 1 while the worker is inside native code: a thread that is ended there takes the process with it. */
+  inside: 4,
 } as const
 
 /** Of CELL.group: a process is being made. */

@@ -61,7 +61,7 @@ const gate: Gate = {
 
 async function open(): Promise<Workshop | NoToolchain> {
   try {
-    loadCaller(options.caller)
+    inNativeCode(() => loadCaller(options.caller))
   } catch (error) {
     return { reason: `native calls are not possible here: ${firstLine(messageOf(error))} (npm install koffi)` }
   }
@@ -83,11 +83,26 @@ function infoOf({ toolchain, folder }: Workshop): ToolchainInfo {
 function findBuilt({ folder }: Workshop, key: string): Built | undefined {
   const path = findEntry(folder.path, key)
   // An entry can be sound and yet of no use here: another system's, or made for a library that is gone.
-  if (path === undefined || 'error' in openLibrary(path, caller)) return undefined
+  if (path === undefined || 'error' in opens(path)) return undefined
   return { path, cached: true }
 }
 
 const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
+
+const opens = (path: string): ReturnType<typeof openLibrary> => inNativeCode(() => openLibrary(path, caller))
+
+/** Whoever ends this thread waits meanwhile; once it is to end, nothing is begun. */
+function inNativeCode<T>(load: () => T): T {
+  const { shared } = options
+  Atomics.store(shared, CELL.inside, 1)
+  try {
+    if (Atomics.load(shared, CELL.closed) === 1) throw new Error('the process ends')
+    return load()
+  } finally {
+    Atomics.store(shared, CELL.inside, 0)
+    Atomics.notify(shared, CELL.inside)
+  }
+}
 
 async function compile(workshop: Workshop, key: string, { id, source }: Job): Promise<Built | BuildFailure> {
   const found = findBuilt(workshop, key)
@@ -133,7 +148,7 @@ function problemOf(outcome: Outcome, { command }: Toolchain): string | undefined
 function keep({ folder }: Workshop, key: string, output: string): Built | BuildFailure {
   const path = storeEntry(folder.path, key, output)
   prune(folder.path, options.maximumBytes, path)
-  const opened = openLibrary(path, caller)
+  const opened = opens(path)
   return 'error' in opened ? opened : { path, cached: false }
 }
 
