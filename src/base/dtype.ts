@@ -3,7 +3,7 @@
 /** float32, int32 (indices, class labels) and uint8 (pixels as they lie in files). */
 export type DType = 'f32' | 'i32' | 'u8'
 
-export type TypedArrayOf = { f32: Float32Array; i32: Int32Array; u8: Uint8Array }
+type TypedArrayOf = { f32: Float32Array; i32: Int32Array; u8: Uint8Array }
 export type HostArray = TypedArrayOf[DType]
 
 /** A zero-filled host array of `length` elements. */

@@ -40,7 +40,7 @@ export interface MemberData {
 const smallWork = 500_000
 
 /** Whether what members can share of a run of the program for n pictures is over before a team has met. */
-export function isSmall({ kernels }: Program, n: number): boolean {
+function isSmall({ kernels }: Program, n: number): boolean {
   const cuts = n > granuleOf(kernels)
   let work = 0
   for (const kernel of kernels) {
@@ -54,6 +54,8 @@ export class Team {
   #threads: number
   readonly #memory: DeviceMemory
   readonly #address: number
+  /** The block's words; good as long as the memory is shared, and there is no team else. */
+  readonly #words: Int32Array
   readonly #loads: Load[] = []
   /** Started with the first step that is worth it. */
   #members: Member[] | null = null
@@ -62,6 +64,7 @@ export class Team {
     this.#memory = memory
     this.#threads = memory.shared ? threads : 1
     this.#address = memory.alloc(4 * command.words)
+    this.#words = memory.i32(this.#address, command.words)
     this.#words.fill(0)
     this.#words[teamBlock.spins / 4] = barrierLooks
   }
@@ -71,24 +74,25 @@ export class Team {
     return this.#threads
   }
 
-  get #words(): Int32Array {
-    return this.#memory.i32(this.#address, command.words)
-  }
-
-  /** Makes code known to the workers; it is called by the number returned. */
-  add(code: Code): number {
+  /**
+   * Makes the code of a program known to all; `step` is this thread's own way into it.
+   * @returns what runs it by its address table: by the whole team, or by this thread alone where the work is small
+   */
+  add(program: Program, code: Code, step: Step): (table: number) => void {
     const load: Load = { id: this.#loads.length, code }
     this.#loads.push(load)
     for (const member of this.#members ?? []) member.post(load)
-    return load.id
+    // most runs are for as many pictures as the last one
+    let [pictures, alone] = [-1, true]
+    return (table) => {
+      const n = this.#memory.ints[table / 4] ?? 0
+      if (n !== pictures) [pictures, alone] = [n, isSmall(program, n)]
+      if (alone || this.#threads === 1 || !this.#start()) step(table, 0, 1, this.#address)
+      else this.#call(load.id, step, table)
+    }
   }
 
-  /** One step by the whole team; by this thread alone where the work is small or the others have not started. */
-  run(code: number, step: Step, table: number, alone: boolean): void {
-    if (alone || this.#threads === 1 || !this.#start()) {
-      step(table, 0, 1, this.#address)
-      return
-    }
+  #call(code: number, step: Step, table: number): void {
     const words = this.#words
     words[command.code] = code
     words[command.table] = table

@@ -17,7 +17,7 @@ import {
 } from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
 import type { DeviceMemory } from './memory.js'
-import { isSmall, type Step, type Team } from './team.js'
+import type { Step, Team } from './team.js'
 
 const LANES = wasmTarget.lanes
 
@@ -49,9 +49,8 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
     program.kernels.forEach(verify)
     const module = compileOptimized(renderWasm(program, options))
     const { step, kernels } = instantiate(module, program, memory.memory)
-    const code = team.add({ kind: 'wasm', module })
     return {
-      run: (table) => team.run(code, step, table, isSmall(program, memory.i32(table, 1)[0] ?? 0)),
+      run: team.add(program, { kind: 'wasm', module }, step),
       runKernel: (index, table) => {
         const units = program.kernels[index]?.units ?? missing(index)
         kernels[index]?.(table, 0, unitCount(units, memory.i32(table, 1)[0] ?? 0))

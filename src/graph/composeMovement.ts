@@ -84,6 +84,16 @@ export function slice(x: Node, starts: readonly number[], ends: readonly number[
 }
 
 /** `value` before and after each dimension. Lanes stay lanes where dim 0 is kept. */
+/** Elements start … end − 1 along one dimension. */
+export function narrow(x: Node, dim: number, start: number, end: number): Node {
+  const starts = x.shape.map((_, i) => (i === dim ? start : 0))
+  return slice(
+    x,
+    starts,
+    x.shape.map((size, i) => (i === dim ? end : size)),
+  )
+}
+
 export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
   if (before.length === x.shape.length && before.every(isZero) && after.every(isZero)) return x
   if (x.layout === 'lanes' && before[0] === 0 && after[0] === 0)

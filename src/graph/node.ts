@@ -4,7 +4,7 @@
  */
 import type { DType, HostArray, Shape } from '../base/index.js'
 import { kindOf, type Kind } from './kind.js'
-import type { OpAttrs, OpName } from './ops.js'
+import { elementwiseOps, type ElementwiseOp, type OpAttrs, type OpName } from './ops.js'
 
 /**
  * How a node's values lie in memory.
@@ -138,3 +138,6 @@ export function hostLeaf(data: HostArray, shape: Shape, dtype: DType, requiresGr
 }
 
 export const isOp = <K extends OpName>(node: Node, op: K): node is Node<K> => node.op === op
+
+const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
+export const isElementwise = (node: Node): node is Node<ElementwiseOp> => elementwise.has(node.op)

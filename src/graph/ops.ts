@@ -95,3 +95,30 @@ export interface OpAttrs {
 }
 
 export type OpName = keyof OpAttrs
+
+/** Operations whose result at a position follows from their inputs at that position, broadcast. */
+export const elementwiseOps = [
+  'neg',
+  'exp',
+  'log',
+  'sqrt',
+  'abs',
+  'relu',
+  'tanh',
+  'sigmoid',
+  'erf',
+  'expm1',
+  'log1p',
+  'cast',
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'maximum',
+  'eq',
+  'lt',
+  'le',
+  'where',
+  'expand',
+] as const satisfies readonly OpName[]
+export type ElementwiseOp = (typeof elementwiseOps)[number]

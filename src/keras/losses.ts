@@ -49,7 +49,7 @@ function asLogits({ output, logits }: Prediction, fromLogits: boolean): Tensor {
 }
 
 /** Labels are class numbers. Source: keras.losses.SparseCategoricalCrossentropy. */
-export class SparseCategoricalCrossentropy extends Loss {
+class SparseCategoricalCrossentropy extends Loss {
   readonly name = 'sparse_categorical_crossentropy'
   readonly className = 'SparseCategoricalCrossentropy'
   readonly labels = 'classes'
@@ -70,7 +70,7 @@ export class SparseCategoricalCrossentropy extends Loss {
 }
 
 /** Labels are probabilities of classes [N, C], mostly one-hot. Source: keras.losses.CategoricalCrossentropy. */
-export class CategoricalCrossentropy extends Loss {
+class CategoricalCrossentropy extends Loss {
   readonly name = 'categorical_crossentropy'
   readonly className = 'CategoricalCrossentropy'
   readonly labels = 'values'
@@ -101,7 +101,7 @@ export class CategoricalCrossentropy extends Loss {
 }
 
 /** The mean of squared differences. Source: keras.losses.MeanSquaredError. */
-export class MeanSquaredError extends Loss {
+class MeanSquaredError extends Loss {
   readonly name = 'mean_squared_error'
   readonly className = 'MeanSquaredError'
   readonly labels = 'values'

@@ -29,27 +29,6 @@ export class Places {
 /** The rows of a batch as a node. */
 type Gather = (places: Places) => Node
 
-const elementwise: ReadonlySet<string> = new Set([
-  'neg',
-  'exp',
-  'log',
-  'sqrt',
-  'abs',
-  'relu',
-  'tanh',
-  'sigmoid',
-  'cast',
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'maximum',
-  'eq',
-  'lt',
-  'le',
-  'where',
-])
-
 const tables = new WeakMap<object, Map<string, Node>>()
 
 /** Values in another order of dimensions, for a table: rows stay rows. */
@@ -136,7 +115,8 @@ function gatherOf(node: Node, dims: readonly number[], start: number): Gather {
         start,
       )
     }
-    if (elementwise.has(node.op)) return elementsOf(node, dims, start)
+    // an expansion may be what makes the rows
+    if (ops.isElementwise(node) && node.op !== 'expand') return elementsOf(node, dims, start)
     if (node.op === 'reshape' && isPlain(dims) && source.shape[0] === node.shape[0])
       return reshapeOf(node, source, start)
   }

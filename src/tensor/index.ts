@@ -23,7 +23,8 @@ export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } f
 export { StepCache } from './stepCache.js'
 export { device, setDevice } from './storage.js'
 export type { TierName } from '../device/index.js'
-export { Tensor, type MaxPair, type Nested, type Operand } from './tensor.js'
+export type { Nested } from './nested.js'
+export { Tensor, type MaxPair, type Operand } from './tensor.js'
 
 /** Operations on nodes of the graph, for layers, optimizers and data sets: they are composed of these. */
 export * as ops from '../graph/index.js'

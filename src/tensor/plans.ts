@@ -132,16 +132,12 @@ class Walk {
 
 const noInputs: readonly Node[] = []
 
-/** Walks from the targets to nodes that have values. Parameters are moved to the device for good. */
-export function structureOf(targets: readonly Node[]): Structure {
-  const walk = new Walk(false)
-  for (const target of targets) walk.target(target)
-  return walk.structure()
-}
-
-/** The same with everything that gradients of the targets depend on. */
-export function structureWithGradients(targets: readonly Node[]): Structure {
-  const walk = new Walk(true)
+/**
+ * Walks from the targets to nodes that have values, `deep` also to everything that gradients of the targets depend on.
+ * Parameters are moved to the device for good.
+ */
+export function structureOf(targets: readonly Node[], deep = false): Structure {
+  const walk = new Walk(deep)
   for (const target of targets) walk.target(target)
   return walk.structure()
 }

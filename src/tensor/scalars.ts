@@ -3,7 +3,7 @@
  * nothing and holds no graph. Numbers whose inputs are known are computed here, in float32, with the devices' bits.
  * Not here: any other arithmetic.
  */
-import { gradEnabled, hostLeaf, type Node } from '../graph/index.js'
+import { add, div, gradEnabled, hostLeaf, mul, sub, type Node } from '../graph/index.js'
 import { carry, clock, computeNode, isOwned } from './autograd.js'
 import { read } from './runtime.js'
 import type { Operand, Tensor } from './tensor.js'
@@ -12,12 +12,13 @@ type Fold = (a: number, b: number) => number
 
 const round = Math.fround
 /** float32 arithmetic: rounding a double's result once more gives the same bits for these four. */
-export const scalarFolds = {
+const scalarFolds = {
   add: (a: number, b: number) => round(a + b),
   sub: (a: number, b: number) => round(a - b),
   mul: (a: number, b: number) => round(a * b),
   div: (a: number, b: number) => round(a / b),
 } as const
+const operations = { add, sub, mul, div } as const
 const folds: { readonly [op: string]: Fold | undefined } = { ...scalarFolds, neg: (a) => -a }
 
 const DEEPEST_FOLD = 16
@@ -62,7 +63,7 @@ function settle(x: Tensor): void {
  * The result of arithmetic on two single numbers that are known, as a leaf; undefined where a graph is needed.
  * Settles what is of an earlier step.
  */
-export function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined {
+function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined {
   settle(a)
   const isNumber = typeof b === 'number'
   if (!isNumber) settle(b)
@@ -75,7 +76,17 @@ export function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined
   return hostLeaf(Float32Array.of(fold(x, y)), [], 'f32', marked)
 }
 
-/** Remembers a pending result so that the next step computes it. */
-export function carryScalar(node: Node): void {
-  if (!node.storage) carry(node)
+const isSingle = (x: Operand): boolean => typeof x === 'number' || x.node.shape.length === 0
+
+/** The result of arithmetic; single numbers that are known take the short way, others can still be read after the step. */
+export function arithmetic(name: keyof typeof scalarFolds, a: Tensor, b: Operand): Node {
+  const pending = (): Node => operations[name](a.node, typeof b === 'number' ? b : b.node)
+  if (!isSingle(a) || !isSingle(b)) return pending()
+  return foldScalars(scalarFolds[name], a, b) ?? carryScalar(pending())
+}
+
+/** Remembers a pending result, if it is a single number, so that the next step computes it. */
+export function carryScalar(node: Node): Node {
+  if (node.shape.length === 0 && !node.storage) carry(node)
+  return node
 }

@@ -6,7 +6,7 @@
 import type { Node } from '../graph/index.js'
 import { takeBackward, waitingBackward, type Waiting } from './autograd.js'
 import { Captured } from './captured.js'
-import { sameKey, structureWithGradients, type Structure } from './plans.js'
+import { sameKey, structureOf, type Structure } from './plans.js'
 import { Recording, recording, setRecording } from './recording.js'
 import type { Tensor } from './tensor.js'
 
@@ -35,7 +35,7 @@ export class StepCache {
       anew()
       return
     }
-    const structure = structureWithGradients(waiting.targets)
+    const structure = structureOf(waiting.targets, true)
     const known = this.#find(structure)
     if (known && repeat(known, waiting, structure.order)) return
     if (known && known.tries < mostTries) learn(known, waiting, structure.order, anew)

@@ -16,15 +16,13 @@ import {
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
 import { backward, buildGradients, clock, computeNode, own } from './autograd.js'
+import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
-import { carryScalar, foldScalars, knownScalar, scalarFolds } from './scalars.js'
+import { arithmetic, carryScalar, knownScalar } from './scalars.js'
 
 export type Operand = Tensor | number
-
-/** Numbers nested as deep as the tensor has dimensions. */
-export type Nested = number | Nested[]
 
 /** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
 export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
@@ -33,25 +31,6 @@ export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly va
 const DEEPEST = 256
 
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
-
-type Binary = (a: g.Operand, b: g.Operand) => Node
-
-/** Arithmetic; single numbers that are known take the short way (scalars.ts). */
-function arithmetic(op: Binary, fold: (a: number, b: number) => number, a: Tensor, b: Operand): Tensor {
-  const isScalar = a.node.shape.length === 0 && (typeof b === 'number' || b.node.shape.length === 0)
-  if (!isScalar) return new Tensor(op(a.node, nodeOf(b)))
-  const known = foldScalars(fold, a, b)
-  if (known) return new Tensor(known)
-  const result = new Tensor(op(a.node, nodeOf(b)))
-  carryScalar(result.node)
-  return result
-}
-
-/** A reduction; single numbers can still be read after the step. */
-function carried(node: Node): Tensor {
-  if (node.shape.length === 0) carryScalar(node)
-  return new Tensor(node)
-}
 
 export class Tensor {
   /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
@@ -203,13 +182,7 @@ export class Tensor {
 
   /** The elements as nested arrays; a number for a single one (torch's tolist). */
   toArray(): Nested {
-    let items: Nested[] = Array.from(this.toTypedArray())
-    for (const size of this.shape.slice(1).reverse()) {
-      items = Array.from({ length: size === 0 ? 0 : items.length / size }, (_, i) =>
-        items.slice(i * size, (i + 1) * size),
-      )
-    }
-    return this.shape.length === 0 ? (items[0] ?? Number.NaN) : items
+    return nested(this.toTypedArray(), this.shape)
   }
 
   /**
@@ -237,16 +210,16 @@ export class Tensor {
   // ── arithmetic, element by element, broadcasting ──
 
   add(other: Operand): Tensor {
-    return arithmetic(g.add, scalarFolds.add, this, other)
+    return new Tensor(arithmetic('add', this, other))
   }
   sub(other: Operand): Tensor {
-    return arithmetic(g.sub, scalarFolds.sub, this, other)
+    return new Tensor(arithmetic('sub', this, other))
   }
   mul(other: Operand): Tensor {
-    return arithmetic(g.mul, scalarFolds.mul, this, other)
+    return new Tensor(arithmetic('mul', this, other))
   }
   div(other: Operand): Tensor {
-    return arithmetic(g.div, scalarFolds.div, this, other)
+    return new Tensor(arithmetic('div', this, other))
   }
   neg(): Tensor {
     return new Tensor(g.neg(this.node))
@@ -330,10 +303,10 @@ export class Tensor {
   // ── reductions: over the dimensions given, or all ──
 
   sum(dim?: Dims, keepdim = false): Tensor {
-    return carried(g.sum(this.node, dim, keepdim))
+    return new Tensor(carryScalar(g.sum(this.node, dim, keepdim)))
   }
   mean(dim?: Dims, keepdim = false): Tensor {
-    return carried(g.mean(this.node, dim, keepdim))
+    return new Tensor(carryScalar(g.mean(this.node, dim, keepdim)))
   }
   amax(dim?: Dims, keepdim = false): Tensor {
     return new Tensor(g.amax(this.node, dim, keepdim))
@@ -388,23 +361,18 @@ export class Tensor {
   }
   /** `length` elements from `start` along `dim`. */
   narrow(dim: number, start: number, length: number): Tensor {
-    return this.sliceDim(normalizeDim(dim, this.dim(), 'narrow'), start, start + length)
+    return new Tensor(g.narrow(this.node, normalizeDim(dim, this.dim(), 'narrow'), start, start + length))
   }
   /** Elements `start` … `end` - 1 of dimension 0, as an array's slice: negative counts from the end. */
   slice(start = 0, end?: number): Tensor {
     const size = this.size(0)
     const at = (i: number): number => Math.min(Math.max(i < 0 ? i + size : i, 0), size)
-    return this.sliceDim(0, at(start), Math.max(at(start), at(end ?? size)))
+    return new Tensor(g.narrow(this.node, 0, at(start), Math.max(at(start), at(end ?? size))))
   }
   /** Element `index` of dimension 0, without that dimension. */
   select(index: number): Tensor {
     const at = index < 0 ? index + this.size(0) : index
-    return this.sliceDim(0, at, at + 1).squeeze(0)
-  }
-  private sliceDim(dim: number, start: number, end: number): Tensor {
-    const starts = this.shape.map((_, i) => (i === dim ? start : 0))
-    const ends = this.shape.map((size, i) => (i === dim ? end : size))
-    return new Tensor(g.slice(this.node, starts, ends))
+    return new Tensor(g.narrow(this.node, 0, at, at + 1)).squeeze(0)
   }
   matmul(other: Tensor): Tensor {
     return new Tensor(g.matmul(this.node, other.node))

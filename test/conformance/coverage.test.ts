@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makePlan, wasmTarget } from '../../src/compiler/index.js'
-import { elementwiseOps } from '../../src/compiler/lower/elementwise.js'
 import { computeTable } from '../../src/compiler/schedule/compute.js'
-import type { Node } from '../../src/graph/index.js'
+import { elementwiseOps, type Node } from '../../src/graph/index.js'
 import { cases, nodesOf } from './cases.js'
 
 /** Inputs before users. */

@@ -16,7 +16,7 @@ import type { CifarWorld } from '../../src/data/cifar10.node.js'
 import type { FetchHooks } from '../../src/data/dataSet.node.js'
 import { encodePng } from '../../src/data/pictures.node.js'
 
-export const perBatch = 25
+const perBatch = 25
 const recordBytes = 3073
 
 /** Six batches of made-up pictures with labels 0–9, by name: [25, 3073] bytes each. */
@@ -36,7 +36,7 @@ export function makeSet(): SmallSet {
   return Object.fromEntries(batches) as SmallSet
 }
 
-export function specOf(set: SmallSet): CifarSpec {
+function specOf(set: SmallSet): CifarSpec {
   const sums = batchNames.map((name) => [name, createHash('sha256').update(set[name]).digest('hex')])
   return { perBatch, sums: Object.fromEntries(sums) as CifarSpec['sums'] }
 }

@@ -11,7 +11,7 @@ export type OracleTensor =
   | { readonly shape: readonly number[]; readonly dtype: 'bool'; readonly data: Uint8Array }
 
 /** Which of these an op has is listed at `OpName`. `dim` is a list for sum, mean and amax, else one number. */
-export interface OpAttrs {
+interface OpAttrs {
   readonly stride?: readonly [number, number]
   readonly padding?: readonly [number, number] | 'same'
   readonly dilation?: readonly [number, number]

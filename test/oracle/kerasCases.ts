@@ -3,7 +3,7 @@ import { readOracle } from './cases.js'
 
 type Logs = Readonly<Record<string, number>>
 
-export interface KerasNet {
+interface KerasNet {
   readonly losses: readonly number[]
   /** With a learning rate of 1e-4. */
   readonly slow: readonly number[]

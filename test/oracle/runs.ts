@@ -4,7 +4,7 @@ import type { Node } from '../../src/graph/index.js'
 import type { OpCase, OpName, OracleTensor } from './cases.js'
 
 /** The output and what else the case tells about. */
-export interface Outcome {
+interface Outcome {
   readonly output: Node
   readonly extra?: Record<string, Node>
 }

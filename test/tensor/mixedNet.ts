@@ -4,7 +4,7 @@ import { ImageDataset } from '../../src/data/index.js'
 import { F, nn } from '../../src/nn/index.js'
 import type { Tensor } from '../../src/tensor/index.js'
 
-export const classes = ['a', 'b', 'c', 'd']
+const classes = ['a', 'b', 'c', 'd']
 
 export function pictures(count: number, side: number, seed = 7): ImageDataset {
   const random = new Generator(seed)

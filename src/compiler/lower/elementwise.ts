@@ -4,7 +4,7 @@
  */
 import { alu, float } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import type { Node, OpName } from '../../graph/index.js'
+import { isElementwise, type ElementwiseOp, type Node } from '../../graph/index.js'
 import {
   emitErf,
   emitExp,
@@ -19,35 +19,6 @@ import {
   splatInt,
   type Namer,
 } from './polynomials.js'
-
-export const elementwiseOps = [
-  'neg',
-  'exp',
-  'log',
-  'sqrt',
-  'abs',
-  'relu',
-  'tanh',
-  'sigmoid',
-  'erf',
-  'expm1',
-  'log1p',
-  'cast',
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'maximum',
-  'eq',
-  'lt',
-  'le',
-  'where',
-  'expand',
-] as const satisfies readonly OpName[]
-export type ElementwiseOp = (typeof elementwiseOps)[number]
-
-const names: ReadonlySet<OpName> = new Set(elementwiseOps)
-export const isElementwise = (node: Node): node is Node<ElementwiseOp> => names.has(node.op)
 
 const truth = (mask: Expr): Expr => select(mask, float(1), float(0))
 const compare = (node: Node, float_: 'feq' | 'flt' | 'fle', x: Expr, y: Expr): Expr => {

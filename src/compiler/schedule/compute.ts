@@ -3,10 +3,9 @@
  * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
-import type { Node, OpName } from '../../graph/index.js'
+import { isElementwise, type ElementwiseOp, type Node, type OpName } from '../../graph/index.js'
 import { groupSize, unitBytes, type Value } from '../kernel.js'
 import { lowerConv, type ConvJob } from '../lower/conv.js'
-import { elementwiseOps, type ElementwiseOp } from '../lower/elementwise.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
@@ -216,7 +215,7 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
     s.emit(lowerSumBatch(s.lanes, node as Node<'sum'>, from, out))
     return out
   }
-  const inline = s.isPrivate(source) && elementwise.has(source.op)
+  const inline = s.isPrivate(source) && isElementwise(source)
   if (inline) s.materialize(source)
   const reads = operandsOf([source], (n) => s.values.get(n)).values()
   if (!inline || !keepsOrder(s.lanes, node, reads)) s.value(source)
@@ -224,7 +223,6 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   s.emit(lowerReduce(s.lanes, node, out, (n) => s.values.get(n)))
   return out
 }
-const elementwise: ReadonlySet<OpName> = new Set(elementwiseOps)
 
 const reshape: Compute<'reshape'> = (s, node) => ({ ...s.input(node, 0), shape: node.shape })
 

@@ -5,11 +5,11 @@
  * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (tensor/plans.ts).
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
-import type { Node, NodeType } from '../../graph/index.js'
+import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
 import { allocFor, typeOfNode, type Alloc, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import { add, loadSplat, loadVec } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { emitNode, isElementwise } from '../lower/elementwise.js'
+import { emitNode } from '../lower/elementwise.js'
 import { lowerMap } from '../lower/map.js'
 import { lowerChannelCopy, lowerPixelPool, roundUp, type ChannelTail, type PixelSum } from '../lower/pixels.js'
 import { convTile, type ConvTile } from '../tile/choose.js'

@@ -3,9 +3,8 @@
  * An operation without a row has no such plan. Elementwise operations: few.ts. Not here: the kernels (lower/pixels.ts).
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
-import type { Node, OpName } from '../../graph/index.js'
+import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
-import { isElementwise } from '../lower/elementwise.js'
 import { lowerMap } from '../lower/map.js'
 import {
   lowerPixelGather,

@@ -3,7 +3,6 @@
  * reads and writes allow, with a barrier between phases. Within a phase no member needs what another writes there.
  * Not here: who does which units (loop/team.ts), the barrier itself (renderers).
  */
-import type { Access, LoopKernel } from '../loop/ir.js'
 import { unitBytes, type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 
 export interface Phased {
@@ -31,12 +30,13 @@ export function intoPhases(
       if (need !== 'none') back[i] = Math.max(back[i] ?? 0, need === 'barrier' ? after + 1 : after)
     }
   }
-  const phases = back.map((phase) => -phase)
-  const key = (i: number): number => 2 * (phases[i] ?? 0) + Number('count' in (kernels[i]?.kernel.units ?? {}))
-  const order = [...kernels.keys()].sort((a, b) => key(a) - key(b) || a - b)
+  const isCounted = (i: number): number => Number('count' in (kernels[i]?.kernel.units ?? {}))
+  const order = [...kernels.keys()].sort(
+    (a, b) => (back[b] ?? 0) - (back[a] ?? 0) || isCounted(a) - isCounted(b) || a - b,
+  )
   return {
     kernels: order.flatMap((i) => kernels[i] ?? []),
-    barriers: order.map((i, at) => at > 0 && phases[i] !== phases[order[at - 1] ?? 0]),
+    barriers: order.map((i, at) => at > 0 && back[i] !== back[order[at - 1] ?? 0]),
   }
 }
 
@@ -52,17 +52,14 @@ interface Use {
 }
 
 function usesOf({ kernel, values }: ScheduledKernel, lanes: number, isHost: (leaf: Value) => boolean): Use[] {
+  const pieces = 'pictures' in kernel.units
   return values.map((value, i) => {
-    const place = value.alloc ?? (isHost(value) ? value : 'leaves')
-    return useOf(kernel, value, kernel.buffers[i] ?? 'both', lanes, place)
+    const { alloc, offset } = value
+    const end = alloc?.per === 0 ? offset + unitBytes(value, lanes) : Infinity
+    const place = alloc ?? (isHost(value) ? value : 'leaves')
+    const writes = kernel.buffers[i] !== 'read'
+    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0 }
   })
-}
-
-function useOf({ units }: LoopKernel, value: Value, access: Access, lanes: number, place: Use['place']): Use {
-  const { alloc, offset } = value
-  const byPicture = 'pictures' in units && alloc !== null && alloc.per > 0
-  const bytes = alloc && alloc.per === 0 ? unitBytes(value, lanes) : Infinity
-  return { place, begin: offset, end: offset + bytes, writes: access !== 'read', byPicture }
 }
 
 /** What must lie between two kernels: nothing, their order in each member, or a meeting of all. */

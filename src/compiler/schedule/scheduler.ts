@@ -4,7 +4,7 @@
  * is in compute.ts. Not here: the kernels' bodies (lower/), the address table (plan.ts).
  */
 import { sameShape, sizeOf } from '../../base/index.js'
-import type { Node, NodeType, OpName } from '../../graph/index.js'
+import { isElementwise, type Node, type NodeType, type OpName } from '../../graph/index.js'
 import {
   allocFor,
   restOf,
@@ -15,7 +15,7 @@ import {
   type ScheduledKernel,
   type Value,
 } from '../kernel.js'
-import { emitNode, isElementwise } from '../lower/elementwise.js'
+import { emitNode } from '../lower/elementwise.js'
 import { loadSplat, loadVec, add } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import type { Tail } from '../lower/conv.js'

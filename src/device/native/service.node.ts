@@ -44,7 +44,7 @@ export interface NativeService {
   close(): void
 }
 
-export interface NativeBuild {
+interface NativeBuild {
   /** undefined while it is compiled. Never blocks. */
   poll(): Built | BuildFailure | undefined
   /** Blocks this thread until it is done; LENET_CC_TIMEOUT bounds it. */

@@ -6,7 +6,7 @@ import { LenetError } from '../../base/index.js'
 import { groupSize, nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
-import { isSmall, type Team } from '../team.js'
+import type { Team } from '../team.js'
 import { loadLibrary } from './library.node.js'
 import { startNativeService, type NativeService } from './service.node.js'
 import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
@@ -106,10 +106,8 @@ export class NativeTier {
     if ('error' in built) return built
     const library = loadLibrary(built.path, this.#memory.memory)
     if ('error' in library) return library
-    const code = this.#team.add({ kind: 'native', path: built.path })
-    const batch = (table: number): number => this.#memory.i32(table, 1)[0] ?? 0
     return {
-      run: (table) => this.#team.run(code, library.step, table, isSmall(program, batch(table))),
+      run: this.#team.add(program, { kind: 'native', path: built.path }, library.step),
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

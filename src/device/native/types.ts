@@ -25,7 +25,7 @@ export interface ToolchainInfo {
 }
 
 /** The folder of compiled kernels. */
-export interface CacheInfo {
+interface CacheInfo {
   readonly folder: string
   /** It is a temporary one of this process, because the usual one cannot be trusted or written (a notice says why). */
   readonly isPrivate: boolean

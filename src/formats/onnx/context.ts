@@ -261,7 +261,7 @@ export class NodeContext {
 }
 
 /** 0.1 of float32 is 0.10000000149…; the shortest number that float32 does not tell from it is what was meant. */
-export function shortest(value: number): number {
+function shortest(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === Math.fround(value)) return short

@@ -138,7 +138,7 @@ function floatsOf(field: ProtoField): Float32Array {
 }
 
 /** Numbers beyond 2^53 mean "without end" where operators use them (Slice). */
-export function clamped(value: bigint): number {
+function clamped(value: bigint): number {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : Math.sign(number) * Number.MAX_SAFE_INTEGER
 }

@@ -109,7 +109,7 @@ export class ModelCheckpoint extends MonitorCallback {
 }
 
 /** `{epoch:02d}` and `{val_loss:.2f}` of a path. Throws LenetError for a name that logs do not have. */
-export function formatPath(path: string, values: Logs): string {
+function formatPath(path: string, values: Logs): string {
   return path.replace(
     /\{(\w+)(?::(0?)(\d*)(?:\.(\d+)f|d)?)?\}/g,
     (_, name: string, zero: string, width: string, digits?: string) => {

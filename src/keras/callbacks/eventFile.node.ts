@@ -13,20 +13,20 @@ const table = Uint32Array.from({ length: 256 }, (_, n) => {
 })
 
 /** CRC-32C (Castagnoli). */
-export function crc32c(bytes: Uint8Array): number {
+function crc32c(bytes: Uint8Array): number {
   let c = 0xffffffff
   for (const byte of bytes) c = (c >>> 8) ^ (table[(c ^ byte) & 255] ?? 0)
   return (c ^ 0xffffffff) >>> 0
 }
 
 /** A checksum of data that holds checksums is masked. */
-export const maskedCrc = (bytes: Uint8Array): number => {
+const maskedCrc = (bytes: Uint8Array): number => {
   const crc = crc32c(bytes)
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
 }
 
 /** Length, its checksum, the data, its checksum. */
-export function record(data: Uint8Array): Uint8Array {
+function record(data: Uint8Array): Uint8Array {
   const out = new Uint8Array(data.length + 16)
   const view = new DataView(out.buffer)
   view.setBigUint64(0, BigInt(data.length), true)
@@ -54,11 +54,11 @@ const double = (value: number): Uint8Array => new Uint8Array(Float64Array.of(val
 const float = (value: number): Uint8Array => new Uint8Array(Float32Array.of(value).buffer)
 
 /** Event { wall_time = 1, file_version = 3 }. */
-export const versionEvent = (seconds: number): Uint8Array =>
+const versionEvent = (seconds: number): Uint8Array =>
   joined([field(1, 1, double(seconds)), field(3, 2, text('brain.Event:2'))])
 
 /** Event { wall_time = 1, step = 2, summary = 5 { value = 1 { tag = 1, simple_value = 2 } } }. */
-export function scalarEvent(seconds: number, step: number, tag: string, value: number): Uint8Array {
+function scalarEvent(seconds: number, step: number, tag: string, value: number): Uint8Array {
   const one = joined([field(1, 2, text(tag)), field(2, 5, float(value))])
   return joined([field(1, 1, double(seconds)), field(2, 0, varint(step)), field(5, 2, field(1, 2, one))])
 }

@@ -43,7 +43,7 @@ function findCompiler(): string | null {
   return tries.find((cc) => cc && works(cc)) ?? null
 }
 
-export const compiler = findCompiler()
+const compiler = findCompiler()
 export const noCompiler: string | false = compiler === null && 'there is no C compiler here'
 /** Whether feature flags of x86 may be given. */
 export const isX86 = process.arch === 'x64'
