@@ -21,13 +21,14 @@ import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lowe
 import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/winograd.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
-import { inputOf, type Compute, type Scheduler } from './scheduler.js'
-import { padded, shared } from './shared.js'
+import { inputOf } from './ledger.js'
+import { padded } from './padded.js'
+import type { Compute, Scheduler } from './scheduler.js'
 
 // ── convolution ──
 
 function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
-  return shared(s, `imageRows ${x.id} ${image.padding.join()}`, () => {
+  return s.shared(`imageRows ${x.id} ${image.padding.join()}`, () => {
     const from = s.value(x)
     const rows = s.scratch({ shape: [x.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
     s.emit(lowerImageRows(s.lanes, image, from, rows))
@@ -50,7 +51,7 @@ function listed(s: Scheduler, g: Node): Listed {
 }
 
 function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kernel: RowKernel): Value {
-  return shared(s, `nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.pixelFloats}`, () => {
+  return s.shared(`nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.pixelFloats}`, () => {
     const [N = 1, O = 1, OH = 1, OW = 1] = g.shape
     const what = listed(s, g)
     const positions = sizeOf(what.gradient.shape.slice(2))
@@ -68,7 +69,7 @@ function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kern
 function emitConv(s: Scheduler, node: Node<'conv2d'>, job: ConvJob): void {
   const [, , OH = 1, OW = 1] = node.shape
   if (!isWinograd(job.weight.shape, job.stride, [OH, OW])) return s.emit(lowerConv(s.lanes, job, s.plans.conv))
-  const weights = shared(s, `winograd ${inputOf(node, 1).id}`, () => {
+  const weights = s.shared(`winograd ${inputOf(node, 1).id}`, () => {
     const [O = 1, C = 1] = job.weight.shape
     const points = s.scratch({ shape: [16, O, C], dtype: 'f32', layout: 'plain' })
     s.emit(lowerWinogradWeights(s.lanes, job.weight, points))
@@ -183,7 +184,7 @@ const linearGradInput: Compute<'linearGradInput'> = (s, node, tail) => {
 }
 
 function toRows(s: Scheduler, x: Node): Value {
-  return shared(s, `toRows ${x.id}`, () => {
+  return s.shared(`toRows ${x.id}`, () => {
     const from = s.value(x)
     const rows = s.scratch({ shape: x.shape, dtype: x.dtype, layout: 'rows' })
     s.emit(lowerTransposeBatch(s.lanes, from, rows, false))
@@ -273,7 +274,7 @@ const concat: Compute<'concat'> = (s, node) => {
   for (const part of node.inputs) {
     const direct = out.alloc !== null && s.directTo(part, out.alloc, offset)
     const value = s.value(part)
-    if (!direct) s.emit(lowerCopy(s.lanes, value, s.newValue(part, out.alloc, offset)))
+    if (!direct) s.emit(lowerCopy(s.lanes, value, s.newValue(part, out.alloc, { offset })))
     offset += unitBytes(part, s.lanes)
   }
   return out

@@ -6,7 +6,7 @@
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
-import { allocFor, typeOfNode, type Alloc, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { typeOfNode, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import { add, loadSplat, loadVec } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { emitNode } from '../lower/elementwise.js'
@@ -15,7 +15,7 @@ import { lowerChannelCopy, lowerPixelPool, roundUp, type ChannelTail, type Pixel
 import { convTile, type ConvTile } from '../tile/choose.js'
 import type { Target } from '../tile/target.js'
 import { fewTable, weightShapes } from './fewTable.js'
-import { inputOf } from './scheduler.js'
+import { inputOf, Ledger } from './ledger.js'
 
 /** An elementwise tail of a convolution or linear layer, computed in its registers. */
 export interface PixelTail {
@@ -37,22 +37,12 @@ export function fewTarget(target: Target, order: readonly Node[]): Target {
   return { ...target, lanes }
 }
 
-export class FewScheduler {
-  readonly lanes: number
-  readonly kernels: ScheduledKernel[] = []
-  readonly values = new Map<Node, Value>()
-  readonly allWords: Value[] = []
-  readonly #uses = new Map<Node, number>()
+export class FewScheduler extends Ledger {
   readonly #target: Target
-  readonly #targets: ReadonlySet<Node>
-  readonly #shared = new Map<string, Value>()
 
   constructor(order: readonly Node[], targets: readonly Node[], target: Target) {
-    this.lanes = target.lanes
+    super(order, targets, target.lanes)
     this.#target = target
-    this.#targets = new Set(targets)
-    for (const node of order)
-      if (!node.storage) for (const input of node.inputs) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1)
   }
 
   /** A result is row-major, in memory of its own. */
@@ -70,10 +60,6 @@ export class FewScheduler {
     const made = node.storage ? this.newValue(this.typeOf(node), null) : this.#compute(node)
     this.values.set(node, made)
     return made
-  }
-
-  input(node: Node, i: number): Value {
-    return this.value(inputOf(node, i))
   }
 
   /** The node's value as it is in logical order. */
@@ -107,15 +93,6 @@ export class FewScheduler {
     return { channels: Math.ceil(vectors / Math.ceil(vectors / most)), rows: 1, columns: 1 }
   }
 
-  /** A value made once for all who need the same. */
-  shared(key: string, make: () => Value): Value {
-    const known = this.#shared.get(key)
-    if (known) return known
-    const value = make()
-    this.#shared.set(key, value)
-    return value
-  }
-
   #compute(node: Node): Value {
     if (isElementwise(node)) return this.#elementwise(node)
     const row = fewTable[node.op] as ((s: FewScheduler, node: Node, tail: PixelTail | null) => Value) | undefined
@@ -123,28 +100,13 @@ export class FewScheduler {
     return row(this, node, null)
   }
 
-  /** The only use of a node that nobody else sees. */
-  isPrivate(node: Node): boolean {
-    return !this.values.has(node) && !node.storage && (this.#uses.get(node) ?? 0) <= 1 && !this.#targets.has(node)
-  }
-
   typeOf(node: Node): NodeType {
     const type = typeOfNode(node)
     return type.layout === 'lanes' ? { ...type, layout: 'rows' } : type
   }
 
-  newValue(type: NodeType, alloc: Alloc | null, spread?: Value['spread']): Value {
-    const value: Value = { ...type, alloc, offset: 0, word: this.allWords.length + 1, spread }
-    this.allWords.push(value)
-    return value
-  }
-
   allocate(node: Node): Value {
     return this.scratch(this.typeOf(node))
-  }
-
-  scratch(type: NodeType): Value {
-    return this.newValue(type, allocFor(type, this.lanes))
   }
 
   /** Pixel after pixel, each with room for whole vectors of channels. */
@@ -154,7 +116,7 @@ export class FewScheduler {
     const steps = [1, ...stridesOf(pixels).map((stride) => stride * room)]
     const size = sizeOf(pixels) * room
     const { shape, dtype } = node
-    return this.newValue({ shape, dtype, layout: 'rows' }, { bytes: size * 4, per: 1 }, { steps, size })
+    return this.newValue({ shape, dtype, layout: 'rows' }, { bytes: size * 4, per: 1 }, { spread: { steps, size } })
   }
 
   emit(kernel: ScheduledKernel): void {

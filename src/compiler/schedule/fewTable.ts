@@ -26,7 +26,7 @@ import {
 } from '../lower/winogradPixels.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import type { FewScheduler, PixelTail } from './few.js'
-import { inputOf } from './scheduler.js'
+import { inputOf } from './ledger.js'
 
 type Row<K extends OpName> = (s: FewScheduler, node: Node<K>, tail: PixelTail | null) => Value
 

@@ -8,8 +8,9 @@ import type { Node } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
 import { lowerGroupConv, lowerGroupConvGradWeight } from '../lower/groupConv.js'
 import { lowerMove } from '../lower/move.js'
-import { inputOf, type Compute, type Scheduler } from './scheduler.js'
-import { padded } from './shared.js'
+import { inputOf } from './ledger.js'
+import { padded } from './padded.js'
+import type { Compute, Scheduler } from './scheduler.js'
 
 export const groupConv2d: Compute<'groupConv2d'> = (s, node, tail) => {
   const { stride, dilation, groups } = node.attrs

@@ -2,9 +2,10 @@
  * What of a plan depends on leaves in the device's memory alone (parameters): such kernels run only when a flag in memory is
  * set, so that weights are laid anew only when they have changed. Not here: who knows when that is (tensor/bound.ts).
  */
-import type { Node, NodeType } from '../../graph/index.js'
-import type { Alloc, ScheduledKernel, Value } from '../kernel.js'
+import type { Node } from '../../graph/index.js'
+import type { ScheduledKernel, Value } from '../kernel.js'
 import { addr, loadInt } from '../loop/build.js'
+import type { Ledger } from './ledger.js'
 
 export interface Prepared {
   /** One i32: 1 where the kernels must run, 0 where their work of an earlier run is good. */
@@ -13,15 +14,9 @@ export interface Prepared {
   readonly leaves: readonly number[]
 }
 
-interface Scheduled {
-  readonly kernels: readonly ScheduledKernel[]
-  readonly values: ReadonlyMap<Node, Value>
-  newValue(type: NodeType, alloc: Alloc | null): Value
-}
-
 /** The kernels, those that can be prepared behind a flag. */
 export function flagged(
-  scheduled: Scheduled,
+  scheduled: Ledger,
   indexOf: ReadonlyMap<Node, number>,
 ): { kernels: ScheduledKernel[]; prepared: Prepared | null } {
   const stable = new Map<number, number | null>() // words: the leaf they are, or null for what was prepared

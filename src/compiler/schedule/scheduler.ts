@@ -4,7 +4,7 @@
  * is in compute.ts. Not here: the kernels' bodies (lower/), the address table (plan.ts).
  */
 import { sameShape, sizeOf } from '../../base/index.js'
-import { isElementwise, type Node, type NodeType, type OpName } from '../../graph/index.js'
+import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import {
   allocFor,
   restOf,
@@ -22,6 +22,7 @@ import type { Tail } from '../lower/conv.js'
 import { lowerMap, type MapResult } from '../lower/map.js'
 import { plansFor, type Plans } from '../tile/plans.js'
 import type { Target } from '../tile/target.js'
+import { inputOf, Ledger } from './ledger.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -41,18 +42,10 @@ export type Compute<K extends OpName = OpName> = (s: Scheduler, node: Node<K>, t
 /** The rows of compute.ts; elementwise operations need none. */
 export type ComputeTable = { readonly [K in OpName]?: Compute<K> }
 
-export class Scheduler {
-  readonly lanes: number
+export class Scheduler extends Ledger {
   readonly plans: Plans
   /** Vectors of sums that a kernel may keep in registers. */
   readonly accumulators: number
-  readonly kernels: ScheduledKernel[] = []
-  readonly values = new Map<Node, Value>()
-  /** Auxiliary values (row pictures, lists) by what they are made of. */
-  readonly shared = new Map<string, Value>()
-  readonly allWords: Value[] = []
-  readonly #uses = new Map<Node, number>()
-  readonly #targets: ReadonlySet<Node>
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
@@ -60,14 +53,11 @@ export class Scheduler {
   readonly #asked: string[] = []
 
   constructor(order: readonly Node[], targets: readonly Node[], target: Target, table: ComputeTable) {
+    super(order, targets, target.lanes)
     this.#table = table
-    this.lanes = target.lanes
     this.accumulators = target.accumulators
     this.plans = plansFor(target, (key) => this.#asked.push(key))
-    this.#targets = new Set(targets)
     this.#order = new Set(order)
-    for (const node of order)
-      if (!node.storage) for (const input of node.inputs) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1)
   }
 
   run(targets: readonly Node[]): void {
@@ -86,20 +76,11 @@ export class Scheduler {
     this.values.set(target, copy)
   }
 
-  /** The node's value in memory; its kernels are scheduled if they were not. */
   value(node: Node): Value {
     const known = this.values.get(node)
     if (known) return known
     if (node.storage) return this.#remember(node, this.newValue(typeOfNode(node), null))
     return this.#remember(node, this.#compute(node))
-  }
-
-  input(node: Node, i: number): Value {
-    return this.value(inputOf(node, i))
-  }
-
-  has(node: Node): boolean {
-    return this.values.has(node) || node.storage !== null
   }
 
   wants(node: Node | null): node is Node {
@@ -122,27 +103,11 @@ export class Scheduler {
     return row as Compute
   }
 
-  /** The only use of a node that nobody else sees: it may be computed where it is used and never stored. */
-  isPrivate(node: Node, uses = 1): boolean {
-    return !this.has(node) && (this.#uses.get(node) ?? 0) <= uses && !this.#targets.has(node)
-  }
-
-  newValue(type: NodeType, alloc: Alloc | null, offset = 0): Value {
-    const value: Value = { ...type, alloc, offset, word: this.allWords.length + 1 }
-    this.allWords.push(value)
-    return value
-  }
-
   /** Memory for the node's result: its own, or the part of a larger value that was set aside for it. */
   allocate(node: Node): Value {
     const place = this.#destinations.get(node)
-    if (place) return this.newValue(typeOfNode(node), place.alloc, place.offset)
+    if (place) return this.newValue(typeOfNode(node), place.alloc, place)
     return this.newValue(typeOfNode(node), allocFor(node, this.lanes))
-  }
-
-  /** Memory for a value that no node of the graph has. */
-  scratch(type: NodeType): Value {
-    return this.newValue(type, allocFor(type, this.lanes))
   }
 
   emit(kernel: ScheduledKernel): void {
@@ -287,9 +252,9 @@ export class Scheduler {
     for (const node of nodes) visit(inputOf(node, 1))
     const shape = nodes[0]?.shape ?? []
     return (node) =>
-      !this.#targets.has(node) &&
+      !this.isTarget(node) &&
       !this.has(node) &&
-      uses.get(node) === this.#uses.get(node) &&
+      uses.get(node) === this.usesOf(node) &&
       (sameShape(node.shape, shape) || sizeOf(node.shape) === 1)
   }
 }
@@ -348,10 +313,4 @@ function readAt(b: KernelBuilder, value: Value, offset: Expr): Expr {
   const at = b.buffer(value, 'read')
   const type = vectorType(value.dtype)
   return value.layout === 'lanes' ? loadVec(add(at, offset), 0, type) : loadSplat(at, 0, type)
-}
-
-export function inputOf(node: Node, i: number): Node {
-  const input = node.inputs[i]
-  if (!input) throw new Error(`${node.op} has no input ${i}`)
-  return input
 }

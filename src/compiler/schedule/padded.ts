@@ -1,22 +1,13 @@
-/** Values that several operations need alike: made once. Not here: the operations (compute.ts, groupConv.ts). */
+/** A convolution's input with zeros around it. Not here: the convolutions (compute.ts, groupConv.ts). */
 import type { Node } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
 import { lowerPadLanes } from '../lower/rows.js'
 import type { Scheduler } from './scheduler.js'
 
-/** A value made once for all who need the same. */
-export function shared(s: Scheduler, key: string, make: () => Value): Value {
-  const known = s.shared.get(key)
-  if (known) return known
-  const value = make()
-  s.shared.set(key, value)
-  return value
-}
-
 /** x [N, C, H, W] with zeros around it. */
 export function padded(s: Scheduler, x: Node, padding: readonly [number, number]): Value {
   if (padding[0] + padding[1] === 0) return s.value(x)
-  return shared(s, `padded ${x.id} ${padding.join()}`, () => {
+  return s.shared(`padded ${x.id} ${padding.join()}`, () => {
     const [N = 1, C = 1, H = 1, W = 1] = x.shape
     const from = s.value(x)
     const wide = s.scratch({ shape: [N, C, H + 2 * padding[0], W + 2 * padding[1]], dtype: 'f32', layout: 'lanes' })
