@@ -31,11 +31,15 @@ const table = {
 /** Under Keras' name. */
 export type ActivationName = keyof typeof table
 
+/** Other names that Keras takes. */
+const otherNames: Readonly<Record<string, ActivationName>> = { swish: 'silu', hardswish: 'hard_silu' }
+
 /** The name as Keras writes it; null means none. Throws UsageError for one that is not there. */
 export function activationName(what: string, name: string | null | undefined): ActivationName {
   const wanted = sameName(name ?? 'linear')
   const found = (Object.keys(table) as ActivationName[]).find((known) => sameName(known) === wanted)
-  if (found) return found
+  const named = found ?? (Object.hasOwn(otherNames, wanted) ? otherNames[wanted] : undefined)
+  if (named) return named
   throw new UsageError(`${what}: there is no activation '${name}'; there are ${Object.keys(table).join(', ')}`)
 }
 

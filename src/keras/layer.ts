@@ -18,6 +18,9 @@ export interface Spec {
 
 export const isPicture = ({ sizes }: Spec): boolean => sizes.length === 3
 
+/** The dimension of channels or features inside. */
+export const featuresOf = (spec: Spec): number => (isPicture(spec) ? 1 : spec.sizes.length)
+
 /** `(None, 32, 32, 3)`. */
 export const showBatch = (sizes: Shape): string =>
   `(None${sizes.map((size) => `, ${size}`).join('')}${sizes.length === 0 ? ',' : ''})`

@@ -33,6 +33,7 @@ import { metricOf, type Metric } from './metrics.js'
 import { nextName } from './naming.js'
 import type { Optimizer } from './optimizer.js'
 import { optimizerOf } from './optimizers.js'
+import { inFlatOrder } from './order.js'
 import { output } from './output.js'
 import type { Verbose } from './progbar.js'
 import { Rows } from './rows.js'
@@ -181,10 +182,8 @@ export class Sequential {
         throw new LenetError(`layer '${layer.name}' (${layer.className}): ${error.message}`, { cause: error })
       }
     })
-    const flatOf = this.#output?.flatOf
-    return flatOf
-      ? { output: flatHwc(value, flatOf), logits: logits && flatHwc(logits, flatOf) }
-      : { output: value, logits }
+    const out = this.#output ?? { sizes: [], flatOf: null }
+    return { output: inFlatOrder(value, out), logits: logits && inFlatOrder(logits, out) }
   }
 
   /** How to train. Source: keras.Model.compile. */
@@ -382,11 +381,6 @@ export class Sequential {
     const { loadWeights } = await import('./save.node.js')
     await loadWeights(this, path)
   }
-}
-
-/** Pictures flattened as they lie inside, flattened as Keras does: classes are counted so. */
-function flatHwc(x: Tensor, [height = 1, width = 1, channels = 1]: Shape): Tensor {
-  return x.view(x.size(0), channels, height, width).permute(0, 2, 3, 1).flatten(1)
 }
 
 /** [N, C, H, W] → [N, H, W, C]. */

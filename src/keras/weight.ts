@@ -89,6 +89,11 @@ export function kernelOrder([height = 1, width = 1, inputs = 1, outputs = 1]: Sh
   return order
 }
 
+/** Keras' [height, width, channels, multiplier] in our [channels · multiplier, 1, height, width]. */
+export function depthwiseOrder([height = 1, width = 1, channels = 1, multiplier = 1]: Shape): Int32Array {
+  return kernelOrder([height, width, 1, channels * multiplier])
+}
+
 /** Where feature i of a picture flattened as [H, W, C] lies when it is flattened as [C, H, W]. */
 export function flatOrder([height = 1, width = 1, channels = 1]: Shape): Int32Array {
   return Int32Array.from({ length: height * width * channels }, (_, i) => {

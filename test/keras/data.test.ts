@@ -117,6 +117,33 @@ describe('what does not fit', () => {
       () => layers.dense({ units: 3, filters: 3 } as { units: number }),
       /dense: there is no option filters/,
     ],
+    'filters that do not fall into groups': [
+      () => layers.conv2d(5, 3, { groups: 2 }),
+      /number of filters must be evenly divisible by the number of groups\. Received: groups=2, filters=5/,
+    ],
+    'channels that do not fall into groups': [
+      () => new Sequential([layers.conv2d(4, 3, { groups: 2, inputShape: [4, 4, 3] })]),
+      /number of input channels must be evenly divisible by the number of groups.*3 channels/,
+    ],
+    'strides beside dilation': [
+      () => layers.conv2d(4, 3, { strides: 2, dilationRate: 2 }),
+      /`strides > 1` not supported in conjunction with `dilation_rate > 1`/,
+    ],
+    'edges that are none': [() => layers.zeroPadding2d([1, -1]), /zeroPadding2d: `padding` should be either/],
+    'nothing left of a picture': [
+      () => new Sequential([layers.cropping2d(2, { inputShape: [4, 6, 3] })]),
+      /Values in `cropping` argument should be smaller/,
+    ],
+    'a reshape to other numbers': [
+      () => new Sequential([layers.reshape([5, -1], { inputShape: [4, 4, 3] })]),
+      /total size of the tensor must be unchanged.*\(None, 4, 4, 3\)/,
+    ],
+    'a permutation that is none': [() => layers.permute([1, 3]), /must be consecutive and start from 1/],
+    'an axis in the middle': [
+      () => new Sequential([layers.layerNormalization({ axis: 1, inputShape: [4, 4, 3] })]),
+      /works on the last axis \(-1\) or on all behind the batch, got 1/,
+    ],
+    'a negative slope below 0': [() => layers.leakyReLU(-1), /negative_slope of the layer cannot be a negative value/],
     'too small for a window': [
       () => new Sequential([layers.conv2d(2, 5, { inputShape: [4, 4, 3] })]),
       /layer 'conv2d[_\d]*': Computed output size would be zero or negative/,

@@ -3,6 +3,8 @@ import { readOracle } from './cases.js'
 
 type Logs = Readonly<Record<string, number>>
 
+export type Nested = readonly (number | Nested)[]
+
 interface KerasNet {
   readonly losses: readonly number[]
   /** With a learning rate of 1e-4. */
@@ -15,6 +17,7 @@ interface KerasNet {
 
 export interface KerasCase {
   readonly name: string
+  readonly labels: 'classes' | 'onehot' | 'flat'
   readonly summary: string
   readonly wide: string
   readonly config: unknown
@@ -28,7 +31,7 @@ export interface KerasCase {
   }[]
   readonly variables: readonly { readonly path: string; readonly shape: readonly number[]; readonly sum: number }[]
   readonly evaluated: number | readonly number[]
-  readonly predicted: readonly (readonly number[])[]
+  readonly predicted: Nested
 }
 
 export interface ProgressRun {
@@ -68,7 +71,11 @@ export function kerasOracle(): KerasOracle {
   return (known ??= readOracle('keras.json') as KerasOracle)
 }
 
-/** The generator of keras_runs.py: fractions of 1 with 24 bits. */
+/** keras_layers.json: what make/keras_layers.py froze. */
+export const kerasLayerCases = (): readonly KerasCase[] =>
+  (readOracle('keras_layers.json') as { readonly cases: readonly KerasCase[] }).cases
+
+/** The generator of keras_common.py: fractions of 1 with 24 bits. */
 export class Numbers {
   #x: number
   constructor(seed: number) {
@@ -91,7 +98,7 @@ interface Weighted {
   }[]
 }
 
-/** `weights_for` of keras_runs.py. */
+/** `weights_for` of keras_common.py. */
 export function setKernels(model: Weighted, seed: number): void {
   const numbers = new Numbers(seed)
   for (const weight of model.weights) {

@@ -1,5 +1,5 @@
-/** Dense, Flatten, Dropout, Activation, InputLayer and Rescaling. Not here: what they compute (nn's F, tensor). */
-import { sizeOf, UsageError, type Shape } from '../../base/index.js'
+/** Dense, Dropout, InputLayer and Rescaling. Not here: what they compute (nn's F, tensor). */
+import { UsageError, type Shape } from '../../base/index.js'
 import { F, nn } from '../../nn/index.js'
 import { type Tensor, zeros } from '../../tensor/index.js'
 import { activate, activationName, type ActivationName } from '../activations.js'
@@ -7,6 +7,7 @@ import { initialise, initializerConfig, type Initializer } from '../initializers
 import {
   expectOptions,
   expectWhole,
+  featuresOf,
   isPicture,
   Layer,
   type CallContext,
@@ -15,9 +16,6 @@ import {
   type Spec,
 } from '../layer.js'
 import { denseOrder, flatOrder, Weight } from '../weight.js'
-
-/** The dimension of channels or features inside. */
-const featuresOf = (spec: Spec): number => (isPicture(spec) ? 1 : spec.sizes.length)
 
 export interface DenseOptions extends LayerOptions {
   readonly units: number
@@ -98,28 +96,6 @@ export class Dense extends Layer {
   }
 }
 
-/** All dimensions but the batch become one, in Keras' order for everything outside. Source: keras.layers.Flatten. */
-export class Flatten extends Layer {
-  constructor(options: LayerOptions = {}) {
-    super(options)
-    expectOptions('flatten', options, [])
-  }
-
-  protected setUp(input: Spec) {
-    const [height = 1, width = 1, channels = 1] = input.sizes
-    const isMixed = isPicture(input) && height * width > 1 && channels > 1
-    return { output: { sizes: [sizeOf(input.sizes)], flatOf: isMixed ? input.sizes : input.flatOf } }
-  }
-
-  call(x: Tensor): Tensor {
-    return x.flatten(1)
-  }
-
-  protected ownConfig(): Config {
-    return { data_format: 'channels_last' }
-  }
-}
-
 export interface DropoutOptions extends LayerOptions {
   /** How many values become 0 in training: a fraction of 1. */
   readonly rate: number
@@ -156,41 +132,6 @@ export class Dropout extends Layer {
 
   protected ownConfig(): Config {
     return { rate: this.rate, seed: null, noise_shape: null }
-  }
-}
-
-export interface ActivationOptions extends LayerOptions {
-  readonly activation: string
-}
-
-/** An activation as a layer of its own. Source: keras.layers.Activation. */
-export class Activation extends Layer {
-  readonly activation: ActivationName
-
-  constructor(options: ActivationOptions) {
-    super(options)
-    expectOptions('activation', options, ['activation'])
-    this.activation = activationName('activation', options.activation)
-  }
-
-  protected setUp(input: Spec) {
-    return { output: input }
-  }
-
-  call(x: Tensor): Tensor {
-    return this.output ? activate(this.activation, x, featuresOf(this.output)) : x
-  }
-
-  override beforeSoftmax(x: Tensor): Tensor | null {
-    return this.activation === 'softmax' && this.output?.sizes.length === 1 ? x : null
-  }
-
-  protected override get savesBuild(): boolean {
-    return false
-  }
-
-  protected ownConfig(): Config {
-    return { activation: this.activation }
   }
 }
 

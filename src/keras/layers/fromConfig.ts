@@ -1,27 +1,40 @@
 /** Layers of the configurations that Keras writes. Whatever we do not do as Keras does is refused, never left out. */
 import { LenetError } from '../../base/index.js'
 import type { Config, Layer } from '../layer.js'
-import { Conv2D } from './conv.js'
-import { Activation, Dense, Dropout, Flatten, InputLayer, Rescaling } from './core.js'
-import { BatchNormalization } from './norm.js'
-import { AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D } from './pool.js'
+import { Activation, ELU, LeakyReLU, ReLU, Softmax } from './activation.js'
+import { Conv2D, DepthwiseConv2D } from './conv.js'
+import { Dense, Dropout, InputLayer, Rescaling } from './core.js'
+import { BatchNormalization, LayerNormalization } from './norm.js'
+import { AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D } from './pool.js'
 import { RandomCrop, RandomFlip, RandomTranslation } from './random.js'
+import { Cropping2D, Flatten, Permute, Reshape, ZeroPadding2D } from './reshape.js'
 
 /** Options made of a configuration: the constructors check them. */
 type Make = new (options: never) => Layer
 
 const classes = {
   Conv2D,
+  DepthwiseConv2D,
   Dense,
   Flatten,
+  Reshape,
+  Permute,
+  ZeroPadding2D,
+  Cropping2D,
   Dropout,
   Activation,
+  ReLU,
+  LeakyReLU,
+  ELU,
+  Softmax,
   InputLayer,
   Rescaling,
   BatchNormalization,
+  LayerNormalization,
   MaxPooling2D,
   AveragePooling2D,
   GlobalAveragePooling2D,
+  GlobalMaxPooling2D,
   RandomFlip,
   RandomTranslation,
   RandomCrop,
@@ -30,17 +43,17 @@ const classes = {
 /** Settings that must have one of these values, as JSON. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
   data_format: ['"channels_last"', 'null'],
-  dilation_rate: ['[1,1]', '1'],
-  groups: ['1'],
   sparse: ['false'],
   ragged: ['false'],
   optional: ['false'],
   kernel_regularizer: ['null'],
+  depthwise_regularizer: ['null'],
   bias_regularizer: ['null'],
   activity_regularizer: ['null'],
   beta_regularizer: ['null'],
   gamma_regularizer: ['null'],
   kernel_constraint: ['null'],
+  depthwise_constraint: ['null'],
   bias_constraint: ['null'],
   beta_constraint: ['null'],
   gamma_constraint: ['null'],
@@ -50,6 +63,7 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   noise_shape: ['null'],
   synchronized: ['false'],
   renorm: ['false'],
+  rms_scaling: ['false'],
   virtual_batch_size: ['null'],
   interpolation: ['"bilinear"'],
   fill_value: ['0', '0.0'],

@@ -1,24 +1,39 @@
 /** The layers as functions with Keras' arguments in Keras' order, or one object of options. Not here: the layers. */
 import type { Shape } from '../../base/index.js'
 import type { LayerOptions } from '../layer.js'
-import { Conv2D, type Conv2DOptions } from './conv.js'
 import {
   Activation,
+  ELU,
+  LeakyReLU,
+  ReLU,
+  Softmax,
+  type ActivationOptions,
+  type ELUOptions,
+  type LeakyReLUOptions,
+  type ReLUOptions,
+  type SoftmaxOptions,
+} from './activation.js'
+import { Conv2D, DepthwiseConv2D, type Conv2DOptions, type DepthwiseConv2DOptions } from './conv.js'
+import {
   Dense,
   Dropout,
-  Flatten,
   InputLayer,
   Rescaling,
-  type ActivationOptions,
   type DenseOptions,
   type DropoutOptions,
   type InputOptions,
   type RescalingOptions,
 } from './core.js'
-import { BatchNormalization, type BatchNormalizationOptions } from './norm.js'
+import {
+  BatchNormalization,
+  LayerNormalization,
+  type BatchNormalizationOptions,
+  type LayerNormalizationOptions,
+} from './norm.js'
 import {
   AveragePooling2D,
   GlobalAveragePooling2D,
+  GlobalMaxPooling2D,
   MaxPooling2D,
   type GlobalPoolingOptions,
   type PoolingOptions,
@@ -33,6 +48,18 @@ import {
   type RandomFlipOptions,
   type RandomTranslationOptions,
 } from './random.js'
+import {
+  Cropping2D,
+  Flatten,
+  Permute,
+  Reshape,
+  ZeroPadding2D,
+  type Cropping2DOptions,
+  type PermuteOptions,
+  type ReshapeOptions,
+  type Sides,
+  type ZeroPadding2DOptions,
+} from './reshape.js'
 import type { Size2 } from './window.js'
 
 const isOptions = (value: unknown): value is object =>
@@ -51,6 +78,15 @@ export function conv2d(first: number | Conv2DOptions, kernelSize: Size2 = NaN, o
   return new Conv2D(isOptions(first) ? first : { filters: first, kernelSize, ...options })
 }
 
+/** `depthwiseConv2d(3, { depthMultiplier: 2 })` or `depthwiseConv2d({ kernelSize: 3 })`. See {@link DepthwiseConv2DOptions}. */
+export function depthwiseConv2d(
+  first: Size2 | DepthwiseConv2DOptions,
+  options: Rest<DepthwiseConv2DOptions, 'kernelSize'> = {},
+): DepthwiseConv2D {
+  const isSize = typeof first === 'number' || 'length' in first
+  return new DepthwiseConv2D(isSize ? { kernelSize: first, ...options } : first)
+}
+
 type PoolArguments = [options?: PoolingOptions] | [poolSize: Size2, options?: Rest<PoolingOptions, 'poolSize'>]
 
 function poolOptions([first, options]: PoolArguments): PoolingOptions {
@@ -65,7 +101,40 @@ export const maxPooling2d = (...args: PoolArguments): MaxPooling2D => new MaxPoo
 export const averagePooling2d = (...args: PoolArguments): AveragePooling2D => new AveragePooling2D(poolOptions(args))
 export const globalAveragePooling2d = (options: GlobalPoolingOptions = {}): GlobalAveragePooling2D =>
   new GlobalAveragePooling2D(options)
+export const globalMaxPooling2d = (options: GlobalPoolingOptions = {}): GlobalMaxPooling2D =>
+  new GlobalMaxPooling2D(options)
 export const flatten = (options: LayerOptions = {}): Flatten => new Flatten(options)
+
+/** `reshape([4, 4, 3])`. */
+export function reshape(first: Shape | ReshapeOptions, options: Rest<ReshapeOptions, 'targetShape'> = {}): Reshape {
+  return new Reshape('targetShape' in first ? first : { targetShape: first, ...options })
+}
+
+/** `permute([2, 1])`. */
+export function permute(
+  first: readonly number[] | PermuteOptions,
+  options: Rest<PermuteOptions, 'dims'> = {},
+): Permute {
+  return new Permute('dims' in first ? first : { dims: first, ...options })
+}
+
+/** `zeroPadding2d(1)`, `zeroPadding2d([[1, 0], [2, 2]])`. */
+export function zeroPadding2d(
+  first: Sides | ZeroPadding2DOptions = {},
+  options: Rest<ZeroPadding2DOptions, 'padding'> = {},
+): ZeroPadding2D {
+  const isSides = typeof first === 'number' || 'length' in first
+  return new ZeroPadding2D(isSides ? { padding: first, ...options } : first)
+}
+
+/** `cropping2d(1)`, `cropping2d([[1, 0], [2, 2]])`. */
+export function cropping2d(
+  first: Sides | Cropping2DOptions = {},
+  options: Rest<Cropping2DOptions, 'cropping'> = {},
+): Cropping2D {
+  const isSides = typeof first === 'number' || 'length' in first
+  return new Cropping2D(isSides ? { cropping: first, ...options } : first)
+}
 
 /** `dense(120, { activation: 'relu' })` or `dense({ units: 120 })`. */
 export function dense(options: DenseOptions): Dense
@@ -81,6 +150,29 @@ export function dropout(first: number | DropoutOptions, options: Rest<DropoutOpt
 
 export const batchNormalization = (options: BatchNormalizationOptions = {}): BatchNormalization =>
   new BatchNormalization(options)
+
+export const layerNormalization = (options: LayerNormalizationOptions = {}): LayerNormalization =>
+  new LayerNormalization(options)
+
+/** `reLU({ maxValue: 6 })`, or `reLU(6)`. */
+export function reLU(first: number | ReLUOptions = {}, options: Rest<ReLUOptions, 'maxValue'> = {}): ReLU {
+  return new ReLU(typeof first === 'number' ? { maxValue: first, ...options } : first)
+}
+
+/** `leakyReLU(0.1)`; 0.3 by default. */
+export function leakyReLU(
+  first: number | LeakyReLUOptions = {},
+  options: Rest<LeakyReLUOptions, 'negativeSlope'> = {},
+): LeakyReLU {
+  return new LeakyReLU(typeof first === 'number' ? { negativeSlope: first, ...options } : first)
+}
+
+/** `eLU(0.5)`; 1 by default. */
+export function eLU(first: number | ELUOptions = {}, options: Rest<ELUOptions, 'alpha'> = {}): ELU {
+  return new ELU(typeof first === 'number' ? { alpha: first, ...options } : first)
+}
+
+export const softmax = (options: SoftmaxOptions = {}): Softmax => new Softmax(options)
 
 /** `activation('relu')`. */
 export function activation(first: string | ActivationOptions, options: LayerOptions = {}): Activation {

@@ -1,4 +1,4 @@
-/** BatchNormalization with Keras' statistics. Not here: the arithmetic (graph). */
+/** BatchNormalization with Keras' statistics, and LayerNormalization. Not here: the arithmetic (graph). */
 import {
   expectOptions,
   isPicture,
@@ -9,7 +9,7 @@ import {
   type Spec,
 } from '../layer.js'
 import { UsageError } from '../../base/index.js'
-import { nn } from '../../nn/index.js'
+import { F, nn } from '../../nn/index.js'
 import { flushWrites, full, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { initializerConfig } from '../initializers.js'
 import { flatOrder, Weight } from '../weight.js'
@@ -117,6 +117,92 @@ export class BatchNormalization extends Layer {
       renorm: false,
       renorm_clipping: null,
       renorm_momentum: 0.99,
+    }
+  }
+}
+
+export interface LayerNormalizationOptions extends LayerOptions {
+  /** The last one (-1, default), or all behind the batch. */
+  readonly axis?: number | readonly number[]
+  /** Added to the variance; default 1e-3. */
+  readonly epsilon?: number
+  /** A trained summand; default true. */
+  readonly center?: boolean
+  /** A trained factor; default true. */
+  readonly scale?: boolean
+}
+
+/** Normalises each pixel over its channels, or each picture over all. Source: keras.layers.LayerNormalization. */
+export class LayerNormalization extends Layer {
+  readonly epsilon: number
+  readonly #axis: readonly number[]
+  readonly #center: boolean
+  readonly #scale: boolean
+  #gamma: nn.Parameter | null = null
+  #beta: nn.Parameter | null = null
+
+  constructor(options: LayerNormalizationOptions = {}) {
+    super(options)
+    expectOptions('layerNormalization', options, ['axis', 'epsilon', 'center', 'scale'])
+    const { axis = -1, epsilon = 1e-3, center = true, scale = true } = options
+    if (!(epsilon >= 0)) throw new UsageError(`layerNormalization: epsilon must be 0 or more, got ${epsilon}`)
+    this.#axis = typeof axis === 'number' ? [axis] : [...axis]
+    this.epsilon = epsilon
+    this.#center = center
+    this.#scale = scale
+  }
+
+  /** Whether it works on all dimensions behind the batch. */
+  #isWhole({ sizes }: Spec): boolean {
+    const rank = sizes.length + 1
+    const over = this.#axis.map((axis) => (axis < 0 ? axis + rank : axis)).toSorted((a, b) => a - b)
+    if (String(over) === String(sizes.map((_, i) => i + 1))) return true
+    if (over.length === 1 && over[0] === rank - 1) return false
+    throw new UsageError(
+      `layer '${this.name}': layerNormalization works on the last axis (-1) or on all behind the batch, got ${this.#axis.join(', ')} of ${rank}`,
+    )
+  }
+
+  protected setUp(input: Spec) {
+    const isWhole = this.#isWhole(input)
+    const shape = isWhole ? input.sizes : input.sizes.slice(-1)
+    // Pictures lie as [C, H, W] inside, and so do weights of their sizes.
+    const [height = 1, width = 1, channels = 1] = shape
+    const own = isWhole && isPicture(input) ? [channels, height, width] : shape
+    const mixed = isWhole && isPicture(input) ? shape : input.flatOf
+    const order = mixed && flatOrder(mixed)
+    this.#gamma = this.#scale ? new nn.Parameter(full(own, 1)) : null
+    this.#beta = this.#center ? new nn.Parameter(full(own, 0)) : null
+    const weights = [
+      ...(this.#gamma ? [new Weight({ name: 'gamma', shape, tensor: this.#gamma, order })] : []),
+      ...(this.#beta ? [new Weight({ name: 'beta', shape, tensor: this.#beta, order })] : []),
+    ]
+    return { output: input, weights }
+  }
+
+  call(x: Tensor): Tensor {
+    if (!this.input) throw this.notBuilt()
+    const over = (y: Tensor, sizes: readonly number[]): Tensor =>
+      F.layerNorm(y, sizes, this.#gamma, this.#beta, this.epsilon)
+    if (this.#isWhole(this.input)) return over(x, x.shape.slice(1))
+    const { sizes } = this.input
+    const channels = sizes.slice(-1)
+    return isPicture(this.input) ? over(x.permute(0, 2, 3, 1), channels).permute(0, 3, 1, 2) : over(x, channels)
+  }
+
+  protected ownConfig(): Config {
+    return {
+      axis: this.#axis,
+      epsilon: this.epsilon,
+      center: this.#center,
+      scale: this.#scale,
+      rms_scaling: false,
+      beta_initializer: initializerConfig('Zeros'),
+      gamma_initializer: initializerConfig('Ones'),
+      beta_regularizer: null,
+      gamma_regularizer: null,
+      beta_constraint: null,
+      gamma_constraint: null,
     }
   }
 }

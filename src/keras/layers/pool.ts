@@ -99,24 +99,20 @@ export interface GlobalPoolingOptions extends LayerOptions {
   readonly keepdims?: boolean
 }
 
-/** The mean of each channel: [N, H, W, C] → [N, C]. Source: keras.layers.GlobalAveragePooling2D. */
-export class GlobalAveragePooling2D extends Layer {
-  readonly #keepdims: boolean
+/** One value a channel: [N, H, W, C] → [N, C]. */
+abstract class GlobalPooling2D extends Layer {
+  protected readonly keepdims: boolean
 
   constructor(options: GlobalPoolingOptions = {}) {
     super(options)
-    expectOptions('globalAveragePooling2d', options, ['keepdims'])
-    this.#keepdims = options.keepdims ?? false
+    expectOptions(this.className, options, ['keepdims'])
+    this.keepdims = options.keepdims ?? false
   }
 
   protected setUp(input: Spec) {
     if (!isPicture(input)) throw this.misfit(`ndim=4, found ndim=${input.sizes.length + 1}`, input)
     const channels = input.sizes[2] ?? 0
-    return { output: { sizes: this.#keepdims ? [1, 1, channels] : [channels], flatOf: null } }
-  }
-
-  call(x: Tensor): Tensor {
-    return x.mean([2, 3], this.#keepdims)
+    return { output: { sizes: this.keepdims ? [1, 1, channels] : [channels], flatOf: null } }
   }
 
   protected override get savesBuild(): boolean {
@@ -124,6 +120,20 @@ export class GlobalAveragePooling2D extends Layer {
   }
 
   protected ownConfig(): Config {
-    return { data_format: 'channels_last', keepdims: this.#keepdims }
+    return { data_format: 'channels_last', keepdims: this.keepdims }
+  }
+}
+
+/** The mean of each channel. Source: keras.layers.GlobalAveragePooling2D. */
+export class GlobalAveragePooling2D extends GlobalPooling2D {
+  call(x: Tensor): Tensor {
+    return x.mean([2, 3], this.keepdims)
+  }
+}
+
+/** The largest value of each channel. Source: keras.layers.GlobalMaxPooling2D. */
+export class GlobalMaxPooling2D extends GlobalPooling2D {
+  call(x: Tensor): Tensor {
+    return x.amax([2, 3], this.keepdims)
   }
 }

@@ -29,6 +29,12 @@ export interface Geometry {
   readonly after: Pair
 }
 
+/** How far a window reaches whose taps lie `dilation` pixels apart. */
+export const dilated = (kernel: Pair, dilation: Pair): Pair => [
+  (kernel[0] - 1) * dilation[0] + 1,
+  (kernel[1] - 1) * dilation[1] + 1,
+]
+
 /** Along one direction. The odd pixel of 'same' comes after. */
 function along(size: number, kernel: number, stride: number, padding: Padding): readonly [number, number, number] {
   if (padding === 'valid') return [Math.floor((size - kernel) / stride) + 1, 0, 0]

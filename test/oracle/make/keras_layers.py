@@ -1,0 +1,39 @@
+"""Makes ../keras_layers.json: layers, functional models and ways to weigh losses in real Keras, as `cases` of keras_runs.py.
+Keras 3.15.1 on TensorFlow 2.21, CPU.
+
+    KERAS_BACKEND=tensorflow python keras_layers.py
+"""
+
+import keras
+from keras import layers as L
+from keras_common import case_run, write
+
+
+def logits():
+    return dict(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+
+
+#  name, input, layers (or, of x, a functional model), compile arguments, kind of labels, fit arguments
+CASES = [
+    ("depthwise", (7, 6, 3), lambda: [L.DepthwiseConv2D(3, depth_multiplier=2, padding="same", activation="relu6"),
+        L.DepthwiseConv2D(2, strides=2, padding="same", use_bias=False), L.GlobalMaxPooling2D(), L.Dense(5)], logits, "classes"),
+    ("groups and dilation", (8, 9, 4), lambda: [L.Conv2D(6, 3, groups=2, padding="same", activation="swish"),
+        L.Conv2D(4, 3, dilation_rate=2, activation="hard_swish"), L.Conv2D(4, (2, 3), dilation_rate=(1, 2), padding="same"),
+        L.Conv2D(4, 2, dilation_rate=3, padding="same", groups=2), L.DepthwiseConv2D(2, dilation_rate=(2, 1), padding="same"),
+        L.Flatten(), L.Dense(5)], logits, "classes"),
+    ("edges", (5, 6, 2), lambda: [L.ZeroPadding2D(), L.Conv2D(3, 3, activation="elu"), L.ZeroPadding2D(((1, 0), (2, 1))),
+        L.Cropping2D(((0, 1), (1, 2))), L.ZeroPadding2D((0, 1)), L.Cropping2D(1), L.Flatten(), L.Dense(5)], logits, "classes"),
+    ("layer norm", (5, 4, 3), lambda: [L.Conv2D(4, 2, use_bias=False), L.LayerNormalization(), L.ReLU(), L.Conv2D(4, 2),
+        L.LayerNormalization(axis=[1, 2, 3], scale=False), L.Flatten(), L.LayerNormalization(epsilon=1e-2), L.Dense(6),
+        L.LayerNormalization(center=False), L.Dense(5)], logits, "classes"),
+    ("activation layers", (6,), lambda: [L.Dense(6), L.ReLU(6.0), L.Dense(6), L.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2),
+        L.Dense(6), L.LeakyReLU(), L.Dense(6), L.ELU(0.7), L.Dense(6), L.ReLU(negative_slope=0.25), L.Dense(5), L.Softmax()],
+        lambda: dict(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]), "classes"),
+    ("reshape", (4, 6, 2), lambda: [L.Conv2D(3, 3, padding="same", activation="tanh"), L.Reshape((8, 9)), L.Permute((2, 1)),
+        L.Reshape((6, 4, -1)), L.Conv2D(2, 3), L.Permute((3, 1, 2)), L.Flatten(), L.Reshape((4, 4)), L.Flatten(), L.Dense(5)],
+        logits, "classes"),
+    ("pictures flattened anew", (4, 4, 3), lambda: [L.Conv2D(3, 2), L.Flatten(), L.Reshape((3, 9)), L.Softmax(), L.Flatten()],
+        lambda: dict(optimizer="adam", loss="mse"), "flat"),
+]
+
+write("keras_layers.json", {"keras": keras.__version__, "cases": [case_run(*case) for case in CASES]})
