@@ -21,6 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   nn: ['tensor', 'formats', 'base'],
   keras: ['nn', 'data', 'tensor', 'formats', 'base'],
   models: ['keras', 'nn', 'tensor', 'base'],
+  files: ['models', 'keras', 'nn', 'tensor', 'formats', 'base'],
   train: ['models', 'nn', 'data', 'tensor', 'report', 'base'],
   bench: ['models', 'nn', 'data', 'device', 'tensor', 'report', 'base'],
   cli: 'all',

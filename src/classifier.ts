@@ -4,10 +4,9 @@
  */
 import { LenetError, UsageError } from './base/index.js'
 import { decodePicture, type PictureFit } from './data/index.node.js'
-import type { nn } from './nn/index.js'
+import { channelsOf, meanAndStd, type ModelFile } from './files/index.js'
+import { nn, type Layer as Net } from './nn/index.js'
 import { noGrad, tensor, type Tensor } from './tensor/index.js'
-
-type Net = nn.Module & ((x: Tensor) => Tensor)
 
 /** What a net says of a picture: one of its classes. */
 export interface Prediction {
@@ -46,13 +45,21 @@ export interface InputForm {
   readonly std: readonly number[]
 }
 
-/** How many channels the net's pictures have: its first layer for pictures tells. */
-function channelsOf(net: Net): number {
-  const first = [...net.parameters()].find(({ shape }) => shape.length === 4)
-  return first?.shape[1] ?? 3
-}
+export const usualForm = (net: Net): InputForm => ({
+  channels: channelsOf(net) ?? 3,
+  size: 32,
+  mean: [0.5],
+  std: [0.5],
+})
 
-export const usualForm = (net: Net): InputForm => ({ channels: channelsOf(net), size: 32, mean: [0.5], std: [0.5] })
+/** What the net of a file takes: square pictures of the size that it tells, else as usual. Throws LenetError for others. */
+export function formOfFile({ path, net, inputShape, preprocessing }: ModelFile): InputForm {
+  const usual = usualForm(net)
+  const [channels, height, width] = inputShape
+  if (inputShape.length !== 3 || (height ?? null) !== (width ?? null))
+    throw new LenetError(`${path}: its inputs are [${inputShape.join(', ')}]; square pictures can be classified`)
+  return { channels: channels ?? usual.channels, size: height ?? usual.size, ...meanAndStd(preprocessing) }
+}
 
 /** For each channel the 256 numbers that bytes become: rounded as kernels round them. */
 function numbersOf({ channels, mean, std }: InputForm): Float32Array[] {
@@ -152,8 +159,7 @@ export async function inParallel<T, R>(items: readonly T[], work: (item: T) => P
   return results
 }
 
-function formOf(net: Net, { size, mean, std }: ClassifierOptions): InputForm {
-  const usual = usualForm(net)
+function formOf(usual: InputForm, { size, mean, std }: ClassifierOptions): InputForm {
   const form = { ...usual, size: size ?? usual.size, mean: mean ?? usual.mean, std: std ?? usual.std }
   if (!Number.isInteger(form.size) || form.size < 1)
     throw new UsageError(`classifier: size ${form.size}: expected pixels`)
@@ -171,11 +177,14 @@ function formOf(net: Net, { size, mean, std }: ClassifierOptions): InputForm {
  *
  * `const classify = classifier(net, { classes })`, then `await classify('cat.jpg')` or `await classify(bytes)` gives
  * `[{ class: 'cat', index: 3, probability: 0.91 }, …]`, and a list of pictures a list of those.
+ * @param model a net, or what `loadModel` gave: then names, size and normalisation are the file's unless options say them
  * @throws UsageError for options that do not fit the net; the function throws LenetError for what is no picture
  */
-export function classifier(net: Net, options: ClassifierOptions = {}): Classifier {
-  const { classes = [], top = 5, fit = 'cover' } = options
-  const form = formOf(net, options)
+export function classifier(model: Net | ModelFile, options: ClassifierOptions = {}): Classifier {
+  const file = model instanceof nn.Module ? undefined : model
+  const net = model instanceof nn.Module ? model : model.net
+  const { classes = file?.classes ?? [], top = 5, fit = 'cover' } = options
+  const form = formOf(file ? formOfFile(file) : usualForm(net), options)
   const forward = new Forward(net, form)
   const { size, channels } = form
   const decode = (picture: Picture): Promise<Uint8Array> =>

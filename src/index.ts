@@ -28,6 +28,9 @@ export { classifier, type Classifier, type ClassifierOptions, type Picture, type
 export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
 export { datasets } from './data/index.node.js'
+export type { FormatName, ModelFile } from './files/index.js'
+export { loadModel, saveModel, type LoadModelOptions, type SaveModelOptions } from './files/model.node.js'
+export type { NetFile, NetPreprocessing } from './formats/index.js'
 export { LeNet, LeNet1 } from './models/index.js'
 export {
   compileInference,

@@ -44,7 +44,8 @@ export async function classNames(
   const { list, source } = told
   if (list.length !== count)
     throw new LenetError(`${source} has ${list.length} class names, the net of ${path} tells ${count} classes apart`)
-  return { ...told, guessed: false, digits: data === 'mnist' }
+  const areDigits = channels === 1 && list.join() === digitNames.join()
+  return { ...told, guessed: false, digits: data === 'mnist' || (data === undefined && areDigits) }
 }
 
 type Told = Pick<ClassNames, 'list' | 'source'>

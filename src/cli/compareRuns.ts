@@ -1,6 +1,7 @@
 /** One training of `lenet compare`, in either idiom. Not here: which ones (compare.ts), what is said of them (report). */
 import type { ImageSet } from '../data/index.js'
 import { Callback, losses, Optimizer, optimizers, type Sequential } from '../keras/index.js'
+import { namedNets } from '../models/index.js'
 import { optim } from '../nn/index.js'
 import type { ComparedRun } from '../report/index.js'
 import { defaultGenerator, fromArray, manualSeed, type Tensor } from '../tensor/index.js'
@@ -8,7 +9,6 @@ import { evaluateNet, Trainer, type EpochEvent, type Net } from '../train/index.
 import { normalised } from './dataSets.js'
 import { kerasData, kerasNets } from './kerasNets.js'
 import { KerasWatch } from './kerasWatch.js'
-import { namedNets } from './models.js'
 
 export type RunSpec = Pick<ComparedRun, 'net' | 'idiom' | 'optimizer' | 'like'>
 

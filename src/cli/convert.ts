@@ -1,28 +1,33 @@
 /**
  * `lenet convert IN OUT`: a model of one format as a file of another, checked on random pictures before it is written.
- * Not here: reading (modelFiles.ts), writing (modelWriting.ts).
+ * Not here: reading and writing (room files).
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Generator, LenetError, UsageError } from '../base/index.js'
+import {
+  asMade,
+  decodeModel,
+  encodeModel,
+  familyPreprocessing,
+  formats,
+  logitsOf,
+  meanAndStd,
+  notesFor,
+  ownScaling,
+  parameterCount,
+  shownPreprocessing,
+  type ModelFile,
+  type Target,
+} from '../files/index.js'
+import { targetOf, writeModel } from '../files/model.node.js'
 import type { NetFile, NetPreprocessing } from '../formats/index.js'
 import { GraphModule } from '../nn/index.js'
 import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
-import { asMade } from './bareWeights.js'
-import { readModel, type ModelFile } from './modelFiles.js'
-import { formats, targetOf, type Target } from './modelFormats.js'
-import { decodeModel, encodeModel, writeModel } from './modelWriting.js'
-import { logitsOf, parameterCount } from './netCompare.js'
+import { readModel } from './modelFiles.js'
+import { normalizeFlag } from './normalizeFlag.js'
 import { createOutput, count } from './output.js'
-import {
-  familyPreprocessing,
-  meanAndStd,
-  normalizeFlag,
-  ownScaling,
-  samePreprocessing,
-  shownPreprocessing,
-} from './preprocessing.js'
 
 export interface ConvertOptions {
   readonly model?: string
@@ -91,12 +96,11 @@ function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan 
     formats[from.format].family === 'keras' && formats[target.format].family === 'torch'
       ? asMade(given, from.name)
       : given
-  const usual = ownScaling(whole) ?? familyPreprocessing[formats[target.format].family]
   const optimizer = optimizerFate(target, whole, options.optimizer === true)
   const { preprocessing: _own, optimizer: state, ...rest } = whole
   const net: NetFile = {
     ...rest,
-    ...(samePreprocessing(preprocessing, usual) ? {} : { preprocessing }),
+    ...notesFor(target.format, whole, { classes: whole.classes, preprocessing }),
     ...(optimizer === 'kept' && state !== undefined ? { optimizer: state } : {}),
   }
   return { from, net, target, optimizer, preprocessing }

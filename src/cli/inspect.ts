@@ -1,6 +1,7 @@
 /** `lenet evaluate`, `lenet summary`, `lenet data`. */
 import { LenetError, UsageError } from '../base/index.js'
 import { ImageDataset, transforms, type ImageSet } from '../data/index.js'
+import { checkChannels, formats, meanAndStd, shownPreprocessing, type ModelFile } from '../files/index.js'
 import type { NetPreprocessing } from '../formats/index.js'
 import { loadModel } from '../keras/index.node.js'
 import { formatTable } from '../report/index.js'
@@ -9,11 +10,10 @@ import { evaluateNet, type EvaluateEvent, type Evaluation, type Net } from '../t
 import { fetchData, loadImages, type DataOptions } from './dataSets.js'
 import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
 import { kerasMakerOf } from './kerasNets.js'
-import { readModel, type ModelFile } from './modelFiles.js'
-import { formats } from './modelFormats.js'
+import { readModel } from './modelFiles.js'
 import { isFileOfWeights, makerOf } from './models.js'
 import { createOutput, type Output } from './output.js'
-import { checkChannels, meanAndStd, normalizeFlag, shownPreprocessing } from './preprocessing.js'
+import { normalizeFlag } from './normalizeFlag.js'
 
 export interface EvaluateOptions extends DataOptions, DeviceFlags {
   readonly model?: string

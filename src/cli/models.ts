@@ -1,19 +1,12 @@
-/** Nets by name or by a user's file. Not here: the nets themselves (models), nets of saved files (modelFiles.ts). */
+/** Nets by name or by a user's file. Not here: the nets themselves (models), nets of saved files (room files). */
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LenetError, UsageError } from '../base/index.js'
-import { LeNet, LeNet1 } from '../models/index.js'
+import type { MakeNet } from '../files/index.js'
+import { namedNets } from '../models/index.js'
 import { nn } from '../nn/index.js'
 import type { Net } from '../train/index.js'
-
-export type MakeNet = (channels: number, classes: number) => Net
-
-/** The nets that go by a name. */
-export const namedNets: Readonly<Record<string, new (inDim: number, nClass: number) => Net>> = {
-  lenet: LeNet,
-  lenet1: LeNet1,
-}
 
 /** The name under which a net is saved: torch_NAME.pth. */
 export const saveName = (model: string): string => `torch_${basename(model).replace(/\.[cm]?[jt]s$/, '')}.pth`

@@ -3,14 +3,15 @@
  * Not here: the net's part (classifier), class names (classNames.ts), files to bytes (pictureFiles.ts).
  */
 import { LenetError, UsageError } from '../base/index.js'
-import { batchSize, Forward, inParallel, topOf, usualForm, type InputForm, type Prediction } from '../classifier.js'
+import { batchSize, formOfFile, Forward, inParallel, topOf, type InputForm, type Prediction } from '../classifier.js'
+import { checkChannels, type ModelFile } from '../files/index.js'
 import { PredictionTable } from '../report/index.js'
 import { classNames, type ClassNames, type NameFlags } from './classNames.js'
 import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './deviceFlags.js'
-import { readModel, type ModelFile } from './modelFiles.js'
+import { readModel } from './modelFiles.js'
 import { count, createOutput, type Output } from './output.js'
 import { fits, isFit, listPictures, readPicture, type ReadPicture } from './pictureFiles.js'
-import { checkChannels, meanAndStd, normalizeFlag } from './preprocessing.js'
+import { normalizeFlag } from './normalizeFlag.js'
 
 export interface PredictOptions extends DeviceFlags, NameFlags {
   readonly model?: string
@@ -39,15 +40,11 @@ export async function predictCommand(path: string, arguments_: string[], options
   job.finish(start, device)
 }
 
-/** What the net takes: square pictures of the size that its file tells, else as usual. */
-function formOf({ path, net, inputShape, preprocessing }: ModelFile, normalize: string | undefined): InputForm {
-  const usual = usualForm(net)
-  const [channels, height, width] = inputShape
-  if (inputShape.length !== 3 || (height ?? null) !== (width ?? null))
-    throw new LenetError(`${path}: its inputs are [${inputShape.join(', ')}]; square pictures can be classified`)
-  const told = normalize === undefined ? preprocessing : normalizeFlag(normalize)
-  const form = { channels: channels ?? usual.channels, size: height ?? usual.size, ...meanAndStd(told) }
-  checkChannels(told, form.channels, path)
+/** What the net takes, as its file or `--normalize` tells. */
+function formOf(model: ModelFile, normalize: string | undefined): InputForm {
+  const preprocessing = normalize === undefined ? model.preprocessing : normalizeFlag(normalize)
+  const form = formOfFile({ ...model, preprocessing })
+  checkChannels(preprocessing, form.channels, model.path)
   return form
 }
 

@@ -4,6 +4,9 @@
  */
 import { join, resolve } from 'node:path'
 import type { ImageDataset } from '../data/index.js'
+import type { MakeNet } from '../files/index.js'
+import { saveModel } from '../files/model.node.js'
+import { namedNets } from '../models/index.js'
 import { loadWeights, save } from '../nn/save.node.js'
 import { manualSeed } from '../tensor/index.js'
 import {
@@ -18,7 +21,7 @@ import {
 } from '../train/index.js'
 import { loadSet } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
-import { makerOf, namedNets, saveName, type MakeNet } from './models.js'
+import { makerOf, saveName } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
@@ -181,9 +184,10 @@ class TrainJob {
     return reader.progress()
   }
 
-  #saveAndLoad(net: Net, set: ImageDataset): { net: Net; path: string } {
+  /** A bare state dict, with the names of the classes beside it. */
+  async #saveAndLoad(net: Net, set: ImageDataset): Promise<{ net: Net; path: string }> {
     const path = join(this.#folder, saveName(this.#options.model))
-    save(net.stateDict(), path)
+    await saveModel(net, path, { classes: set.classes })
     const again = this.#new(set)
     again.loadStateDict(loadWeights(path))
     this.#left = `stopped before the evaluation's end: the model is ${path}`

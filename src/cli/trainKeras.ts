@@ -4,6 +4,7 @@
  */
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
+import { saveModel } from '../files/model.node.js'
 import { Callback, loadModel, losses, optimizers, utils, type Optimizer, type Sequential } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
@@ -42,7 +43,7 @@ interface Sets {
   readonly train: KerasData
   readonly test: KerasData
   readonly channels: number
-  readonly classes: number
+  readonly classes: readonly string[]
 }
 
 class KerasJob {
@@ -97,13 +98,13 @@ class KerasJob {
       await this.#output.task('show sample pictures', () =>
         showSamples(this.#output, normalised(train), join(this.#folder, 'samples.png')),
       )
-    return { ...sets, channels: train.channels, classes: train.classes.length }
+    return { ...sets, channels: train.channels, classes: train.classes }
   }
 
   #create({ channels, classes }: Sets): Sequential {
     const { seed, optimizer, lr } = this.#options
     manualSeed(seed)
-    const model = this.#make(channels, classes)
+    const model = this.#make(channels, classes.length)
     const make = makers[optimizer as keyof typeof makers]
     model.compile({
       optimizer: make(lr === undefined ? {} : { learningRate: lr }),
@@ -170,9 +171,9 @@ class KerasJob {
   }
 
   /** What was loaded must be what was saved: its outputs for some pictures are compared. */
-  async #saveAndLoad(model: Sequential, { test }: Sets): Promise<{ model: Sequential; path: string }> {
+  async #saveAndLoad(model: Sequential, { test, classes }: Sets): Promise<{ model: Sequential; path: string }> {
     const path = join(this.#folder, `${kerasName(this.#options.model)}.h5`)
-    await model.save(path)
+    await saveModel(model, path, { classes })
     this.#left = `stopped before the evaluation's end: the model is ${path}`
     const again = await loadModel(path)
     const [before, after] = [await firstOutputs(model, test), await firstOutputs(again, test)]

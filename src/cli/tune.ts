@@ -8,7 +8,8 @@ import { readTuning, startNativeService, writeTuning } from '../device/index.nod
 import { formatTable } from '../report/index.js'
 import { device } from '../tensor/index.js'
 import { checkDevice, useDevice, type DeviceFlags } from './deviceFlags.js'
-import { makerOf, type MakeNet } from './models.js'
+import type { MakeNet } from '../files/index.js'
+import { makerOf } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { inTurns, isSlower, least } from './tuneTiming.js'
 import {

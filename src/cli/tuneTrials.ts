@@ -7,7 +7,7 @@ import { DataLoader, type Batch, type Dataset } from '../data/index.js'
 import { nn, optim } from '../nn/index.js'
 import { allPlans, device, forgetPlans, manualSeed } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
-import type { MakeNet } from './models.js'
+import type { MakeNet } from '../files/index.js'
 import { bestOf, inTurns, least, type Way } from './tuneTiming.js'
 
 /** Gives one of the candidates, or nothing for the first. */

@@ -22,6 +22,8 @@ import {
 } from './modelFile.js'
 import type { Sequential } from './sequential.js'
 
+export { kerasFileOf } from './modelFile.js'
+
 function bytesOf(path: string): Uint8Array {
   try {
     return readFileSync(path)

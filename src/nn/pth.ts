@@ -44,7 +44,8 @@ export function fromPth(value: PthValue, where = 'the file'): Loaded {
   return isPthTensor(value) ? tensorFromPth(value, where) : value
 }
 
-function writable(x: Tensor): WritableTensor {
+/** A tensor of ours as files hold it. */
+export function tensorToPth(x: Tensor): WritableTensor {
   const data = x.toTypedArray()
   return { shape: x.shape, data: data instanceof Int32Array ? BigInt64Array.from(data, BigInt) : data }
 }
@@ -54,7 +55,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 /** Tensors, numbers, texts, booleans, null, arrays, Maps and plain objects, nested. Throws LenetError for other values. */
 export function toPth(value: unknown, where = 'the value'): WritablePthValue {
-  if (value instanceof Tensor) return writable(value)
+  if (value instanceof Tensor) return tensorToPth(value)
   if (value === null || ['boolean', 'number', 'bigint', 'string'].includes(typeof value))
     return value as WritablePthValue
   if (Array.isArray(value)) return value.map((item, i) => toPth(item, `${where}[${i}]`))

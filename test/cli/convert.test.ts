@@ -3,10 +3,17 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
-import { readModelFrom, type ModelFile, type Source } from '../../src/cli/modelFiles.js'
-import { formats, targetOf, type FormatName } from '../../src/cli/modelFormats.js'
-import { encodeModel, type Encoded } from '../../src/cli/modelWriting.js'
 import { encodePng } from '../../src/data/index.node.js'
+import {
+  encodeModel,
+  formats,
+  readModelFrom,
+  type Encoded,
+  type FormatName,
+  type ModelFile,
+  type Source,
+} from '../../src/files/index.js'
+import { saysOfFile, targetOf } from '../../src/files/model.node.js'
 import { netTensors, readPth, type NetFile, type NetTensor } from '../../src/formats/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, GraphModule, netOfModule, nn } from '../../src/nn/index.js'
@@ -209,7 +216,7 @@ test('files of Keras give the logits of Keras, and those without a model take it
     const config = join(at, `${model}.keras`)
     writeFileSync(config, found.get(`${model}.keras`) ?? assert.fail())
     const path = `${model}.weights.h5`
-    const bare = await readModelFrom(sourceOf(new Map([[path, bytes]]), path), config)
+    const bare = await readModelFrom(sourceOf(new Map([[path, bytes]]), path), await saysOfFile(config))
     const whole = await readModelFrom(sourceOf(new Map([[config, readFileSync(config)]]), config))
     assert.deepEqual([...netTensors(bare.netFile()).values()], [...netTensors(whole.netFile()).values()], path)
   }
@@ -308,7 +315,7 @@ describe('lenet convert', () => {
     await failed(
       ['convert', file('k.keras'), file('a.h5'), '--model', 'lenet'],
       1,
-      /k\.keras holds another net than the lenet that --model says: it takes inputs of \[3, 9, 8\]/,
+      /k\.keras holds another net than the lenet that it is said to be: it takes inputs of \[3, 9, 8\]/,
     )
     writeFileSync(file('cut.h5'), readFileSync(file('net.pth')).subarray(0, 5000))
     await failed(['convert', file('cut.h5'), file('a.onnx')], 1, /cut\.h5/)

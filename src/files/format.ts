@@ -1,10 +1,8 @@
 /**
  * The formats of model files: what each can hold, how its bytes look, and what its name ends in.
- * Not here: reading (modelFiles.ts) and writing (modelWriting.ts).
+ * Not here: reading (read.ts) and writing (write.ts).
  */
-import { existsSync, statSync } from 'node:fs'
-import { basename } from 'node:path'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError } from '../base/index.js'
 import { looksLikeHdf5, looksLikeTfjs, ZipArchive } from '../formats/index.js'
 
 interface FormatRow {
@@ -34,10 +32,11 @@ const isFormat = (name: string): name is FormatName => Object.hasOwn(formats, na
 
 const formatNames: readonly FormatName[] = Object.keys(formats).filter(isFormat)
 
-const byEnding = (path: string): FormatName | undefined =>
+/** By the end of its name; undefined for a name that no format has. */
+export const formatByEnding = (path: string): FormatName | undefined =>
   formatNames.find((name) => formats[name].endings.some((ending) => path.toLowerCase().endsWith(ending)))
 
-const allEndings = (): string => formatNames.map((name) => formats[name].endings[0]).join(', ')
+export const allEndings = (): string => formatNames.map((name) => formats[name].endings[0]).join(', ')
 
 const startsWith = (bytes: Uint8Array, text: string, at = 0): boolean =>
   [...text].every((letter, i) => bytes[at + i] === letter.charCodeAt(0))
@@ -54,8 +53,7 @@ const looksLikeSafetensors = (bytes: Uint8Array): boolean =>
   bytes[8] === 0x7b && bytes[4] === 0 && bytes[5] === 0 && bytes[6] === 0 && bytes[7] === 0
 
 /** The name of the attribute that holds a whole model's layers. */
-const holdsModel = (bytes: Uint8Array): boolean =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('model_config')
+const holdsModel = (bytes: Uint8Array): boolean => new TextDecoder('latin1').decode(bytes).includes('model_config')
 
 /** A pickle of the second protocol or later, as old PyTorch files begin. */
 const looksLikePickle = (bytes: Uint8Array): boolean =>
@@ -72,27 +70,14 @@ function formatOfContent(bytes: Uint8Array, path: string): FormatName | undefine
 /** By what the bytes are; where they do not tell, by the name. ONNX begins with no sign of its own. */
 export function formatOf(bytes: Uint8Array, path: string): FormatName {
   if (bytes.length === 0) throw new LenetError(`${path}: the file is empty`)
-  const found = formatOfContent(bytes, path) ?? byEnding(path) ?? (bytes[0] === 0x08 ? 'onnx' : undefined)
+  const found = formatOfContent(bytes, path) ?? formatByEnding(path) ?? (bytes[0] === 0x08 ? 'onnx' : undefined)
   if (found !== undefined) return found
   throw new LenetError(`${path}: no model file that is known here (there are ${allEndings()} and TF.js folders)`)
 }
 
-/** A folder for a TF.js model, there or to be made: a name without an ending. */
-const isFolder = (path: string): boolean =>
-  existsSync(path) ? statSync(path).isDirectory() : /[/\\]$/.test(path) || !basename(path).slice(1).includes('.')
-
+/** A file to be written. */
 export interface Target {
   readonly format: FormatName
   /** The file, or TF.js's model.json. */
   readonly path: string
-}
-
-/** What is to be written. Throws UsageError for an ending that no format has. */
-export function targetOf(path: string): Target {
-  if (isFolder(path)) return { format: 'tfjs', path: `${path.replace(/[/\\]+$/, '')}/model.json` }
-  const format = byEnding(path)
-  if (format !== undefined) return { format, path }
-  throw new UsageError(
-    `${path}: there is no format of that name; the endings are ${allEndings()}, and a folder for TensorFlow.js`,
-  )
 }

@@ -1,7 +1,7 @@
 /**
- * Files of weights alone: which net they belong to, told by their names and shapes or by `--model`, and the net with
+ * Files of weights alone: which net they belong to, told by their names and shapes or by who asks, and the net with
  * these weights. What is not certain is not guessed.
- * Not here: the files' bytes (formats), nets by name or source (models.ts).
+ * Not here: the files' bytes (formats), whole files (read.ts).
  */
 import { LenetError, type Shape } from '../base/index.js'
 import {
@@ -16,19 +16,21 @@ import {
   type NetFile,
   type PthTensor,
 } from '../formats/index.js'
-import { GraphModule, netOfModule, tensorFromPth, type StateDict } from '../nn/index.js'
-import type { Net } from '../train/index.js'
-import { makerOf, namedNets, type MakeNet } from './models.js'
+import { namedNets } from '../models/index.js'
+import { GraphModule, netOfModule, tensorFromPth, type Layer, type StateDict } from '../nn/index.js'
 import { few, inTorchOrder, logitsOf, outputSize, sameStructure, withNamesOf, withWeights } from './netCompare.js'
 
-/** What `--model` says: a net that is made for channels and classes, or one that another file holds. */
+/** Makes a net for pictures of so many channels. */
+export type MakeNet = (channels: number, classes: number) => Layer
+
+/** Which net it is, by who asks: one that is made for channels and classes, or one that another file holds. */
 export type Says = { readonly name: string } & ({ readonly make: MakeNet } | { readonly net: NetFile })
 
 /** A net out of a file. */
 export interface Found {
   readonly name: string
   /** Gives logits. */
-  readonly module: Net
+  readonly module: Layer
   /** The net as data, as the file has it. */
   readonly netFile: () => NetFile
   /** The net was taken for one by its shapes only. */
@@ -37,7 +39,8 @@ export interface Found {
 
 type Tensors = ReadonlyMap<string, PthTensor>
 
-const pictureSide = 32
+/** Of a picture, where nothing tells it. */
+export const pictureSide = 32
 
 export const asFound = (name: string, net: NetFile, where: string, guessed = false): Found => ({
   name,
@@ -45,6 +48,16 @@ export const asFound = (name: string, net: NetFile, where: string, guessed = fal
   module: new GraphModule(logitsOf(net), where),
   netFile: () => net,
 })
+
+/** What to do where the net is not told. */
+const howToSay = 'say which net it is with --model (in code: the option model)'
+
+/** One of our nets by its name. */
+export const makerOf = (name: string): MakeNet => {
+  const net = Object.hasOwn(namedNets, name) ? namedNets[name] : undefined
+  if (net === undefined) throw new LenetError(`there is no net ${name}`)
+  return (channels, classes) => new net(channels, classes)
+}
 
 const layerNames: Readonly<Record<string, string>> = {
   lenet: 'conv1 conv2 fc1 fc2 fc3',
@@ -71,6 +84,10 @@ function inNaturalOrder(state: Tensors): [string, PthTensor][] {
     name.replace(/\.bias$/, '.~').replaceAll(/\d+/g, (digits) => digits.padStart(8, '0'))
   return [...state].toSorted(([a], [b]) => (key(a) < key(b) ? -1 : 1))
 }
+
+/** Of a net's pictures: its first layer for pictures tells. */
+export const channelsOf = (net: Layer): number | undefined =>
+  [...net.parameters()].find(({ shape }) => shape.length === 4)?.shape[1]
 
 /** One of our nets under other names, Keras's for instance: its shapes, in the file's order or that of the names. */
 function byShapes(state: Tensors): { name: string; state: Tensors } | undefined {
@@ -111,17 +128,15 @@ function made(name: string, make: MakeNet, state: Tensors, path: string, guessed
  * The net of a state dict in PyTorch's layouts.
  * @throws LenetError where it is none that is known and `says` is missing, or where they contradict each other
  */
-export async function netOfState(state: Tensors, path: string, says: Says | undefined): Promise<Found> {
+export function netOfState(state: Tensors, path: string, says: Says | undefined): Found {
   const named = byNames(state)
   if (says !== undefined && named !== undefined && Object.hasOwn(namedNets, says.name) && says.name !== named)
-    throw new LenetError(`${path} holds a ${named} (by its names), not the ${says.name} that --model says`)
+    throw new LenetError(`${path} holds a ${named} (by its names), not the ${says.name} that it is said to be`)
   if (says !== undefined) return said(state, path, says)
-  if (named !== undefined) return made(named, await makerOf(named), state, path)
+  if (named !== undefined) return made(named, makerOf(named), state, path)
   const guess = byShapes(state)
-  if (guess !== undefined) return made(guess.name, await makerOf(guess.name), guess.state, path, true)
-  throw new LenetError(
-    `${path} holds none of the nets lenet and lenet1 (it has ${few(state.keys())}); say which net it is with --model`,
-  )
+  if (guess !== undefined) return made(guess.name, makerOf(guess.name), guess.state, path, true)
+  throw new LenetError(`${path} holds none of the nets lenet and lenet1 (it has ${few(state.keys())}); ${howToSay}`)
 }
 
 function said(state: Tensors, path: string, says: Says): Found {
@@ -138,7 +153,7 @@ function said(state: Tensors, path: string, says: Says): Found {
 function netOfSays(says: Says, channels: number, classes: number, sides: readonly (number | null)[] = []): NetFile {
   if ('net' in says) return says.net
   const [height, width] = [sides[0] ?? pictureSide, sides[1] ?? pictureSide]
-  return netOfModule(says.make(channels, classes), [channels, height, width], `--model ${says.name}`)
+  return netOfModule(says.make(channels, classes), [channels, height, width], `the net ${says.name}`)
 }
 
 const looseShapes = (loose: LooseWeights): string[] =>
@@ -172,9 +187,7 @@ export async function netOfKerasWeights(
   const { channels, classes } = looseEnds(loose)
   const wanted = looseShapes(loose).join(' ')
   const candidates =
-    says === undefined
-      ? Object.entries(namedNets).map(([name, net]): Says => ({ name, make: (c, n) => new net(c, n) }))
-      : [says]
+    says === undefined ? Object.keys(namedNets).map((name): Says => ({ name, make: makerOf(name) })) : [says]
   for (const candidate of candidates) {
     const net = netOfSays(candidate, channels, classes)
     const { model } = kerasFromNet(net)
@@ -185,7 +198,7 @@ export async function netOfKerasWeights(
     return { found: asFound(candidate.name, netFromKeras({ model, weights }, path), path, guessed), notes }
   }
   throw new LenetError(
-    `${path} holds none of the nets lenet and lenet1 (it has ${few(loose.map(({ name }) => name))}); say which net it is with --model`,
+    `${path} holds none of the nets lenet and lenet1 (it has ${few(loose.map(({ name }) => name))}); ${howToSay}`,
   )
 }
 
@@ -196,16 +209,22 @@ export function saidFor(says: Says, net: NetFile): NetFile {
 }
 
 /** One of our nets by its name, for the inputs and outputs of another; undefined where that cannot be. */
-export function namedFor(name: string, net: NetFile): NetFile | undefined {
-  const make = Object.hasOwn(namedNets, name) ? namedNets[name] : undefined
-  if (make === undefined || net.inputs[0]?.shape.length !== 3) return undefined
+function namedFor(name: string, net: NetFile): NetFile | undefined {
+  if (!Object.hasOwn(namedNets, name) || net.inputs[0]?.shape.length !== 3) return undefined
   try {
-    return saidFor({ name, make: (channels, classes) => new make(channels, classes) }, net)
+    return saidFor({ name, make: makerOf(name) }, net)
   } catch (error) {
     if (error instanceof LenetError) return undefined // its layers do not fit pictures of that size
     throw error
   }
 }
+
+/** Which of our nets it is. */
+export const knownName = (net: NetFile): string | undefined =>
+  Object.keys(namedNets).find((name) => {
+    const own = namedFor(name, net)
+    return own !== undefined && sameStructure(net, own)
+  })
 
 /** A net of Keras under the names of ours that it is, as PyTorch's state dicts have them; others as they are. */
 export function asMade(net: NetFile, name: string): NetFile {

@@ -1,0 +1,64 @@
+/**
+ * What a file keeps of a net besides its weights, class names and preprocessing, as a text that other programs pass over.
+ * Not here: where each format has room for it (read.ts, write.ts).
+ */
+import { LenetError } from '../base/index.js'
+import type { NetFile, NetPreprocessing } from '../formats/index.js'
+import { formats, type FormatName } from './format.js'
+import { familyPreprocessing, ownScaling, samePreprocessing } from './preprocessing.js'
+
+/** The member of a zip file in which we keep notes; PyTorch and Keras pass over it. */
+export const notesMember = 'lenet.json'
+
+const isNumbers = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number' && Number.isFinite(item))
+
+export type Notes = Pick<NetFile, 'classes' | 'preprocessing'>
+
+/** What a file of the format must say: preprocessing only where its readers would expect another. */
+export function notesFor(
+  format: FormatName,
+  net: NetFile | undefined,
+  {
+    classes,
+    preprocessing,
+  }: { readonly classes: readonly string[] | undefined; readonly preprocessing: NetPreprocessing },
+): Notes {
+  const usual = (net && ownScaling(net)) ?? familyPreprocessing[formats[format].family]
+  return {
+    ...(classes === undefined ? {} : { classes }),
+    ...(samePreprocessing(preprocessing, usual) ? {} : { preprocessing }),
+  }
+}
+
+/** What files keep of a net besides weights, as JSON; undefined where there is nothing to keep. */
+export function notesText({ classes, preprocessing }: Notes): string | undefined {
+  if (classes === undefined && preprocessing === undefined) return undefined
+  return JSON.stringify({ classes, preprocessing })
+}
+
+/** What is no such text, or damaged, is refused: a net that is given other pictures would be silently wrong. */
+export function notesOf(text: string, where: string): Notes {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new LenetError(`${where}: should be JSON and is not`)
+  }
+  if (typeof value !== 'object' || value === null) throw new LenetError(`${where}: should be an object`)
+  const found: { classes?: unknown; preprocessing?: unknown } = value
+  const { classes, preprocessing } = found
+  const areTexts = Array.isArray(classes) && classes.every((name) => typeof name === 'string')
+  return {
+    ...(areTexts ? { classes } : {}),
+    ...(preprocessing === undefined ? {} : { preprocessing: preprocessingOf(preprocessing, where) }),
+  }
+}
+
+function preprocessingOf(value: unknown, where: string): NetPreprocessing {
+  const told: Record<string, unknown> = typeof value === 'object' ? { ...value } : {}
+  const { scale: factor, mean, std } = told
+  if (typeof factor === 'number' && factor > 0 && isNumbers(mean) && isNumbers(std) && !std.includes(0))
+    return { scale: factor, mean, std }
+  throw new LenetError(`${where}: its preprocessing has no scale, mean and std`)
+}
