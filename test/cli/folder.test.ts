@@ -1,0 +1,61 @@
+/** A folder of pictures, from training to a converted file: the names of the classes go all the way, in both idioms. */
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { encodePng } from '../../src/data/index.node.js'
+import { readPth } from '../../src/formats/index.js'
+import { eventsOf, folder, lenet } from './run.js'
+
+const at = folder()
+const file = (name: string): string => join(at, name)
+
+/** Red and blue pictures that differ a little. */
+for (const [name, channel] of [
+  ['blue', 2],
+  ['red', 0],
+] as const)
+  for (let i = 0; i < 20; i++) {
+    const rgb = Uint8Array.from({ length: 3 * 32 * 32 }, (_, k) => (k % 3 === channel ? 200 + i : (k * i) % 40))
+    mkdirSync(file(`colours/${name}`), { recursive: true })
+    writeFileSync(file(`colours/${name}/${i}.png`), await encodePng(rgb, 32, 32))
+  }
+
+/** Class names by pictures, and where they come from. */
+async function predicted(model: string): Promise<unknown[]> {
+  const { code, stdout, stderr } = await lenet(['predict', model, 'colours/red/3.png', 'colours/blue', '--json'], {
+    cwd: at,
+  })
+  assert.equal(code, 0, stderr)
+  const events = eventsOf(stdout)
+  const best = events.flatMap(({ event, top }) =>
+    event === 'prediction' ? [(top as { class: string }[])[0]?.class] : [],
+  )
+  assert.deepEqual([best.length, events.at(-1)?.['classes']], [21, model])
+  return [...new Set(best)]
+}
+
+for (const [idiom, model] of [
+  ['torch', 'torch_lenet.pth'],
+  ['keras', 'tf_lenet.h5'],
+] as const)
+  test(`${idiom}: lenet train --data FOLDER, then predict and convert without other flags`, async () => {
+    const args = ['--data', 'colours', '--epochs', '8', '--batch-size', '8', '--lr', '0.003', '--device', 'wasm']
+    const { code, stderr } = await lenet(['train', '--idiom', idiom, ...args, '--out', idiom], { cwd: at })
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await predicted(join(idiom, model)), ['red', 'blue'])
+    for (const next of [`${idiom}.onnx`, `${idiom}.keras`]) {
+      const converted = await lenet(['convert', join(idiom, model), next], { cwd: at })
+      assert.equal(converted.code, 0, converted.stderr)
+      assert.deepEqual(await predicted(next), ['red', 'blue'], next)
+    }
+  })
+
+test('the .pth is a bare state dict all the same', () => {
+  const { whole } = readPth(readFileSync(file('torch/torch_lenet.pth')), 'torch_lenet.pth')
+  assert.ok(whole instanceof Map)
+  assert.deepEqual(
+    [...whole.keys()],
+    ['conv1', 'conv2', 'fc1', 'fc2', 'fc3'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`]),
+  )
+})
