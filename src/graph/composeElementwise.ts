@@ -62,7 +62,10 @@ function batchLeaf(x: Node): Node | undefined {
 export function unbatch(x: Node): Node {
   if (x.layout === 'plain') return x
   const inner = undone(x, 'batch') ?? x
-  return inner.layout === 'plain' ? inner : (hostLeafAs(inner, 'plain') ?? make('unbatch', {}, [x]))
+  if (inner.layout === 'plain') return inner
+  // of a batch bytes lie in words; only what is written in one go can be packed (compiler/lower/move.ts)
+  const packed = (): Node => cast(make('unbatch', {}, [cast(x, 'i32')]), 'u8')
+  return hostLeafAs(inner, 'plain') ?? (x.dtype === 'u8' ? packed() : make('unbatch', {}, [x]))
 }
 
 /** Plain, of the same rank as `lanes` and as long in dim 0: it becomes a batch too. */

@@ -1,7 +1,7 @@
 /** Moving values: shapes, order of dimensions, parts, matrix products in PyTorch's rules. Not here: arithmetic. */
 import { broadcastShapes, LenetError, normalizeDim, sameShape, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
-import { batch, toFloat, unbatch } from './composeElementwise.js'
+import { batch, cast, toFloat, unbatch } from './composeElementwise.js'
 import { make, makeTyped } from './infer.js'
 import type { Layout, Node } from './node.js'
 
@@ -83,7 +83,6 @@ export function slice(x: Node, starts: readonly number[], ends: readonly number[
   return make('slice', { starts, ends }, [unbatch(x)])
 }
 
-/** `value` before and after each dimension. Lanes stay lanes where dim 0 is kept. */
 /** Elements start … end − 1 along one dimension. */
 export function narrow(x: Node, dim: number, start: number, end: number): Node {
   const starts = x.shape.map((_, i) => (i === dim ? start : 0))
@@ -94,8 +93,11 @@ export function narrow(x: Node, dim: number, start: number, end: number): Node {
   )
 }
 
+/** `value` before and after each dimension. Lanes stay lanes where dim 0 is kept. */
 export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
   if (before.length === x.shape.length && before.every(isZero) && after.every(isZero)) return x
+  // bytes are written in one go, without gaps
+  if (x.dtype === 'u8' && x.layout === 'plain') return cast(pad(cast(x, 'i32'), before, after, value), 'u8')
   if (x.layout === 'lanes' && before[0] === 0 && after[0] === 0)
     return make('pad', { before: before.slice(1), after: after.slice(1), value }, [x])
   return make('pad', { before, after, value }, [unbatch(x)])

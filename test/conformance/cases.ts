@@ -216,6 +216,16 @@ function gathered(N: number, size: readonly [number, number, number], perChannel
   return { output: pool(g.conv2d(x, weight)), leaves: [weight] }
 }
 
+/** Bytes moved about: none is cast on the way but by `pad`. */
+function movedBytes(): Built {
+  const bytes = (shape: Shape): Node => g.hostLeaf(Uint8Array.from(numbers(shape, 0, 256), Math.floor), shape, 'u8')
+  const x = bytes([5, 3, 7])
+  const turned = g.permute(g.slice(x, [1, 0, 2], [4, 3, 7]), [0, 2, 1]) // [3, 5, 3]
+  const joined = g.concat([turned, bytes([3, 1, 3]), g.narrow(turned, 1, 1, 4)], 1) // [3, 9, 3]
+  const lanes = g.unbatch(g.narrow(g.batch(x), 2, 1, 4)) // [5, 3, 3]
+  return { output: g.concat([g.pad(joined, [1, 0, 0], [0, 2, 1], 7), g.pad(lanes, [0, 8, 0], [0, 0, 1])]), leaves: [] }
+}
+
 function dropped(): Built {
   const x = leaf([6, 4, 3])
   return { output: g.dropout(g.batch(x), 0.4, g.hostLeaf(Int32Array.of(5, 9), [2], 'i32')), leaves: [x] }
@@ -303,6 +313,7 @@ const others: readonly Case[] = [
   { name: 'gather 3×8×8', build: () => gathered(6, [3, 8, 8]) },
   { name: 'gather 1×5×7', build: () => gathered(11, [1, 5, 7]) },
   { name: 'dropout', build: dropped },
+  { name: 'bytes in other places', build: movedBytes },
 ]
 
 const all: readonly Case[] = [

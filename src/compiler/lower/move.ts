@@ -1,9 +1,10 @@
 /**
- * Copies within a layout (permute, slice, pad, concat), plain or lanes, and random numbers. Elements are 4 bytes wide.
+ * Copies within a layout (permute, slice, pad, concat), plain or lanes, and random numbers. Elements are 4 bytes wide; of
+ * plain u8 one, stored as a word whose other bytes the next elements overwrite: such copies run upwards, without gaps.
  * Not here: changes of layout (rows.ts).
  */
-import { HASH_FACTOR_1, HASH_FACTOR_2, LenetError, sizeOf, type Shape } from '../../base/index.js'
-import { add, alu, float, int, iota, loadInt, loadSplat, loadVec, mul, splat } from '../loop/build.js'
+import { HASH_FACTOR_1, HASH_FACTOR_2, sizeOf, stridesOf, type Shape } from '../../base/index.js'
+import { add, alu, float, int, iota, loadByte, loadInt, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, one, restOf, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
 import { copyWords } from './map.js'
@@ -19,11 +20,12 @@ export interface Move {
 }
 
 export function lowerMove(lanes: number, name: string, move: Move, source: Value, out: Value): ScheduledKernel {
-  if (source.dtype === 'u8' && source.layout === 'plain')
-    throw new LenetError(`${name}: uint8 values cannot be moved about; cast them to float32 first`)
   const b = new KernelBuilder(lanes)
   const vector = source.layout === 'lanes'
-  const width = vector ? b.width : 4
+  const isBytes = source.dtype === 'u8' && !vector
+  if (isBytes && move.fill !== null) throw new Error(`${name}: bytes cannot be put among others`)
+  const width = vector ? b.width : isBytes ? 1 : 4
+  const word = isBytes ? loadByte : loadInt
   const copy = (unit: Expr): void => {
     const bytes = (side: Move['from']): number[] => side.strides.map((stride) => stride * width)
     const from = operand(b, source, 'read', bytes(move.from), unit)
@@ -33,7 +35,7 @@ export function lowerMove(lanes: number, name: string, move: Move, source: Value
     b.bump(to.pointer, move.to.start * width)
     const both = [from, to]
     nest(b, axesOf(move.size, [...move.size.keys()], both), both, () =>
-      vector ? b.store('vec', to.pointer, 0, loadAt(from)) : b.store('i32', to.pointer, 0, loadInt(from.pointer)),
+      vector ? b.store('vec', to.pointer, 0, loadAt(from)) : b.store('i32', to.pointer, 0, word(from.pointer)),
     )
   }
   if (!vector) copy(int(0))
@@ -73,6 +75,10 @@ export function lowerConcatLanes(lanes: number, parts: readonly Value[], out: Va
 
 /** A straight copy of a whole plain value. */
 export function lowerCopy(lanes: number, source: Value, out: Value): ScheduledKernel {
+  if (source.dtype === 'u8') {
+    const side = { strides: stridesOf(source.shape), start: 0 }
+    return lowerMove(lanes, 'copy', { size: source.shape, from: side, to: side, fill: null }, source, out)
+  }
   const b = new KernelBuilder(lanes)
   copyWords(b, b.buffer(source, 'read'), b.buffer(out, 'write'), sizeOf(source.shape) * 4)
   return b.finish('copy', one)

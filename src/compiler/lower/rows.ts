@@ -46,7 +46,7 @@ export function lowerTransposeBatch(lanes: number, from: Value, to: Value, toLan
   return b.finish(name, { pictures: lanes })
 }
 
-/** The same, one element at a time: short pictures, bytes. */
+/** The same, one element at a time: short pictures, bytes (to lanes alone). */
 function byElement(
   b: KernelBuilder,
   name: string,
