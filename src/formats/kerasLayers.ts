@@ -38,11 +38,13 @@ const padding = or(choice('valid', 'same'), 'valid')
 const kerasActivations = [
   'linear',
   'relu',
+  'relu6',
   'leaky_relu',
   'elu',
   'gelu',
   'silu',
   'hard_silu',
+  'hard_tanh',
   'sigmoid',
   'tanh',
   'softmax',
@@ -127,6 +129,7 @@ const kerasFields = {
   MaxPooling2D: pool,
   AveragePooling2D: pool,
   GlobalAveragePooling2D: { data_format: channelsLast, keepdims: or(flag, false) },
+  GlobalMaxPooling2D: { data_format: channelsLast, keepdims: or(flag, false) },
   Flatten: { data_format: channelsLast },
   Reshape: { target_shape: shape },
   BatchNormalization: {
@@ -152,6 +155,13 @@ const kerasFields = {
     padding: or<PadEdges>(padEdges, [
       [1, 1],
       [1, 1],
+    ]),
+    data_format: channelsLast,
+  },
+  Cropping2D: {
+    cropping: or<PadEdges>(padEdges, [
+      [0, 0],
+      [0, 0],
     ]),
     data_format: channelsLast,
   },

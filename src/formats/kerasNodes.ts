@@ -12,11 +12,13 @@ import { shownShape, type NetShape } from './netShapes.js'
 const activationOps: { readonly [A in KerasActivation]: NetOp | undefined } = {
   linear: undefined,
   relu: { op: 'relu' },
+  relu6: { op: 'clamp', min: 0, max: 6 },
   leaky_relu: { op: 'leakyRelu', negativeSlope: 0.2 },
   elu: { op: 'elu', alpha: 1 },
   gelu: { op: 'gelu', approximate: 'none' },
   silu: { op: 'silu' },
   hard_silu: { op: 'hardSwish' },
+  hard_tanh: { op: 'clamp', min: -1, max: 1 },
   sigmoid: { op: 'sigmoid' },
   tanh: { op: 'tanh' },
   softmax: { op: 'softmax' },
@@ -39,6 +41,7 @@ function plainOp(op: NetOp): NetOp {
   if (op.op === 'leakyRelu') return { op: op.op, negativeSlope: op.negativeSlope }
   if (op.op === 'elu') return { op: op.op, alpha: op.alpha }
   if (op.op === 'gelu') return { op: op.op, approximate: op.approximate }
+  if (op.op === 'clamp') return { op: op.op, min: op.min, max: op.max }
   return op.op === 'relu' || op.op === 'silu' || op.op === 'hardSwish' || op.op === 'sigmoid' || op.op === 'tanh'
     ? { op: op.op }
     : op.op === 'softmax' || op.op === 'logSoftmax'
@@ -144,9 +147,11 @@ function layerNormOp({ axis, epsilon: eps }: KerasConfig<'LayerNormalization'>, 
 }
 
 function reluOp(config: KerasConfig<'ReLU'>, where: string): NetOp {
-  if (config.max_value !== null || config.threshold !== 0) {
-    throw new LenetError(`${where}: a ReLU with max_value or threshold is not known`)
+  const { max_value: max } = config
+  if (config.threshold !== 0 || (max !== null && config.negative_slope !== 0)) {
+    throw new LenetError(`${where}: a ReLU with a threshold, or a slope beside max_value, is not known`)
   }
+  if (max !== null) return { op: 'clamp', min: 0, max }
   return config.negative_slope === 0 ? { op: 'relu' } : { op: 'leakyRelu', negativeSlope: config.negative_slope }
 }
 
@@ -180,6 +185,8 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
       return poolOp(layer, shape, where)
     case 'GlobalAveragePooling2D':
       return { op: 'globalAvgPool2d', keepDims: layer.config.keepdims }
+    case 'GlobalMaxPooling2D':
+      return { op: 'globalMaxPool2d', keepDims: layer.config.keepdims }
     case 'Flatten':
       return { op: 'flatten', order: 'hwc' }
     case 'Reshape':
@@ -205,6 +212,10 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
     case 'ZeroPadding2D': {
       const [[top, bottom], [left, right]] = layer.config.padding
       return { op: 'pad', padding: { top, bottom, left, right }, value: 0 }
+    }
+    case 'Cropping2D': {
+      const [[top, bottom], [left, right]] = layer.config.cropping
+      return { op: 'pad', padding: { top: -top, bottom: -bottom, left: -left, right: -right }, value: 0 }
     }
     case 'Add':
     case 'Multiply':

@@ -34,6 +34,7 @@ export const netActivations = [
   'hardSwish',
   'sigmoid',
   'tanh',
+  'clamp',
   'softmax',
   'logSoftmax',
 ] as const
@@ -76,7 +77,7 @@ export type NetOp =
       readonly countIncludePad: boolean
     }
   /** [C, H, W] → [C], or [C, 1, 1] where keepDims. */
-  | { readonly op: 'globalAvgPool2d'; readonly keepDims: boolean }
+  | { readonly op: 'globalAvgPool2d' | 'globalMaxPool2d'; readonly keepDims: boolean }
   /** To one dimension. `order` matters for pictures only: how the list's first index runs. */
   | { readonly op: 'flatten'; readonly order: PictureOrder }
   /**
@@ -96,13 +97,17 @@ export type NetOp =
   | { readonly op: 'leakyRelu'; readonly negativeSlope: number }
   | { readonly op: 'elu'; readonly alpha: number }
   | { readonly op: 'gelu'; readonly approximate: 'none' | 'tanh' }
+  /** Not below `min`, not above `max`; null: no limit on that side. relu6 is 0 to 6. */
+  | { readonly op: 'clamp'; readonly min: number | null; readonly max: number | null }
   /** Over channels, or features: dim 1 with batch. */
   | { readonly op: 'softmax' | 'logSoftmax' }
   /** Two or more inputs; shapes broadcast as NumPy's, on CHW without batch. */
   | { readonly op: 'add' | 'mul' }
   /** Along dimension `dim` of CHW without batch: 0 is the channels, or the features of a list. */
   | { readonly op: 'concat'; readonly dim: number }
-  /** A constant around a picture. */
+  /** Values start … end − 1 along dimension `dim` of CHW without batch; the dimension stays. */
+  | { readonly op: 'slice'; readonly dim: number; readonly start: number; readonly end: number }
+  /** A constant around a picture; sizes below 0 cut off (torch.nn.functional.pad, Keras's Cropping2D). */
   | { readonly op: 'pad'; readonly padding: NetPadding; readonly value: number }
   /** y = x · scale + offset, each one number, or one a channel (of a list: one a feature). */
   | { readonly op: 'rescaling'; readonly scale: readonly number[]; readonly offset: readonly number[] }

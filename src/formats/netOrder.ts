@@ -5,22 +5,18 @@
  * Not here: shapes (netShapes.ts), reshape (its order is told in the node and never changed).
  */
 import { LenetError } from '../base/index.js'
-import type { NetFile, NetNode, NetOptimizer, NetTensor, PictureOrder } from './net.js'
+import {
+  netActivations,
+  type NetFile,
+  type NetNode,
+  type NetOptimizer,
+  type NetTensor,
+  type PictureOrder,
+} from './net.js'
 import { netShapes, shownShape, type NetShape } from './netShapes.js'
 
 /** Operations that treat each item of a list alike: an order passes through them. */
-const itemwise: ReadonlySet<string> = new Set([
-  'dropout',
-  'relu',
-  'leakyRelu',
-  'elu',
-  'gelu',
-  'silu',
-  'hardSwish',
-  'sigmoid',
-  'tanh',
-  'augmentation',
-])
+const itemwise: ReadonlySet<string> = new Set([...netActivations, 'dropout', 'augmentation'])
 
 /** Weights with an item for each of the list's items along their last dimension. */
 const perItem: ReadonlySet<string> = new Set(['linear', 'batchNorm', 'layerNorm', 'rescaling'])
@@ -85,10 +81,33 @@ class Reordering {
     if (node.op === 'flatten') return this.#flatten(node, node.order)
     const places = node.inputs.map((name) => this.#moved.get(name)).find((moved) => moved !== undefined)
     if (places === undefined) return node
-    if (itemwise.has(node.op)) this.#moved.set(node.name, places)
-    else if (perItem.has(node.op)) return this.#perItem(node, places)
-    else if (node.op !== 'softmax' && node.op !== 'logSoftmax') this.#refuse(node.name)
-    else this.#moved.set(node.name, places)
+    if (node.op === 'concat') return this.#joined(node)
+    if (node.op === 'add' || node.op === 'mul') return this.#together(node, places)
+    if (perItem.has(node.op)) return this.#perItem(node, places)
+    if (!itemwise.has(node.op)) this.#refuse(node.name)
+    this.#moved.set(node.name, places)
+    return node
+  }
+
+  /** Lists end to end: each moves within its own part. */
+  #joined(node: NetNode): NetNode {
+    const places: number[] = []
+    for (const name of node.inputs) {
+      const [size = null, ...more] = this.#shapes.get(name) ?? []
+      if (size === null || more.length > 0) return this.#refuse(node.name)
+      const own = this.#moved.get(name) ?? Array.from({ length: size }, (_, i) => i)
+      const before = places.length
+      for (const from of own) places.push(before + from)
+    }
+    this.#moved.set(node.name, places)
+    return node
+  }
+
+  /** Values item by item, which all moved alike. */
+  #together(node: NetNode, places: readonly number[]): NetNode {
+    const isAlike = node.inputs.every((name) => String(this.#moved.get(name)) === String(places))
+    if (!isAlike) this.#refuse(node.name)
+    this.#moved.set(node.name, places)
     return node
   }
 
@@ -133,7 +152,7 @@ function permutedOptimizer(optimizer: NetOptimizer, moved: ReadonlyMap<string, r
 
 /**
  * The same net, whose flattens read pictures in `order`; weights (and optimizer state) of what follows are permuted to
- * fit. Throws LenetError, with `where`, where a flattened picture is an output or joined with others.
+ * fit. Throws LenetError, with `where`, where a flattened picture is an output or goes on in a way that cannot follow.
  */
 export function flattenInOrder(net: NetFile, order: PictureOrder, where = 'the net'): NetFile {
   const work = new Reordering(netShapes(net, where), order, where)

@@ -86,6 +86,23 @@ function concatenated(dim: number, shapes: readonly NetShape[], where: string): 
   })
 }
 
+function sliced(op: Extract<NetOp, { readonly op: 'slice' }>, shape: NetShape, where: string): NetShape {
+  const { dim, start, end } = op
+  const size = known(shape[dim] ?? null, `the size of dimension ${dim}`, where)
+  if (!(start >= 0 && end > start && end <= size))
+    throw new LenetError(`${where}: takes ${start} to ${end} along dimension ${dim} of ${shownShape(shape)}`)
+  return shape.map((old, i) => (i === dim ? end - start : old))
+}
+
+function padded({ top, bottom, left, right }: NetPadding, shape: NetShape, where: string): NetShape {
+  const [channels, height, width] = picture(shape, where)
+  const along = (size: number | null, more: number): number | null => {
+    if (size === null || size + more > 0) return size === null ? null : size + more
+    throw new LenetError(`${where}: cuts ${-more} off a picture ${shownShape(shape)}`)
+  }
+  return [channels, along(height, top + bottom), along(width, left + right)]
+}
+
 /** The shape that `op` gives. `where` opens an error's sentence. Throws LenetError where the input does not fit. */
 export function opShape(op: NetOp, inputs: readonly NetShape[], where: string): NetShape {
   const [shape = []] = inputs
@@ -96,6 +113,7 @@ export function opShape(op: NetOp, inputs: readonly NetShape[], where: string): 
     case 'avgPool2d':
       return [picture(shape, where)[0], ...windows(op, shape, where)]
     case 'globalAvgPool2d':
+    case 'globalMaxPool2d':
       return op.keepDims ? [picture(shape, where)[0], 1, 1] : [picture(shape, where)[0]]
     case 'linear':
       return [...shape.slice(0, -1), op.outFeatures]
@@ -103,11 +121,10 @@ export function opShape(op: NetOp, inputs: readonly NetShape[], where: string): 
       return [total(shape)]
     case 'reshape':
       return reshaped(op.shape, shape, where)
-    case 'pad': {
-      const [channels, height, width] = picture(shape, where)
-      const { top, bottom, left, right } = op.padding
-      return [channels, height === null ? null : height + top + bottom, width === null ? null : width + left + right]
-    }
+    case 'pad':
+      return padded(op.padding, shape, where)
+    case 'slice':
+      return sliced(op, shape, where)
     case 'concat':
       return concatenated(op.dim, inputs, where)
     case 'add':

@@ -26,6 +26,8 @@ function refuse(where: string, what: string): never {
   throw new LenetError(`${where}: Keras has no layer for ${what}`)
 }
 
+type Edges = readonly (readonly [number, number])[]
+
 const padLayer = ({ top, bottom, left, right }: NetPadding): LayerPlan => ({
   className: 'ZeroPadding2D',
   config: {
@@ -35,6 +37,38 @@ const padLayer = ({ top, bottom, left, right }: NetPadding): LayerPlan => ({
     ],
   },
 })
+
+/** Sizes below 0 cut off, and then those above 0 pad. */
+function frameLayers({ top, bottom, left, right }: NetPadding): LayerPlan[] {
+  const less = (size: number): number => Math.max(0, -size)
+  const more = (size: number): number => Math.max(0, size)
+  const cropping: Edges = [
+    [less(top), less(bottom)],
+    [less(left), less(right)],
+  ]
+  const cut: LayerPlan = { className: 'Cropping2D', config: { cropping } }
+  const pad = padLayer({ top: more(top), bottom: more(bottom), left: more(left), right: more(right) })
+  const sizes = [top, bottom, left, right]
+  return [...(sizes.some((size) => size < 0) ? [cut] : []), ...(sizes.some((size) => size > 0) ? [pad] : [])]
+}
+
+/** Rows or columns; of channels and lists Keras has no layer that takes a part. */
+function cropping(op: NetOp & { op: 'slice' }, shape: NetShape, where: string): LayerPlan {
+  const size = shape[op.dim] ?? null
+  if (shape.length !== 3 || op.dim === 0 || size === null) {
+    refuse(where, `a part of ${op.dim === 0 && shape.length === 3 ? 'the channels' : shownShape(shape)} (slice)`)
+  }
+  const edges = [op.start, size - op.end]
+  return {
+    className: 'Cropping2D',
+    config: {
+      cropping: [
+        [0, 1].map((i) => (op.dim === 1 ? (edges[i] ?? 0) : 0)),
+        [0, 1].map((i) => (op.dim === 2 ? (edges[i] ?? 0) : 0)),
+      ],
+    },
+  }
+}
 
 interface Windowed {
   readonly kernelSize: Pair
@@ -85,12 +119,16 @@ function convLayers(op: NetOp & { op: 'conv2d' }, { inputs, activation }: NodePl
   })
 }
 
+/** What keeps values from below 0 that were not there. */
+const passing: ReadonlySet<string> = new Set(['maxPool2d', 'avgPool2d', 'dropout', 'concat', 'slice'])
+
 /** Values that are never negative: zeros around them cannot win in a max-pool. */
 function neverNegative(name: string, nodes: ReadonlyMap<string, NetNode>): boolean {
   const node = nodes.get(name)
   if (node === undefined) return false
   if (node.op === 'relu' || node.op === 'sigmoid' || node.op === 'softmax') return true
-  const passes = node.op === 'maxPool2d' || node.op === 'avgPool2d' || node.op === 'dropout' || node.op === 'concat'
+  if (node.op === 'clamp') return node.min !== null && node.min >= 0
+  const passes = passing.has(node.op)
   return passes && node.inputs.every((input) => neverNegative(input, nodes))
 }
 
@@ -132,10 +170,14 @@ function merging(node: NetNode & { op: 'add' | 'mul' }, inputs: readonly NetShap
   return { className: node.op === 'add' ? 'Add' : 'Multiply', config: {} }
 }
 
+/** Pictures of one channel or one pixel are read alike in both orders. */
+const hasOrder = ([channels, ...pixels]: NetShape): boolean =>
+  pixels.length === 2 && channels !== 1 && pixels.some((size) => size !== 1)
+
 /** The hub's [C, H, W] is Keras's [H, W, C]. */
 function reshape(node: NetNode & { op: 'reshape' }, shape: NetShape, where: string): LayerPlan {
   const { shape: to, order } = node
-  const touchesPicture = (shape.length === 3 || to.length === 3) && order !== 'hwc'
+  const touchesPicture = [shape, to].some(hasOrder) && order !== 'hwc'
   if (touchesPicture) refuse(where, 'a reshape that reads or fills pictures channel by channel')
   const [channels = 1, height = 1, width = 1] = to
   return { className: 'Reshape', config: { target_shape: to.length === 3 ? [height, width, channels] : to } }
@@ -147,10 +189,14 @@ function activationLayer(op: NetOp, where: string): LayerPlan {
   if (op.op === 'leakyRelu') return { className: 'LeakyReLU', config: { negative_slope: op.negativeSlope } }
   if (op.op === 'elu') return { className: 'ELU', config: { alpha: op.alpha } }
   if (op.op === 'softmax') return { className: 'Softmax', config: {} }
+  if (op.op === 'clamp' && op.min === 0 && op.max !== null) return { className: 'ReLU', config: { max_value: op.max } }
   const activation = activationName(op)
-  return activation === undefined
-    ? refuse(where, op.op === 'gelu' ? 'the gelu that is approximated by tanh' : op.op)
-    : { className: 'Activation', config: { activation } }
+  return activation === undefined ? refuse(where, refused(op)) : { className: 'Activation', config: { activation } }
+}
+
+function refused(op: NetOp): string {
+  if (op.op === 'gelu') return 'the gelu that is approximated by tanh'
+  return op.op === 'clamp' ? `a clamp from ${op.min ?? 'anything'} to ${op.max ?? 'anything'}` : op.op
 }
 
 /** The layers of a node, in order. Throws LenetError where Keras has none that computes the same. */
@@ -167,6 +213,8 @@ export function nodeLayers(node: NetNode, place: NodePlace, where: string): Laye
       return poolLayers(node, place, where)
     case 'globalAvgPool2d':
       return [{ className: 'GlobalAveragePooling2D', config: { keepdims: node.keepDims } }]
+    case 'globalMaxPool2d':
+      return [{ className: 'GlobalMaxPooling2D', config: { keepdims: node.keepDims } }]
     case 'flatten':
       return [{ className: 'Flatten', config: {} }]
     case 'reshape':
@@ -190,8 +238,9 @@ export function nodeLayers(node: NetNode, place: NodePlace, where: string): Laye
         { className: 'Concatenate', config: { axis: shape.length === 3 ? ([3, 1, 2][node.dim] ?? 3) : node.dim + 1 } },
       ]
     case 'pad':
-      if (node.value !== 0) refuse(where, `a padding with ${node.value}`)
-      return [padLayer(node.padding)]
+      return padOrCrop(node, where)
+    case 'slice':
+      return [cropping(node, shape, where)]
     case 'rescaling':
       return [{ className: 'Rescaling', config: { scale: node.scale, offset: node.offset } }]
     case 'augmentation':
@@ -199,6 +248,12 @@ export function nodeLayers(node: NetNode, place: NodePlace, where: string): Laye
     default:
       return [activationLayer(node, where)]
   }
+}
+
+function padOrCrop({ padding, value }: NetNode & { op: 'pad' }, where: string): LayerPlan[] {
+  if (value !== 0 && Object.values(padding).some((size) => size > 0)) refuse(where, `a padding with ${value}`)
+  const layers = frameLayers(padding)
+  return layers.length > 0 ? layers : [padLayer(padding)]
 }
 
 function dense(node: NetNode & { op: 'linear' }, activation: KerasActivation | undefined): LayerPlan {

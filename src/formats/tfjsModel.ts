@@ -16,6 +16,7 @@ const random = /^Random/
 const activationNames: { readonly [A in KerasActivation]: string | undefined } = {
   linear: 'linear',
   relu: 'relu',
+  relu6: 'relu6',
   elu: 'elu',
   gelu: 'gelu',
   silu: 'swish',
@@ -25,6 +26,7 @@ const activationNames: { readonly [A in KerasActivation]: string | undefined } =
   log_softmax: 'logSoftmax',
   leaky_relu: undefined,
   hard_silu: undefined,
+  hard_tanh: undefined,
 }
 
 function refuseUnknown(layer: KerasLayer, where: string): void {

@@ -92,7 +92,30 @@ export interface PoolOptions {
   readonly stride?: Size2
   /** At most half the kernel size, default 0. */
   readonly padding?: Size2
+  /** Windows that begin on the picture (or its padding before) may reach over its far edge; default false. */
+  readonly ceilMode?: boolean
 }
+
+/**
+ * Rows and columns that the last windows reach over [H, W] and its padding on both sides, if ⌈·⌉ counts them.
+ * Source: pooling_output_shape in aten/src/ATen/native/Pool.h: the last window begins on the picture or before it.
+ */
+function overhang({ kernelSize, stride, padding }: Window, size: Shape): readonly [number, number] {
+  const along = (i: 0 | 1): number => {
+    const length = (size[i + 2] ?? 1) + 2 * padding[i]
+    const windows = Math.ceil((length - kernelSize[i]) / stride[i]) + 1
+    const beginsInside = (windows - 1) * stride[i] < length - padding[i]
+    return Math.max(0, ((beginsInside ? windows : windows - 1) - 1) * stride[i] + kernelSize[i] - length)
+  }
+  return [along(0), along(1)]
+}
+
+/** `value` around pictures as the window's padding says, and `over` of it more at the far edges. */
+function padAround(x: Node, [pH, pW]: Window['padding'], [oH, oW]: readonly [number, number], value: number): Node {
+  return pad(x, [0, 0, pH, pW], [0, 0, pH + oH, pW + oW], value)
+}
+
+const withoutPadding = (window: Window): Window => ({ ...window, padding: [0, 0] })
 
 const windowOf = (kernel: Size2, { stride = kernel, padding = 0 }: PoolOptions): Window => ({
   kernelSize: pair(kernel),
@@ -104,12 +127,18 @@ const windowOf = (kernel: Size2, { stride = kernel, padding = 0 }: PoolOptions):
 export function maxPool2d(x: Node, kernelSize: Size2, options: PoolOptions = {}): Node {
   const window = windowOf(kernelSize, options)
   return onPictures(x, (pictures) => {
-    const pool = make('maxPool2d', window, [pictures])
-    const index = make('maxPoolIndex', window, [pictures])
-    pool.companion = index
-    index.companion = pool
-    return pool
+    const over = options.ceilMode === true ? overhang(window, pictures.shape) : ([0, 0] as const)
+    if (over[0] + over[1] === 0) return maxOf(pictures, window)
+    return maxOf(padAround(pictures, window.padding, over, -Infinity), withoutPadding(window))
   })
+}
+
+function maxOf(pictures: Node, window: Window): Node {
+  const pool = make('maxPool2d', window, [pictures])
+  const index = make('maxPoolIndex', window, [pictures])
+  pool.companion = index
+  index.companion = pool
+  return pool
 }
 
 export interface AvgPoolOptions extends PoolOptions {
@@ -117,12 +146,23 @@ export interface AvgPoolOptions extends PoolOptions {
   readonly countIncludePad?: boolean
 }
 
+/** The mean of each window; what reaches over the far edge in ceil mode never counts. */
 export function avgPool2d(x: Node, kernelSize: Size2, options: AvgPoolOptions = {}): Node {
   const window = windowOf(kernelSize, options)
+  const { countIncludePad = true, ceilMode = false } = options
   return onPictures(x, (pictures) => {
+    const over = ceilMode ? overhang(window, pictures.shape) : ([0, 0] as const)
+    if (over[0] + over[1] > 0) return avgOverEdge(pictures, window, over, countIncludePad)
     const pool = make('avgPool2d', window, [pictures])
-    return (options.countIncludePad ?? true) ? pool : mul(pool, realShares(window, pictures.shape, pool.shape))
+    return countIncludePad ? pool : mul(pool, realShares(window, pictures.shape, pool.shape))
   })
+}
+
+function avgOverEdge(x: Node, window: Window, over: readonly [number, number], countIncludePad: boolean): Node {
+  const framed = countIncludePad ? padAround(x, window.padding, [0, 0], 0) : x
+  const counted = countIncludePad ? withoutPadding(window) : window
+  const pool = make('avgPool2d', withoutPadding(window), [padAround(framed, counted.padding, over, 0)])
+  return mul(pool, realShares(counted, framed.shape, pool.shape))
 }
 
 /** [OH, OW]: the window's size over how much of it lies on the picture. */

@@ -42,13 +42,16 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
 
 /**
  * The largest value of each window of [N, C, H, W].
- * @param options stride, default the kernel size; padding, default 0
+ * @param options stride, default the kernel size; padding, default 0; ceilMode: windows may reach over the far edge, default false
  */
 export function maxPool2d(x: Tensor, kernelSize: Size2, options?: PoolOptions): Tensor {
   return new Tensor(ops.maxPool2d(x.node, kernelSize, options))
 }
 
-/** The mean of each window; `countIncludePad` (default true) counts padding as zeros. */
+/**
+ * The mean of each window; options as of maxPool2d, and `countIncludePad` (default true) counts padding as zeros. What
+ * reaches over the far edge in ceil mode never counts.
+ */
 export function avgPool2d(x: Tensor, kernelSize: Size2, options?: AvgPoolOptions): Tensor {
   return new Tensor(ops.avgPool2d(x.node, kernelSize, options))
 }

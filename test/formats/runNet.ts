@@ -199,10 +199,21 @@ function padded(x: Value, { top, bottom, left, right }: NetPadding, filling: num
   const out = value([channels, h, w])
   out.data.fill(filling)
   for (let c = 0; c < channels; c++)
-    for (let y = 0; y < height; y++) {
-      const row = x.data.subarray((c * height + y) * width, (c * height + y + 1) * width)
-      out.data.set(row, (c * h + y + top) * w + left)
-    }
+    for (let y = 0; y < height; y++)
+      for (let column = 0; column < width; column++) {
+        const [to, at] = [y + top, column + left]
+        if (to < 0 || to >= h || at < 0 || at >= w) continue // sizes below 0 cut off
+        out.data[(c * h + to) * w + at] = x.data[(c * height + y) * width + column] ?? 0
+      }
+  return out
+}
+
+function sliced({ dim, start, end }: { dim: number; start: number; end: number }, x: Value): Value {
+  const out = value(x.shape.map((size, i) => (i === dim ? end - start : size)))
+  const [size, inner] = [x.shape[dim] ?? 0, count(x.shape.slice(dim + 1))]
+  const run = (end - start) * inner
+  for (let o = 0; o < out.data.length / run; o++)
+    out.data.set(x.data.subarray((o * size + start) * inner, (o * size + end) * inner), o * run)
   return out
 }
 
@@ -224,6 +235,20 @@ function run(node: NetNode, inputs: readonly Value[]): Value {
       x.data.forEach((v, i) => (out.data[Math.floor(i / height / width)]! += v / height / width))
       return out
     }
+    case 'globalMaxPool2d': {
+      const [channels, height, width] = sizes(x)
+      const out = value(node.keepDims ? [channels, 1, 1] : [channels])
+      out.data.fill(-Infinity)
+      x.data.forEach((v, i) => {
+        const c = Math.floor(i / height / width)
+        out.data[c] = Math.max(out.data[c]!, v)
+      })
+      return out
+    }
+    case 'clamp':
+      return mapped(x, (v) => Math.min(Math.max(v, node.min ?? -Infinity), node.max ?? Infinity))
+    case 'slice':
+      return sliced(node, x)
     case 'flatten':
       return reshaped([x.data.length], node.order, x)
     case 'reshape':

@@ -129,6 +129,25 @@ function assertTraced(module: nn.Module & ((x: Tensor) => Tensor), shape: readon
   return net
 }
 
+/** [3, 9, 8] → [3]. */
+class Parts extends nn.Module {
+  conv = new nn.Conv2d(3, 6, 3, { padding: 1 })
+  six = new nn.ReLU6()
+  max = new nn.MaxPool2d(2, { ceilMode: true })
+  avg = new nn.AvgPool2d(3, { stride: 2, padding: 1, ceilMode: true, countIncludePad: false })
+  counted = new nn.AvgPool2d(3, { stride: 2, padding: 1, ceilMode: true })
+  fc = new nn.Linear(2 * 6 * 3 + 6, 5)
+  forward(input: Tensor): Tensor {
+    const x = this.six(this.conv(input))
+    const inner = x.narrow(1, 0, 3).narrow(2, 1, 7).narrow(3, 2, 6).clamp(-0.25, 0.5) // [3, 7, 6]
+    const other = F.hardtanh(F.pad(x.narrow(1, 3, 3), [-2, 0, -1, -1]), -0.5, 0.75)
+    const y = this.max(inner.sub(other)) // [3, 4, 3]
+    const [a, b] = [this.avg(y), this.counted(y)] // [3, 3, 2]
+    const most = cat([F.flatten(y.amax([2, 3], true)), y.amax([2, 3])], 1)
+    return this.fc(cat([a.flatten(1), b.flatten(1), most], 1)).narrow(1, 1, 3)
+  }
+}
+
 describe('a module becomes a net as data', () => {
   test('LeNet and LeNet1, with their names', () => {
     manualSeed(0)
@@ -184,6 +203,24 @@ describe('a module becomes a net as data', () => {
     manualSeed(2)
     const net = assertTraced(new Moved(), [3, 8, 6])
     assert.ok(net.nodes.some((node) => node.op === 'flatten' && node.order === 'hwc'))
+  })
+
+  test('parts, limits, ceil mode, the largest of a picture', () => {
+    manualSeed(6)
+    const net = assertTraced(new Parts(), [3, 9, 8])
+    const ops = net.nodes.map(({ op }) => op)
+    assert.equal(
+      ops.filter((op) => op !== 'rescaling' && op !== 'concat').join(' '),
+      'conv2d clamp slice slice slice clamp clamp slice slice slice clamp add maxPool2d avgPool2d flatten pad avgPool2d ' +
+        'flatten globalMaxPool2d flatten globalMaxPool2d linear slice',
+    )
+    const limits = net.nodes.flatMap((node) => (node.op === 'clamp' ? [[node.min, node.max]] : []))
+    assert.deepEqual(limits, [
+      [0, 6],
+      [-0.25, null],
+      [null, 0.5],
+      [-0.5, 0.75],
+    ])
   })
 
   test('layers of dropout stay, modes and random numbers are as before', () => {

@@ -17,6 +17,7 @@ interface OpAttrs {
   readonly dilation?: readonly [number, number]
   readonly kernelSize?: readonly [number, number]
   readonly countIncludePad?: boolean
+  readonly ceilMode?: boolean
   readonly dim?: number | readonly number[]
   readonly keepdim?: boolean
   readonly exponent?: number
@@ -48,7 +49,7 @@ interface OpAttrs {
 }
 
 /**
- * conv2d(x, w, b?) {stride, padding, dilation, groups}; maxPool2d, avgPool2d(x) {kernelSize, stride, padding, countIncludePad};
+ * conv2d(x, w, b?) {stride, padding, dilation, groups}; maxPool2d, avgPool2d(x) {kernelSize, stride, padding, countIncludePad, ceilMode};
  * linear(x, w, b?); matmul(a, b); add, sub, mul, div, maximum, minimum(a, b); pow(x) {exponent};
  * exp, log, sqrt, abs, neg, relu, tanh, sigmoid(x); softmax, logSoftmax(x) {dim};
  * sum, mean, amax(x) {dim: list, keepdim} or {}; argmax(x) {dim, keepdim} or {}; max(x) {dim, keepdim}, extra indices;

@@ -46,11 +46,11 @@ export const runs: { readonly [K in OpName]: Run } = {
   conv2d: ([x, w, b], { stride, padding, dilation = 1, groups = 1 }) => ({
     output: g.conv2d(x!, w!, b, { stride: stride!, padding: padding!, dilation, groups }),
   }),
-  maxPool2d: one((x, { kernelSize, stride, padding }) =>
-    g.maxPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding) }),
+  maxPool2d: one((x, { kernelSize, stride, padding, ceilMode = false }) =>
+    g.maxPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding), ceilMode }),
   ),
-  avgPool2d: one((x, { kernelSize, stride, padding, countIncludePad }) =>
-    g.avgPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding), countIncludePad: countIncludePad! }),
+  avgPool2d: one((x, { kernelSize, stride, padding, countIncludePad = true, ceilMode = false }) =>
+    g.avgPool2d(x, kernelSize!, { stride: stride!, padding: pairOf(padding), countIncludePad, ceilMode }),
   ),
   linear: ([x, w, b]) => ({ output: g.linear(x!, w!, b) }),
   matmul: two(g.matmul),

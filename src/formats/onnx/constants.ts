@@ -203,6 +203,7 @@ const arithmetic: Readonly<Record<string, (a: number, b: number) => number>> = {
   Sub: (a, b) => a - b,
   Mul: (a, b) => a * b,
   Div: (a, b) => a / b,
+  Mod: (a, b) => a - Math.floor(a / b) * b,
 }
 
 /** Of equal shapes, or with one number. */
@@ -335,6 +336,7 @@ const onConstants: Readonly<Record<string, (context: NodeContext, value: ConstVa
   Sub: compute,
   Mul: compute,
   Div: compute,
+  Mod: compute,
 }
 
 export const constantOps: ReadonlySet<string> = new Set([

@@ -85,6 +85,8 @@ export interface Emission {
   readonly weights?: ReadonlyMap<string, NetTensor>
   /** The initializer that says the module's name: conv1.weight. */
   readonly weightName?: string
+  /** Which of the node's outputs it is; 0 by default. */
+  readonly output?: number
 }
 
 /** One node and what it reads. */
@@ -178,6 +180,14 @@ export class NodeContext {
     return data.length === 1 ? (data[0] ?? 0) : this.fail(`its ${what} has ${data.length} numbers; one is expected`)
   }
 
+  /** A constant of one item, whole or not, as the shortest number that it can mean. */
+  limit(i: number, what: string): number {
+    const tensor = this.constant(i)?.tensor ?? this.fail(`its ${what} is missing`)
+    const [value, ...more] = asFloat32(tensor)
+    if (value === undefined || more.length > 0 || Number.isNaN(value)) this.fail(`its ${what} is no number`)
+    return Number.isFinite(value) ? shortest(value) : value
+  }
+
   attribute(name: string): OnnxAttribute | undefined {
     return this.node.attributes.get(name)
   }
@@ -214,8 +224,8 @@ export class NodeContext {
   }
 
   /** Gives the node's output a value. */
-  give(value: Value): void {
-    this.state.values.set(this.node.outputs[0] ?? '', value)
+  give(value: Value, output = 0): void {
+    this.state.values.set(this.node.outputs[output] ?? '', value)
   }
 
   /** The output is the input under another name or another view of it. */
@@ -224,13 +234,14 @@ export class NodeContext {
   }
 
   /** Adds a node to the net; its value is this node's output. */
-  emit(op: NetOp, { inputs, shape, hwc = false, weights = new Map(), weightName }: Emission): NetValue {
+  emit(op: NetOp, emission: Emission): NetValue {
+    const { inputs, shape, hwc = false, weights = new Map(), weightName, output = 0 } = emission
     const name = this.#unique(this.state.ours ? this.node.name : (moduleName(weightName, this.node) ?? op.op))
     const bad = shape.find((size) => !Number.isSafeInteger(size) || size < 1)
     if (bad !== undefined || elements(shape) > 2 ** 40) this.fail(`its output would be [N, ${shape.join(', ')}]`)
     this.state.nodes.push({ ...op, name, inputs: inputs.map((input) => input.name), weights })
-    const value: NetValue = { kind: 'net', name, shape, hwc, sole: this.#isSole() }
-    this.give(value)
+    const value: NetValue = { kind: 'net', name, shape, hwc, sole: this.#isSole(output) }
+    this.give(value, output)
     return value
   }
 
@@ -243,8 +254,8 @@ export class NodeContext {
     this.alias(value)
   }
 
-  #isSole(): boolean {
-    const output = this.node.outputs[0] ?? ''
+  #isSole(i = 0): boolean {
+    const output = this.node.outputs[i] ?? ''
     return this.state.readers.get(output)?.length === 1 && !this.state.outputs.has(output)
   }
 

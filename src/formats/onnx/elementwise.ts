@@ -7,6 +7,9 @@ import { fileShape, type NetValue, type NodeContext } from './context.js'
 import { ownPrefix } from './graphWriter.js'
 import { netInputs } from './shapes.js'
 
+/** What exporters write for no limit: the largest number of float32 and beyond. */
+const largest = 3.4e38
+
 function activation(context: NodeContext, op: NetOp): void {
   const x = context.net()
   context.emit(op, { inputs: [x], shape: x.shape, hwc: x.hwc })
@@ -69,6 +72,44 @@ function combine(context: NodeContext, op: 'add' | 'mul'): void {
   context.emit({ op }, { inputs, shape: broadcast(context, inputs), hwc: inputs[0].hwc })
 }
 
+/** a − b as a + (−1) b. */
+function difference(context: NodeContext): void {
+  const [a, b] = netInputs(context)
+  if (b === undefined) return context.fail('it has one input; two are expected')
+  const negative = rescale(context, b, [-1], [0])
+  context.emit({ op: 'add' }, { inputs: [a, negative], shape: broadcast(context, [a, b]), hwc: a.hwc })
+}
+
+/** Limits as inputs (opset 11) or attributes; those that say nothing are left out. */
+export function clip(context: NodeContext): void {
+  const x = context.net()
+  const limit = (i: number, name: string, nothing: number): number | null => {
+    const isInput = context.input(i) !== undefined
+    if (!isInput && context.attribute(name) === undefined) return null
+    const value = isInput ? context.limit(i, name) : context.float(name, nothing)
+    return Math.abs(value) < largest
+      ? value
+      : value === nothing || value * nothing > 0
+        ? null
+        : context.fail(`its ${name} is ${value}`)
+  }
+  const [min, max] = [limit(1, 'min', -Infinity), limit(2, 'max', Infinity)]
+  if (min === null && max === null) return context.alias(x)
+  const op: NetOp = min === 0 && max === null ? { op: 'relu' } : { op: 'clamp', min, max }
+  context.emit(op, { inputs: [x], shape: x.shape, hwc: x.hwc })
+}
+
+/** Max or Min of a value and one number. */
+export function extreme(context: NodeContext): void {
+  const isMax = context.node.op === 'Max'
+  const at = context.input(0)?.kind === 'net' ? 0 : 1
+  if (context.node.inputs.length !== 2 || context.input(1 - at)?.kind !== 'const')
+    context.fail('of two computed values is not known here')
+  const [x, value] = [context.net(at), context.limit(1 - at, 'constant')]
+  const op: NetOp = isMax ? { op: 'clamp', min: value, max: null } : { op: 'clamp', min: null, max: value }
+  context.emit(op, { inputs: [x], shape: x.shape, hwc: x.hwc })
+}
+
 export function sum(context: NodeContext): void {
   combine(context, 'add')
 }
@@ -95,22 +136,23 @@ export function binary(context: NodeContext): void {
   if (context.node.inputs.length !== 2) context.fail(`it has ${context.node.inputs.length} inputs; two are expected`)
   if (left?.kind === 'net' && right?.kind === 'net') {
     if (op === 'Add' || op === 'Mul') return combine(context, op === 'Add' ? 'add' : 'mul')
+    if (op === 'Sub') return difference(context)
     return context.fail('of two computed values is not known here')
   }
   const at = left?.kind === 'net' ? 0 : 1
   const x = context.net(at)
   if (op === 'Add' && joinsLayer(context, x, 1 - at)) return
+  if ((op === 'Add' || op === 'Mul') && joinsNorm(context, x, 1 - at)) return
   const constant = perChannel(context, x, 1 - at)
   if (op === 'Add') return shift(context, x, constant)
-  if (op === 'Sub')
-    return at === 0
-      ? shift(
-          context,
-          x,
-          constant.map((c) => -c),
-        )
-      : rescale(context, x, [-1], constant)
-  if (op === 'Mul') return rescale(context, x, constant, [0])
+  if (op === 'Sub' && at === 0)
+    return shift(
+      context,
+      x,
+      constant.map((c) => -c),
+    )
+  if (op === 'Sub') return void rescale(context, x, [-1], constant)
+  if (op === 'Mul') return void rescale(context, x, constant, [0])
   if (at === 1) context.fail('a constant divided by a value is not known here')
   rescale(
     context,
@@ -120,8 +162,8 @@ export function binary(context: NodeContext): void {
   )
 }
 
-function rescale(context: NodeContext, x: NetValue, scale: readonly number[], offset: readonly number[]): void {
-  context.emit({ op: 'rescaling', scale, offset }, { inputs: [x], shape: x.shape, hwc: x.hwc })
+function rescale(context: NodeContext, x: NetValue, scale: readonly number[], offset: readonly number[]): NetValue {
+  return context.emit({ op: 'rescaling', scale, offset }, { inputs: [x], shape: x.shape, hwc: x.hwc })
 }
 
 /** A summand as the bias of the layer before, if that has none and nobody else reads it; false where it is none. */
@@ -137,6 +179,18 @@ function joinsLayer(context: NodeContext, x: NetValue, i: number): boolean {
   const values = isOverLast ? [...data] : perChannel(context, x, i)
   if (values.length !== count) return false
   context.replace(x, (node) => withBias(node, { shape: [count], data: Float32Array.from(values) }))
+  return true
+}
+
+/** Factor and summand of a layer norm that the file spells out, in this order; false where it is none. */
+function joinsNorm(context: NodeContext, x: NetValue, i: number): boolean {
+  const before = x.sole ? context.state.nodes.findLast((node) => node.name === x.name) : undefined
+  if (before?.op !== 'layerNorm' || context.state.ours) return false
+  const key = context.node.op === 'Mul' ? 'weight' : 'bias'
+  const { shape, data } = context.weights(i, key)
+  const isNext = !before.weights.has('bias') && !before.weights.has(key)
+  if (!isNext || String(shape) !== String(before.normalizedShape)) return false
+  context.replace(x, (node) => ({ ...node, weights: new Map([...node.weights, [key, { shape, data }]]) }))
   return true
 }
 

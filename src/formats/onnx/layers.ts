@@ -3,7 +3,7 @@
  * Not here: operators without (shapes.ts, elementwise.ts).
  * Source: onnx/docs/Operators.md.
  */
-import { noPadding, samePadding, type NetPadding, type NetTensor, type Pair } from '../net.js'
+import { samePadding, type NetPadding, type NetTensor, type Pair } from '../net.js'
 import { ownPrefix } from './graphWriter.js'
 import { axesOf } from './constants.js'
 import { elements, fileShape, type NetValue, type NodeContext } from './context.js'
@@ -22,7 +22,7 @@ interface Slide {
   readonly padding: NetPadding
   readonly out: Pair
   /** Windows reach over the padded edge (ceil mode): rows and columns that `padding` counts beyond the file's. */
-  readonly over: number
+  readonly over: Pair
 }
 
 function axisOf(
@@ -57,7 +57,7 @@ function slideOf(context: NodeContext, [, height, width]: readonly [number, numb
   const y = axisOf(context, 0, height, kernelSize[0], stride[0], dilation[0])
   const x = axisOf(context, 1, width, kernelSize[1], stride[1], dilation[1])
   const padding = { top: y.before, bottom: y.after, left: x.before, right: x.after }
-  return { kernelSize, stride, dilation, padding, out: [y.out, x.out], over: y.over + x.over }
+  return { kernelSize, stride, dilation, padding, out: [y.out, x.out], over: [y.over, x.over] }
 }
 
 function list(context: NodeContext, tensor: NetTensor, length: number, what: string): NetTensor {
@@ -182,18 +182,27 @@ export function maxPool(context: NodeContext): void {
 
 export function averagePool(context: NodeContext): void {
   const x = context.picture()
-  const { kernelSize, stride, dilation, padding, out, over } = slideOf(context, x.shape, kernelOf(context))
+  const slide = slideOf(context, x.shape, kernelOf(context))
+  const { kernelSize, stride, dilation, out, over } = slide
   if (dilation.some((step) => step !== 1)) context.fail(`its dilations are [${dilation.join(', ')}]; only 1 is known`)
-  let countIncludePad = context.int('count_include_pad', 0) === 1
-  if (over > 0 && countIncludePad) {
-    const whole = padding.top + padding.bottom + padding.left + padding.right
-    if (whole > over) context.fail('its ceil_mode with counted padding is not known here')
-    countIncludePad = false // what reaches over the edge never counts
-  }
+  const counts = context.int('count_include_pad', 0) === 1
+  const isOver = over[0] + over[1] > 0
+  // what reaches over the edge never counts; padding that does becomes part of the picture then
+  const from = counts && isOver ? framed(context, x, slide) : x
+  const padding = counts && isOver ? { top: 0, bottom: over[0], left: 0, right: over[1] } : slide.padding
   context.emit(
-    { op: 'avgPool2d', kernelSize, stride, padding, countIncludePad },
-    { inputs: [x], shape: [x.shape[0], ...out] },
+    { op: 'avgPool2d', kernelSize, stride, padding, countIncludePad: counts && !isOver },
+    { inputs: [from], shape: [x.shape[0], ...out] },
   )
+}
+
+/** The picture with the zeros around it that the file counts. */
+function framed(context: NodeContext, x: NetValue, { padding: whole, over }: Slide): NetValue {
+  const padding = { ...whole, bottom: whole.bottom - over[0], right: whole.right - over[1] }
+  const [channels = 0, height = 0, width = 0] = x.shape
+  if (Object.values(padding).every((size) => size === 0)) return x
+  const shape = [channels, height + padding.top + padding.bottom, width + padding.left + padding.right]
+  return context.emit({ op: 'pad', padding, value: 0 }, { inputs: [x], shape })
 }
 
 export function globalAveragePool(context: NodeContext): void {
@@ -202,14 +211,8 @@ export function globalAveragePool(context: NodeContext): void {
 }
 
 export function globalMaxPool(context: NodeContext): void {
-  maxOverPicture(context, context.picture())
-}
-
-function maxOverPicture(context: NodeContext, x: NetValue): NetValue {
-  const [channels = 0, height = 0, width = 0] = x.shape
-  const kernelSize: Pair = [height, width]
-  const op = { op: 'maxPool2d', kernelSize, stride: kernelSize, padding: noPadding } as const
-  return context.emit(op, { inputs: [x], shape: [channels, 1, 1] })
+  const x = context.picture()
+  context.emit({ op: 'globalMaxPool2d', keepDims: true }, { inputs: [x], shape: [x.shape[0], 1, 1] })
 }
 
 /** The axes of a Reduce operator, which must be height and width. */
@@ -222,23 +225,37 @@ function overPicture(context: NodeContext, x: NetValue): void {
   context.fail(`over [${axes?.join(', ') ?? 'everything'}]; only height and width together are known`)
 }
 
-/** The largest of whole pictures, which exporters write instead of GlobalMaxPool. */
-export function reduceMax(context: NodeContext): void {
+/** Over whole pictures, which exporters write instead of a global pool; over the items of rows, as pictures of one row. */
+function reduce(context: NodeContext, op: 'globalAvgPool2d' | 'globalMaxPool2d'): void {
   const x = context.net()
-  overPicture(context, x)
-  const max = maxOverPicture(context, x)
-  if (context.int('keepdims', 1) === 1) return context.alias(max, x.hwc)
-  context.emit({ op: 'flatten', order: 'chw' }, { inputs: [max], shape: max.shape.slice(0, 1) })
+  const keepDims = context.int('keepdims', 1) === 1
+  const rows = rowsOf(context, x)
+  if (rows === undefined) overPicture(context, x)
+  const channels = x.shape[0] ?? 0
+  const from = rows ?? x
+  const keeps = keepDims && rows === undefined
+  const shape = keeps ? [channels, 1, 1] : [channels]
+  const found = context.emit({ op, keepDims: keeps }, { inputs: [from], shape, hwc: keeps && x.hwc })
+  if (!keepDims || keeps) return
+  context.emit({ op: 'reshape', shape: [channels, 1], order: 'chw' }, { inputs: [found], shape: [channels, 1] })
 }
 
-/** The mean of whole pictures, which exporters write instead of GlobalAveragePool. */
+/** [C, L] as the picture [C, 1, L] where L alone is reduced. */
+function rowsOf(context: NodeContext, x: NetValue): NetValue | undefined {
+  const [channels = 0, length = 0, ...rest] = x.shape
+  const axes = axesOf(context)
+  if (x.shape.length !== 2 || rest.length > 0 || axes?.length !== 1 || context.axis(axes[0] ?? 0, 3) !== 2)
+    return undefined
+  const shape = [channels, 1, length]
+  return context.emit({ op: 'reshape', shape, order: 'chw' }, { inputs: [x], shape })
+}
+
+export function reduceMax(context: NodeContext): void {
+  reduce(context, 'globalMaxPool2d')
+}
+
 export function reduceMean(context: NodeContext): void {
-  const x = context.net()
-  overPicture(context, x)
-  const keepDims = context.int('keepdims', 1) === 1
-  const channels = x.shape[0] ?? 0
-  const shape = keepDims ? [channels, 1, 1] : [channels]
-  context.emit({ op: 'globalAvgPool2d', keepDims }, { inputs: [x], shape, hwc: keepDims && x.hwc })
+  reduce(context, 'globalAvgPool2d')
 }
 
 export function batchNormalization(context: NodeContext): void {

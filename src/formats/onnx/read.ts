@@ -10,8 +10,9 @@ import { asFloat32 } from '../pthTypes.js'
 import { shownName } from '../shownName.js'
 import { constantOps, runOnConstants } from './constants.js'
 import { NodeContext, type GraphState } from './context.js'
-import { activations, binary, sum } from './elementwise.js'
+import { activations, binary, clip, extreme, sum } from './elementwise.js'
 import { Fuser } from './fuse.js'
+import { NormFuser, type Constants } from './fuseNorm.js'
 import * as layers from './layers.js'
 import { readModel, type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from './model.js'
 import { notesOf } from './notes.js'
@@ -40,6 +41,8 @@ const operators: Readonly<Record<string, readonly [read: (context: NodeContext) 
   Unsqueeze: [shapes.unsqueeze, 'axes'],
   Transpose: [shapes.transpose, 'perm'],
   Slice: [shapes.slice, 'starts ends axes'],
+  Split: [shapes.split, 'axis split num_outputs'],
+  Gather: [shapes.gather, 'axis'],
   Concat: [shapes.concat, 'axis'],
   Pad: [shapes.pad, 'mode pads value'],
   Identity: [shapes.identity, ''],
@@ -50,12 +53,15 @@ const operators: Readonly<Record<string, readonly [read: (context: NodeContext) 
   Mul: [binary, ''],
   Div: [binary, ''],
   Sum: [sum, ''],
+  Clip: [clip, 'min max'],
+  Max: [extreme, ''],
+  Min: [extreme, ''],
   ...Object.fromEntries(
     Object.entries(activations).map(([op, read]) => [op, [read, 'alpha approximate axis'] as const]),
   ),
 }
 /** Known only as parts of activations (fuse.ts), or on constants. */
-const partsOnly = new Set(['Erf', 'Pow', 'HardSigmoid', ...constantOps])
+const partsOnly = new Set(['Erf', 'Pow', 'Sqrt', 'HardSigmoid', ...constantOps])
 const oldestOpset = 7
 const newestOpset = 26
 const floatTypes = new Set(['float', 'float16', 'double', 'bfloat16'])
@@ -105,23 +111,24 @@ function initializersOf(model: OnnxModel, name: string): Map<string, OnnxTensor>
   return initializers
 }
 
-/** Constants of one number: initializers and Constant nodes. */
-function scalarFinder(
+/** Small constants: initializers and Constant nodes. */
+function constantFinder(
   model: OnnxModel,
   initializers: ReadonlyMap<string, OnnxTensor>,
   tensors: TensorReader,
-): (name: string) => number | undefined {
+): Constants {
   const byName = new Map(initializers)
   for (const { op, outputs, attributes } of model.nodes) {
     const value = op === 'Constant' ? attributes.get('value')?.t : undefined
     if (value !== undefined) byName.set(outputs[0] ?? '', value)
   }
-  return (name) => {
+  const small = (name: string, most: number): Float32Array | undefined => {
     const tensor = byName.get(name)
-    if (tensor === undefined || tensor.dims.some((size) => size !== 1) || tensor.external !== undefined)
-      return undefined
-    return numberTypes.has(onnxTypes[tensor.type] ?? '') ? asFloat32(tensors.read(tensor))[0] : undefined
+    const count = tensor?.dims.reduce((product, size) => product * size, 1) ?? 0
+    if (tensor === undefined || count < 1 || count > most || tensor.external !== undefined) return undefined
+    return numberTypes.has(onnxTypes[tensor.type] ?? '') ? asFloat32(tensors.read(tensor)) : undefined
   }
+  return { scalar: (name) => small(name, 1)?.[0], list: (name) => ((found) => found && [...found])(small(name, 8)) }
 }
 
 /** The nodes that the outputs need, in order, with spelled-out activations as one node. */
@@ -135,8 +142,9 @@ function neededNodes(
   const outputs = model.outputs.map((output) => output.name)
   const producers = producersOf(model.nodes, given, name)
   orderedNodes(model.nodes, [...producers.keys()], producers, given, name) // no cycle, also not in what nobody needs
-  const fuser = new Fuser(producers, scalarFinder(model, initializers, tensors))
-  const fused = model.nodes.map((node) => fuser.fused(node))
+  const constants = constantFinder(model, initializers, tensors)
+  const [activation, norm] = [new Fuser(producers, constants.scalar), new NormFuser(producers, constants)]
+  const fused = model.nodes.map((node) => norm.fused(activation.fused(node)))
   return orderedNodes(fused, outputs, producersOf(fused, given, name), given, name)
 }
 

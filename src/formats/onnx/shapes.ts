@@ -142,22 +142,83 @@ export function transpose(context: NodeContext): void {
   context.fail(`perm [${text}] of [N, ${fileShape(x).join(', ')}]${layout} is not known here`)
 }
 
-/** Slices that take everything; a net as data has no others. */
-export function slice(context: NodeContext): void {
-  const x = context.net()
-  const old = fileShape(x)
-  for (const cut of cutsOf(context)) {
-    const axis = cut.axis < 0 ? cut.axis + old.length + 1 : cut.axis
-    const size = axis === 0 ? Number.MAX_SAFE_INTEGER : (old[axis - 1] ?? context.fail(`axis ${cut.axis}`))
-    const { first, count } = cut.step === 1 ? cutRange(cut, size) : { first: -1, count: 0 }
-    if (first !== 0 || count < size) context.fail('a part of a value is taken, which is not known here')
-  }
-  context.alias(x)
-}
-
 /** The dimension of CHW (or of a list) that axis `axis` of the file is. */
 function ownDim({ hwc }: NetValue, axis: number): number {
   return hwc ? axis % 3 : axis - 1
+}
+
+/** `count` items from `first` on along an axis of the file; the value itself where that is everything. */
+function part(
+  context: NodeContext,
+  x: NetValue,
+  axis: number,
+  range: { first: number; count: number },
+  output = 0,
+): NetValue {
+  const dim = ownDim(x, axis)
+  const { first: start, count } = range
+  const size = x.shape[dim] ?? 0
+  if (start === 0 && count === size) {
+    context.give(x, output)
+    return { ...x, sole: false }
+  }
+  if (!(start >= 0 && count >= 1 && start + count <= size))
+    context.fail(`it takes ${count} of ${size} items from ${start} on`)
+  const shape = x.shape.map((old, i) => (i === dim ? count : old))
+  return context.emit({ op: 'slice', dim, start, end: start + count }, { inputs: [x], shape, hwc: x.hwc, output })
+}
+
+/** Axis after axis; of the batch everything. */
+export function slice(context: NodeContext): void {
+  const x = context.net()
+  const rank = x.shape.length + 1
+  let taken = x
+  for (const cut of cutsOf(context)) {
+    if (cut.step !== 1) context.fail(`its step is ${cut.step}; 1 is expected`)
+    const axis = cut.axis < 0 ? cut.axis + rank : cut.axis
+    if (axis === 0 && cut.start === 0 && cut.end >= (context.state.batch ?? 2 ** 31 - 1)) continue
+    const size = taken.shape[ownDim(taken, context.axis(axis, rank))] ?? 0
+    taken = part(context, taken, axis, cutRange(cut, size))
+  }
+  if (taken === x) context.alias(x)
+}
+
+/** Parts of given sizes (an input since opset 13), or as many equal ones as there are outputs. */
+export function split(context: NodeContext): void {
+  const x = context.net()
+  const axis = context.axis(context.int('axis', 0), x.shape.length + 1)
+  const size = x.shape[ownDim(x, axis)] ?? 0
+  const count = context.node.outputs.length
+  const given = context.input(1) === undefined ? context.ints('split') : context.numbers(1, 'split')
+  const each = Math.ceil(size / count)
+  const sizes = given ?? Array.from({ length: count }, (_, i) => Math.min(each, size - i * each))
+  if (sizes.length !== count || sizes.reduce((sum, next) => sum + next, 0) !== size) {
+    context.fail(`its parts are [${sizes.join(', ')}] of ${size} items, its outputs ${count}`)
+  }
+  let first = 0
+  sizes.forEach((part_, i) => {
+    if (context.node.outputs[i] !== '') part(context, x, axis, { first, count: part_ }, i)
+    first += part_
+  })
+}
+
+/** One item along an axis, which vanishes, or a run of neighbours. */
+export function gather(context: NodeContext): void {
+  const x = context.net()
+  const axis = context.axis(context.int('axis', 0), x.shape.length + 1)
+  const size = x.shape[ownDim(x, axis)] ?? 0
+  const indices = context.constant(1)?.tensor.shape ?? []
+  const items = context.numbers(1, 'indices').map((i) => (i < 0 ? i + size : i))
+  const [first = -1] = items
+  const isRun = indices.length < 2 && items.every((item, i) => item === first + i)
+  if (!isRun || first < 0) context.fail(`its indices are [${items.slice(0, 8).join(', ')}]; neighbours are expected`)
+  const taken = part(context, x, axis, { first, count: items.length })
+  if (indices.length === 0)
+    toShape(
+      context,
+      taken,
+      fileShape(taken).filter((_, i) => i !== axis - 1),
+    )
 }
 
 /** Inputs that the net computes, of one layout and rank. */
@@ -210,7 +271,7 @@ export function pad(context: NodeContext): void {
   if (all.every((size) => size === 0)) return context.alias(x)
   const [y, xAxis, still] = x.hwc ? [1, 2, 3] : [2, 3, 1]
   const isStill = [0, still].every((axis) => before[axis] === 0 && after[axis] === 0)
-  if (x.shape.length !== 3 || !isStill || all.some((size) => size < 0 || size > 2 ** 20)) {
+  if (x.shape.length !== 3 || !isStill || all.some((size) => Math.abs(size) > 2 ** 20)) {
     context.fail(`its pads are [${all.join(', ')}]; only rows and columns around a picture are known`)
   }
   const padding = { top: before[y] ?? 0, bottom: after[y] ?? 0, left: before[xAxis] ?? 0, right: after[xAxis] ?? 0 }

@@ -72,6 +72,8 @@ function writeNode(writer: GraphWriter, node: NetNode, shapes: readonly Shape[])
       return plain('AveragePool', { ...window(node), count_include_pad: node.countIncludePad ? 1 : 0 })
     case 'globalAvgPool2d':
       return node.keepDims ? plain('GlobalAveragePool') : plain('ReduceMean', { axes: [2, 3], keepdims: 0 })
+    case 'globalMaxPool2d':
+      return node.keepDims ? plain('GlobalMaxPool') : plain('ReduceMax', { axes: [2, 3], keepdims: 0 })
     case 'flatten':
       return flatten(writer, node, shape)
     case 'reshape':
@@ -98,6 +100,8 @@ function writeNode(writer: GraphWriter, node: NetNode, shapes: readonly Shape[])
       return plain('Elu', { alpha: { float: node.alpha } })
     case 'gelu':
       return gelu(writer, node)
+    case 'clamp':
+      return clamp(writer, node)
     case 'softmax':
       return plain('Softmax', { axis: 1 })
     case 'logSoftmax':
@@ -107,6 +111,12 @@ function writeNode(writer: GraphWriter, node: NetNode, shapes: readonly Shape[])
       return combine(writer, node, shapes)
     case 'concat':
       return void writer.node('Concat', inputs, name, { axis: node.dim + 1 })
+    case 'slice':
+      return void writer.node(
+        'Slice',
+        [x, ...[node.start, node.end, node.dim + 1].map((place) => writer.sizes([place]))],
+        name,
+      )
     case 'pad':
       return pad(writer, node)
     case 'rescaling':
@@ -225,6 +235,11 @@ function combine(writer: GraphWriter, { name, op, inputs }: Node<'add' | 'mul'>,
   const last = factors.pop() ?? ''
   const product = factors.reduce((value, factor) => writer.inner('Mul', [value, factor]), first)
   writer.node('Mul', [product, last], name)
+}
+
+function clamp(writer: GraphWriter, { name, inputs, min, max }: Node<'clamp'>): void {
+  const limits = [min === null ? '' : writer.scalar(min), ...(max === null ? [] : [writer.scalar(max)])]
+  writer.node('Clip', [...inputs, ...limits], name)
 }
 
 function pad(writer: GraphWriter, { name, inputs, padding, value }: Node<'pad'>): void {

@@ -3,7 +3,7 @@
  * [N, C, H, W], shapes in nodes are without the batch.
  * Not here: the net as a module (graphModule.ts), its way back (trace.ts).
  */
-import { LenetError } from '../../base/index.js'
+import { LenetError, type Shape } from '../../base/index.js'
 import { noPadding, type NetOp, type NetPadding, type NetTensor, type Pair } from '../../formats/index.js'
 import { cat, fromArray, type Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
@@ -24,7 +24,7 @@ export interface Call {
 
 type Row<K extends OpName> = (x: Tensor, op: OpOf<K>, call: Call) => Tensor
 
-const isZero = ({ top, bottom, left, right }: NetPadding): boolean => top + bottom + left + right === 0
+const isZero = (padding: NetPadding): boolean => Object.values(padding).every((size) => size === 0)
 
 const padded = (x: Tensor, { top, bottom, left, right }: NetPadding, value = 0): Tensor =>
   F.pad(x, [left, right, top, bottom], value)
@@ -60,17 +60,17 @@ function maxPool2d(x: Tensor, op: OpOf<'maxPool2d'>): Tensor {
   return F.maxPool2d(input, op.kernelSize, { stride: op.stride, padding: own ?? 0 })
 }
 
-/** [OH, OW]: a whole window over how much of it lies on the picture. */
-function realShares({ kernelSize, stride, padding }: OpOf<'avgPool2d'>, x: Tensor, [OH, OW]: Pair): Tensor {
+/** For results [N, C, OH, OW] of pictures [N, C, H, W] OH × OW numbers: a whole window over how much of it lies on the picture. */
+export function realShares({ kernelSize, stride, padding }: OpOf<'avgPool2d'>, size: Shape, out: Shape): Float32Array {
   const before = [padding.top, padding.left]
+  const [OH = 1, OW = 1] = out.slice(2)
   const real = (axis: 0 | 1, place: number): number => {
     const start = place * stride[axis] - (before[axis] ?? 0)
-    return Math.min(start + kernelSize[axis], x.shape[axis + 2] ?? 0) - Math.max(start, 0)
+    return Math.min(start + kernelSize[axis], size[axis + 2] ?? 0) - Math.max(start, 0)
   }
-  const shares = Float32Array.from({ length: OH * OW }, (_, i) => {
+  return Float32Array.from({ length: OH * OW }, (_, i) => {
     return (kernelSize[0] * kernelSize[1]) / (real(0, Math.floor(i / OW)) * real(1, i % OW))
   })
-  return fromArray(shares, [OH, OW], 'f32')
 }
 
 function avgPool2d(x: Tensor, op: OpOf<'avgPool2d'>): Tensor {
@@ -79,7 +79,7 @@ function avgPool2d(x: Tensor, op: OpOf<'avgPool2d'>): Tensor {
   if (own !== undefined) return F.avgPool2d(x, kernelSize, { stride, padding: own, countIncludePad })
   const means = F.avgPool2d(padded(x, op.padding), kernelSize, { stride })
   if (countIncludePad) return means
-  return means.mul(realShares(op, x, [means.shape[2] ?? 1, means.shape[3] ?? 1]))
+  return means.mul(fromArray(realShares(op, x.shape, means.shape), means.shape.slice(2), 'f32'))
 }
 
 const toHwc = (x: Tensor): Tensor => (x.dim() === 4 ? x.permute(0, 2, 3, 1) : x)
@@ -127,6 +127,7 @@ const rows: { readonly [K in OpName]: Row<K> } = {
   maxPool2d,
   avgPool2d,
   globalAvgPool2d: (x, { keepDims }) => x.mean([2, 3], keepDims),
+  globalMaxPool2d: (x, { keepDims }) => x.amax([2, 3], keepDims),
   flatten: (x, { order }) => (order === 'hwc' ? toHwc(x) : x).reshape([x.shape[0] ?? 1, -1]),
   reshape,
   batchNorm,
@@ -141,11 +142,14 @@ const rows: { readonly [K in OpName]: Row<K> } = {
   leakyRelu: (x, { negativeSlope }) => F.leakyRelu(x, negativeSlope),
   elu: (x, { alpha }) => F.elu(x, alpha),
   gelu: (x, { approximate }) => F.gelu(x, { approximate }),
+  clamp: (x, { min, max }) =>
+    min === null || max === null ? x.clamp(min ?? -Infinity, max ?? Infinity) : F.hardtanh(x, min, max),
   softmax: (x) => F.softmax(x, 1),
   logSoftmax: (x) => F.logSoftmax(x, 1),
   add: (_x, _op, { inputs }) => merged(inputs, (a, b) => a.add(b)),
   mul: (_x, _op, { inputs }) => merged(inputs, (a, b) => a.mul(b)),
   concat: (_x, { dim }, { inputs }) => cat(inputs, dim + 1),
+  slice: (x, { dim, start, end }) => x.narrow(dim + 1, start, end - start),
   pad: (x, { padding, value }) => (isZero(padding) ? x : padded(x, padding, value)),
   rescaling,
   augmentation: (x) => x,

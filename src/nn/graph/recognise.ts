@@ -3,11 +3,11 @@
  * nodes are recognised by building them again (match.ts).
  * Not here: the walk through a net, names and weights (trace.ts).
  */
-import { sameShape, type Shape } from '../../base/index.js'
-import type { NetOp } from '../../formats/index.js'
+import type { Shape } from '../../base/index.js'
+import type { NetOp, NetPadding } from '../../formats/index.js'
 import { ops, type Node } from '../../tensor/index.js'
 import { hostValues, matchNodes, numberHoles, placeholder, type Holes, type Match } from './match.js'
-import { paddingOf } from './nodes.js'
+import { paddingOf, realShares } from './nodes.js'
 
 /** `inputs` and `weights` are nodes still. */
 export interface Recognised {
@@ -66,6 +66,10 @@ const activations: readonly Template[] = [
   { build: (x) => ops.elu(x, 1), op: () => ({ op: 'elu', alpha: 1 }) },
   { build: (x) => ops.elu(x, first), op: (match) => ({ op: 'elu', alpha: number(match) }) },
   { build: (x) => ops.leakyRelu(x, first), op: (match) => ({ op: 'leakyRelu', negativeSlope: number(match) }) },
+  {
+    build: (x) => ops.hardTanh(x, first, second),
+    op: (match) => ({ op: 'clamp', min: number(match), max: match.numbers.get('second') ?? Number.NaN }),
+  },
 ]
 
 const overChannels: readonly Template[] = [
@@ -116,25 +120,47 @@ function below(node: Node, op: Node['op'], steps: number): Node | undefined {
   return undefined
 }
 
-function globalAvgPool(node: Node): Recognised | undefined {
-  const shape = below(node, 'sum', 2)?.inputs[0]?.shape
-  if (shape === undefined || shape.length !== 4 || (node.op !== 'mul' && node.op !== 'reshape')) return undefined
+/** Of whole pictures the mean, or the largest value. */
+function globalPool(node: Node): Recognised | undefined {
+  const reduced = below(node, 'sum', 2) ?? below(node, 'amax', 1)
+  const shape = reduced?.inputs[0]?.shape
+  if (shape === undefined || shape.length !== 4 || !['mul', 'reshape', 'amax'].includes(node.op)) return undefined
   const keepDims = node.shape.length === 4
+  const isMax = reduced?.op === 'amax'
   return fits(node, shape, {
-    build: (x) => ops.mean(x, [2, 3], keepDims),
-    op: () => ({ op: 'globalAvgPool2d', keepDims }),
+    build: (x) => (isMax ? ops.amax(x, [2, 3], keepDims) : ops.mean(x, [2, 3], keepDims)),
+    op: () => ({ op: isMax ? 'globalMaxPool2d' : 'globalAvgPool2d', keepDims }),
   })
 }
 
-/** Where padding does not count, the means are multiplied. */
+/** Where padding does not count, the means are multiplied; the padding may be a node of its own. */
 function avgPoolOfReal(node: Node): Recognised | undefined {
-  const [pool] = node.inputs
-  if (node.op !== 'mul' || pool === undefined || !ops.isOp(pool, 'avgPool2d')) return undefined
-  const { kernelSize, stride, padding } = pool.attrs
-  return fits(node, pool.inputs[0]?.shape ?? [], {
-    build: (x) => ops.avgPool2d(x, kernelSize, { stride, padding, countIncludePad: false }),
-    op: () => ({ op: 'avgPool2d', kernelSize, stride, padding: paddingOf(padding), countIncludePad: false }),
-  })
+  const [pool, shares] = node.inputs
+  const values = shares && hostValues(shares)
+  if (node.op !== 'mul' || pool === undefined || !ops.isOp(pool, 'avgPool2d') || values === undefined) return undefined
+  const { kernelSize, stride } = pool.attrs
+  const { from, padding } = framed(pool, 0)
+  const op: NetOp = { op: 'avgPool2d', kernelSize, stride, padding, countIncludePad: false }
+  const wanted = realShares(op, from.shape, pool.shape)
+  const fits = values.length === wanted.length && wanted.every((share, i) => share === values[i])
+  return fits ? { op, inputs: [from] } : undefined
+}
+
+/** What a pool looks at, and the padding with `value` around it. */
+function framed(pool: Node<'maxPool2d' | 'avgPool2d'>, value: number): { from: Node; padding: NetPadding } {
+  const [inner] = pool.inputs
+  const own = paddingOf(pool.attrs.padding)
+  const around = inner && pad(inner)
+  if (inner === undefined || around?.op.op !== 'pad' || around.op.value !== value)
+    return { from: inner ?? pool, padding: own }
+  const { top, bottom, left, right } = around.op.padding
+  const padding = {
+    top: top + own.top,
+    bottom: bottom + own.bottom,
+    left: left + own.left,
+    right: right + own.right,
+  }
+  return { from: around.inputs[0] ?? pool, padding }
 }
 
 /** A list of rows more than one a picture goes through a linear layer as [N · rows, features]. */
@@ -188,8 +214,9 @@ function layer(node: Node): Recognised | undefined {
     return { op, inputs, weights: weightsOf(node.inputs) }
   }
   if (ops.isOp(node, 'maxPool2d')) {
-    const { kernelSize, stride, padding } = node.attrs
-    return { op: { op: 'maxPool2d', kernelSize, stride, padding: paddingOf(padding) }, inputs }
+    const { kernelSize, stride } = node.attrs
+    const { from, padding } = framed(node, -Infinity)
+    return { op: { op: 'maxPool2d', kernelSize, stride, padding }, inputs: [from] }
   }
   if (ops.isOp(node, 'avgPool2d')) {
     const { kernelSize, stride, padding } = node.attrs
@@ -228,6 +255,24 @@ function pad(node: Node): Recognised | undefined {
   return { op: { op: 'pad', padding: { top, bottom, left, right }, value }, inputs: node.inputs }
 }
 
+/** A part along one dimension; of several the last one, of what is left by those before. */
+function slice(node: Node): Recognised | undefined {
+  const [x] = node.inputs
+  if (x === undefined || !ops.isOp(node, 'slice')) return undefined
+  const behindBatch = node.layout === 'lanes' ? 1 : 0
+  const starts = behindBatch === 1 ? [0, ...node.attrs.starts] : node.attrs.starts
+  const ends = behindBatch === 1 ? [x.shape[0] ?? 0, ...node.attrs.ends] : node.attrs.ends
+  const cut = x.shape.flatMap((size, i) => (starts[i] === 0 && ends[i] === size ? [] : [i]))
+  const last = cut.at(-1)
+  if (last === undefined || cut[0] === 0) return undefined
+  const rest = ops.slice(
+    x,
+    starts.map((start, i) => (i === last ? 0 : start)),
+    ends.map((end, i) => (i === last ? (x.shape[i] ?? end) : end)),
+  )
+  return { op: { op: 'slice', dim: last - 1, start: starts[last] ?? 0, end: ends[last] ?? 0 }, inputs: [rest] }
+}
+
 const isPermutation = (node: Node | undefined, dims: readonly number[]): node is Node =>
   node !== undefined && ops.isOp(node, 'permute') && String(node.attrs.dims) === String(dims)
 
@@ -263,17 +308,6 @@ function filledAsHwc(node: Node, inner: Node): Recognised | undefined {
   return { op: { op: 'reshape', shape: node.shape.slice(1), order: 'hwc' }, inputs: [from] }
 }
 
-/** Numbers that do not depend on the picture: one, or one a channel of `like`. `isParameter` tells trained ones. */
-function constants(node: Node, like: Shape): readonly number[] | undefined {
-  if (ops.isOp(node, 'const')) return [node.attrs.value]
-  const values = hostValues(node)
-  if (values === undefined || node.layout !== 'plain') return undefined
-  if (values.length === 1) return [values[0] ?? Number.NaN]
-  const wanted = [1, like[1] ?? 0, ...like.slice(2).map(() => 1)]
-  const filled = [...Array<number>(Math.max(0, wanted.length - node.shape.length)).fill(1), ...node.shape]
-  return sameShape(filled, wanted) ? Array.from(values) : undefined
-}
-
 /** x · (random ≥ p) / (1 − p) */
 function dropout(node: Node): Recognised | undefined {
   const [x, mask] = node.inputs
@@ -288,12 +322,13 @@ function dropout(node: Node): Recognised | undefined {
 const rules: readonly Rule[] = [
   dropout,
   composed,
-  globalAvgPool,
+  globalPool,
   avgPoolOfReal,
   linearOverRows,
   concat,
   layer,
   pad,
+  slice,
   reshape,
 ]
 
@@ -305,41 +340,3 @@ export function recognise(node: Node): Recognised | undefined {
   }
   return undefined
 }
-
-/** Arithmetic: of two values add and mul; of one and numbers rescaling. `isGiven` tells parameters, which are no numbers. */
-export function arithmetic(node: Node, isGiven: (node: Node) => boolean): Recognised | undefined {
-  const [a, b] = node.inputs
-  if (node.op === 'neg' && a) return { op: { op: 'rescaling', scale: [-1], offset: [0] }, inputs: [a] }
-  if (a === undefined || b === undefined) return undefined
-  const read = (x: Node): readonly number[] | undefined => (isGiven(x) ? undefined : constants(x, node.shape))
-  const [left, right] = [read(a), read(b)]
-  if (right !== undefined) return rescaled(node, a, right)
-  if (left !== undefined)
-    return node.op === 'sub' ? reversed(b, left) : node.op === 'div' ? undefined : rescaled(node, b, left)
-  if (node.op === 'add' || node.op === 'mul') return { op: { op: node.op }, inputs: [a, b] }
-  return undefined
-}
-
-function rescaled(node: Node, x: Node, values: readonly number[]): Recognised | undefined {
-  if (!sameShape(x.shape, node.shape)) return undefined
-  const scale = (factors: readonly number[]): NetOp => ({ op: 'rescaling', scale: factors, offset: [0] })
-  const offset = (terms: readonly number[]): NetOp => ({ op: 'rescaling', scale: [1], offset: terms })
-  const inputs = [x]
-  switch (node.op) {
-    case 'mul':
-      return { op: scale(values), inputs }
-    case 'div':
-      return { op: scale(values.map((value) => 1 / value)), inputs }
-    case 'add':
-      return { op: offset(values), inputs }
-    case 'sub':
-      return { op: offset(values.map((value) => -value)), inputs }
-    default:
-      return undefined
-  }
-}
-
-const reversed = (x: Node, values: readonly number[]): Recognised => ({
-  op: { op: 'rescaling', scale: [-1], offset: values },
-  inputs: [x],
-})

@@ -5,11 +5,19 @@
  * Not here: what each node is (recognise.ts), nets that are data already (graphModule.ts).
  */
 import { LenetError, showShape, type Shape } from '../../base/index.js'
-import { netShapes, type NetFile, type NetNode, type NetOp, type NetTensor } from '../../formats/index.js'
+import {
+  netActivations,
+  netShapes,
+  type NetFile,
+  type NetNode,
+  type NetOp,
+  type NetTensor,
+} from '../../formats/index.js'
 import { flushWrites, fromArray, noGrad, randomState, setRandomState, Tensor, type Node } from '../../tensor/index.js'
 import { Dropout } from '../layers/index.js'
 import type { Layer, Module } from '../module.js'
-import { arithmetic, recognise, type Recognised } from './recognise.js'
+import { arithmetic } from './arithmetic.js'
+import { recognise, type Recognised } from './recognise.js'
 import { GraphModule } from './graphModule.js'
 
 /** Pictures in the traced batch: a number that hardly stands for anything else. */
@@ -139,18 +147,7 @@ class Tracer {
   }
 }
 
-const activations: ReadonlySet<string> = new Set([
-  'relu',
-  'leakyRelu',
-  'elu',
-  'gelu',
-  'silu',
-  'hardSwish',
-  'sigmoid',
-  'tanh',
-  'softmax',
-  'logSoftmax',
-])
+const activations: ReadonlySet<string> = new Set(netActivations)
 
 /** The activation of a layer is called after it: Keras keeps it in the layer. */
 function nameFor({ op }: NetOp, input: string | undefined, nodes: readonly NetNode[]): string {

@@ -17,17 +17,18 @@ function checkWindow(layer: string, kernelSize: F.Size2, stride: F.Size2, paddin
     )
 }
 
-/** The largest value of each window. Stride: the kernel size by default. Source: torch.nn.MaxPool2d. */
+/** The largest value of each window. Stride: the kernel size by default; `ceilMode` as PyTorch's ceil_mode. Source: torch.nn.MaxPool2d. */
 export class MaxPool2d extends Module {
   readonly #kernel: F.Size2
   readonly #options: Required<F.PoolOptions>
 
   constructor(kernelSize: F.Size2, options: F.PoolOptions = {}) {
     super()
-    expectOptions('MaxPool2d', options, ['stride', 'padding'])
+    expectOptions('MaxPool2d', options, ['stride', 'padding', 'ceilMode'])
+    const { stride = kernelSize, padding = 0, ceilMode = false } = options
     this.#kernel = kernelSize
-    this.#options = { stride: options.stride ?? kernelSize, padding: options.padding ?? 0 }
-    checkWindow('MaxPool2d', kernelSize, this.#options.stride, this.#options.padding)
+    this.#options = { stride, padding, ceilMode }
+    checkWindow('MaxPool2d', kernelSize, stride, padding)
   }
 
   forward(x: Tensor): Tensor {
@@ -35,22 +36,23 @@ export class MaxPool2d extends Module {
   }
 
   override extraRepr(): string {
-    const { stride, padding } = this.#options
-    return `kernel_size=${showSize(this.#kernel)}, stride=${showSize(stride)}, padding=${showSize(padding)}, dilation=1, ceil_mode=False`
+    const { stride, padding, ceilMode } = this.#options
+    const window = `kernel_size=${showSize(this.#kernel)}, stride=${showSize(stride)}, padding=${showSize(padding)}`
+    return `${window}, dilation=1, ceil_mode=${ceilMode ? 'True' : 'False'}`
   }
 }
 
-/** The mean of each window. Stride: the kernel size by default. Source: torch.nn.AvgPool2d. */
+/** The mean of each window. Stride: the kernel size by default; `ceilMode` as PyTorch's ceil_mode. Source: torch.nn.AvgPool2d. */
 export class AvgPool2d extends Module {
   readonly #kernel: F.Size2
   readonly #options: Required<F.AvgPoolOptions>
 
   constructor(kernelSize: F.Size2, options: F.AvgPoolOptions = {}) {
     super()
-    expectOptions('AvgPool2d', options, ['stride', 'padding', 'countIncludePad'])
-    const { stride = kernelSize, padding = 0, countIncludePad = true } = options
+    expectOptions('AvgPool2d', options, ['stride', 'padding', 'countIncludePad', 'ceilMode'])
+    const { stride = kernelSize, padding = 0, countIncludePad = true, ceilMode = false } = options
     this.#kernel = kernelSize
-    this.#options = { stride, padding, countIncludePad }
+    this.#options = { stride, padding, countIncludePad, ceilMode }
     checkWindow('AvgPool2d', kernelSize, stride, padding)
   }
 

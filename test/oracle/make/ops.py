@@ -356,8 +356,20 @@ def grouped_convs():
         case(name, "conv2d", [rand(*x), rand(*w), rand(w[0])], lambda a, b, c: F.conv2d(a, b, c, padding="same", dilation=dilation), stride=(1, 1), padding="same", dilation=dilation, groups=1)
 
 
+def ceil_pools():
+    for size, k, stride, padding in [((7, 8), 3, 2, 0), ((6, 7), 3, 2, 1), ((5, 5), 2, 2, 0), ((6, 6), (3, 2), (2, 3), (1, 1)), ((7, 4), 2, 3, 1)]:
+        shape = (2, 3, *size)
+        pair = lambda value: value if isinstance(value, tuple) else (value, value)
+        attrs = {"kernelSize": pair(k), "stride": pair(stride), "padding": pair(padding), "ceilMode": True}
+        text = f"{list(shape)} {attrs['kernelSize']} by {attrs['stride']} padding {attrs['padding']} ceilMode"
+        case(f"maxPool2d {text}", "maxPool2d", [apart(*shape)], lambda a: F.max_pool2d(a, k, stride, padding, ceil_mode=True), **attrs)
+        for counts in (True, False):
+            pool = lambda a: F.avg_pool2d(a, k, stride, padding, ceil_mode=True, count_include_pad=counts)
+            case(f"avgPool2d {text} countIncludePad {counts}", "avgPool2d", [rand(*shape)], pool, countIncludePad=counts, **attrs)
+
+
 torch.set_num_threads(1)
-for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts, class_losses, number_losses, norms, grouped_convs):
+for make in (conv2d, pools, products, arithmetic, unary, reductions, movement, probabilities, batch_norm, activations, parts, class_losses, number_losses, norms, grouped_convs, ceil_pools):
     make()
 names = [entry["name"] for entry in cases]
 assert len(names) == len(set(names)), "two cases of one name"
