@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { taskTime, utils as pictures } from 'lenet'
 import * as keras from 'lenet/keras'
-import { datasets, layers, models, type History, type Sequential, type Tensor } from 'lenet/keras'
+import { datasets, layers, models, type History, type Model, type Sequential, type Tensor } from 'lenet/keras'
 
 export function lenet(inDim = 1, nClass = 10): Sequential {
   const model = new models.Sequential()
@@ -74,7 +74,7 @@ const printCurves: Plot = ({ accuracy = [], val_accuracy = [] }) => {
 }
 
 export async function trainAndEvaluate(
-  model: Sequential,
+  model: Model,
   { trainImages, trainLabels, testImages, testLabels }: Data,
   { saveModel = false, epochs = 10, plot = printCurves }: { saveModel?: boolean; epochs?: number; plot?: Plot } = {},
 ): Promise<void> {

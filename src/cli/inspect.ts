@@ -112,11 +112,13 @@ async function summaryOfFile(path: string, { idiom, model: said }: SummaryOption
   output.text('')
   const isWhole = !bare && model.format !== 'tfjs'
   if (family === 'keras' && isWhole && idiom !== 'torch') {
-    const keras = await loadModel(path).catch(() => undefined) // a net that is no chain is no Sequential
+    const keras = await loadModel(path).catch(() => undefined) // layers that the idiom does not know
     if (keras !== undefined) return tellKeras(output, keras)
   }
   if (idiom === 'keras')
-    throw new LenetError(`${path}: it cannot be shown in Keras' idiom; it is no Keras file of layers in a row`)
+    throw new LenetError(
+      `${path}: it cannot be shown in Keras' idiom; it is no Keras file of layers that are known there`,
+    )
   tellTorch(output, model.net)
 }
 

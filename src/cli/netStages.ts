@@ -1,7 +1,7 @@
 /** The stages of a net in a row, for its picture: what a layer makes, and how. Not here: the drawing (report). */
 import { LenetError } from '../base/index.js'
 import { netShapes, type NetFile, type NetNode } from '../formats/index.js'
-import type { Layer, Sequential } from '../keras/index.js'
+import type { Layer, Model } from '../keras/index.js'
 import type { NetStage } from '../report/index.js'
 
 const times = ([a, b]: readonly [number, number]): string => `${a}×${b}`
@@ -124,8 +124,8 @@ const readable = (className: string): string => className.replaceAll(/([a-z])([A
 const activationText = (name: unknown): string[] =>
   typeof name === 'string' && name !== 'linear' ? [small[name] ?? name] : []
 
-/** Of a built model in Keras' idiom. */
-export function stagesOfKeras(model: Sequential): NetStage[] {
+/** Of a built model in Keras' idiom, whose layers stand in a row. */
+export function stagesOfKeras(model: Model): NetStage[] {
   const stages: NetStage[] = []
   for (const layer of model.allLayers) addLayer(stages, layer)
   return stages

@@ -41,8 +41,8 @@ async function stagesOf(what: string, { idiom, model }: PlotOptions): Promise<{ 
   const read = await readModel(what, model)
   const { bare, family } = formats[read.format]
   if (family === 'keras' && !bare && read.format !== 'tfjs') {
-    const keras = await loadModel(what, { compile: false }).catch(() => undefined) // no Sequential: the graph below
-    if (keras?.built === true) return { name: title, stages: stagesOfKeras(keras) }
+    const keras = await loadModel(what, { compile: false }).catch(() => undefined) // no row of layers: the graph below
+    if (keras?.built === true && keras.connections === null) return { name: title, stages: stagesOfKeras(keras) }
   }
   return { name: title, stages: stagesOfNet(read.netFile(), what) }
 }

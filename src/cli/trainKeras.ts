@@ -5,7 +5,16 @@
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
 import { saveModel } from '../files/model.node.js'
-import { Callback, loadModel, losses, optimizers, utils, type Optimizer, type Sequential } from '../keras/index.node.js'
+import {
+  Callback,
+  loadModel,
+  losses,
+  optimizers,
+  utils,
+  type Model,
+  type Optimizer,
+  type Sequential,
+} from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
 import { checkpointOf, type EpochEvent, type Progress } from '../train/index.js'
@@ -171,7 +180,7 @@ class KerasJob {
   }
 
   /** What was loaded must be what was saved: its outputs for some pictures are compared. */
-  async #saveAndLoad(model: Sequential, { test, classes }: Sets): Promise<{ model: Sequential; path: string }> {
+  async #saveAndLoad(model: Sequential, { test, classes }: Sets): Promise<{ model: Model; path: string }> {
     const path = join(this.#folder, `${kerasName(this.#options.model)}.h5`)
     await saveModel(model, path, { classes })
     this.#left = `stopped before the evaluation's end: the model is ${path}`
@@ -183,7 +192,7 @@ class KerasJob {
     return { model: again, path }
   }
 
-  async #evaluate(saved: { model: Sequential; path: string }, sets: Sets, watch: KerasWatch): Promise<void> {
+  async #evaluate(saved: { model: Model; path: string }, sets: Sets, watch: KerasWatch): Promise<void> {
     const { epochs } = this.#options
     const verbose = this.#output.json ? 0 : 2
     const accuracyOn = async ({ images, labels }: KerasData): Promise<number> => {
@@ -215,7 +224,7 @@ class StopCheck extends Callback {
   }
 }
 
-async function firstOutputs(model: Sequential, { images, count }: KerasData): Promise<number[]> {
+async function firstOutputs(model: Model, { images, count }: KerasData): Promise<number[]> {
   const [few] = utils.take([images], 0, Math.min(64, count))
   return Array.from((await model.predict(few, { verbose: 0 })).toTypedArray())
 }

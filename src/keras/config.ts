@@ -25,14 +25,15 @@ export interface Compilation {
 
 interface Configured {
   readonly name: string
+  readonly trainable: boolean
   readonly inputShape: readonly number[] | null
   readonly allLayers: readonly Layer[]
 }
 
-export function configOf({ name, inputShape, allLayers }: Configured): Config {
+export function configOf({ name, trainable, inputShape, allLayers }: Configured): Config {
   const dtype = { module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null }
   const input = inputShape ? { build_input_shape: [null, ...inputShape] } : {}
-  return { name, trainable: true, dtype, layers: allLayers.map((layer) => layer.serialize()), ...input }
+  return { name, trainable, dtype, layers: allLayers.map((layer) => layer.serialize()), ...input }
 }
 
 export interface ModelConfig {

@@ -11,7 +11,10 @@ import { clearSession } from './naming.js'
 import { loadModel } from './save.node.js'
 import { take } from './take.js'
 import { Sequential, type SequentialOptions } from './sequential.js'
+import type { KerasTensor } from './kerasTensor.js'
+import { Functional, type ModelOptions } from './functional.js'
 import type { Layer } from './layer.js'
+import { Model } from './model.js'
 
 export * from './index.js'
 export { datasets, type DataSet, type LoadDataOptions } from './datasets.node.js'
@@ -19,10 +22,13 @@ export { loadModel, type LoadModelOptions } from './save.node.js'
 export { fromArray, tensor, Tensor } from '../tensor/index.js'
 
 /** `sequential([...])`: a model of these layers; without any, add() them. */
-export const sequential = (layers: Iterable<Layer> = [], options: SequentialOptions = {}): Sequential =>
+export const sequential = (layers: Iterable<Layer | KerasTensor> = [], options: SequentialOptions = {}): Sequential =>
   new Sequential(layers, options)
 
-export const models = { Sequential, sequential, loadModel } as const
+/** `model({ inputs, outputs })`: what lies between an Input and what layers made of it. Source: keras.Model. */
+export const model = (options: ModelOptions): Functional => new Functional(options)
+
+export const models = { Functional, Model, Sequential, model, sequential, loadModel } as const
 
 /** What is told of training, and steps in. */
 export const callbacks = {

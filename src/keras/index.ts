@@ -1,4 +1,4 @@
-/** The room `keras`: Keras 3's Sequential idiom over nn, tensor and data. Files and data sets are behind index.node.ts. */
+/** The room `keras`: Keras 3's idiom over nn, tensor and data. Files and data sets are behind index.node.ts. */
 export { Callback, History, LambdaCallback, type CallbackParams, type Logs } from './callbacks/callback.js'
 export type { KerasEpochEvent } from './callbacks/epochEvents.js'
 export { input as Input } from './layers/index.js'
@@ -16,13 +16,16 @@ export {
   type SGDOptions,
 } from './optimizers.js'
 export { Progbar } from './progbar.js'
+export { Functional, type ModelOptions } from './functional.js'
+export { KerasTensor } from './kerasTensor.js'
 export {
-  Sequential,
+  Model,
   type CompileOptions,
   type EvaluateOptions,
   type FitOptions,
   type Inputs,
   type PredictOptions,
-} from './sequential.js'
+} from './model.js'
+export { Sequential, type SequentialOptions } from './sequential.js'
 export { summaryText, type SummaryOptions } from './summary.js'
 export { Weight } from './weight.js'

@@ -4,6 +4,8 @@
  */
 import { LenetError, UsageError, type Shape } from '../base/index.js'
 import { fromArray, Tensor, tensor, type TensorData } from '../tensor/index.js'
+import { KerasTensor, type Use } from './kerasTensor.js'
+import type { Prediction } from './losses.js'
 import { nextName } from './naming.js'
 import type { Weight } from './weight.js'
 
@@ -28,8 +30,8 @@ export const showBatch = (sizes: Shape): string =>
 /** How a layer is called. */
 export interface CallContext {
   readonly training: boolean
-  /** What `draw` of this layer gave for this batch; empty where nothing was drawn. */
-  readonly drawn: readonly Tensor[]
+  /** What `draw` of a layer gave for this batch; empty where nothing was drawn. */
+  readonly drawn: (layer: Layer) => readonly Tensor[]
 }
 
 export interface LayerOptions {
@@ -67,16 +69,17 @@ const dtypePolicy = {
 
 export abstract class Layer {
   readonly name: string
-  /** Sizes that the layer was told to expect; null: it takes what comes. */
-  readonly inputShape: Shape | null
   input: Spec | null = null
+  inputs: readonly Spec[] = []
   output: Spec | null = null
-  weights: readonly Weight[] = []
+  readonly #told: Shape | null
+  readonly #uses: Use[] = []
+  #weights: readonly Weight[] = []
   #trainable: boolean
 
   constructor({ name, inputShape, trainable = true }: LayerOptions = {}) {
     this.name = name ?? nextName(this.className)
-    this.inputShape = inputShape ?? null
+    this.#told = inputShape ?? null
     this.#trainable = trainable
   }
 
@@ -85,11 +88,47 @@ export abstract class Layer {
     return this.constructor.name
   }
 
+  /** Sizes that the layer was told to expect; null: it takes what comes. */
+  get inputShape(): Shape | null {
+    return this.#told
+  }
+
+  get weights(): readonly Weight[] {
+    return this.#weights
+  }
+
   /** Makes the weights for inputs of these sizes, and tells those of the outputs. Throws LenetError where they do not fit. */
   protected abstract setUp(input: Spec): { readonly output: Spec; readonly weights?: readonly Weight[] }
 
+  /** As `setUp`, for all inputs: one, but for layers that merge. */
+  protected setUpAll(inputs: readonly Spec[]): ReturnType<Layer['setUp']> {
+    const [input] = inputs
+    if (input && inputs.length === 1) return this.setUp(input)
+    throw new LenetError(
+      `Layer '${this.name}' expects 1 input(s), but it received ${inputs.length} input tensors: ${inputs.map(({ sizes }) => showBatch(sizes)).join(', ')}`,
+    )
+  }
+
   /** Values of the layer: of [N, C, H, W] for pictures. */
   abstract call(x: Tensor, context: CallContext): Tensor
+
+  /** As `call`, of all inputs. */
+  callAll([x]: readonly Tensor[], context: CallContext): Tensor {
+    if (!x) throw this.notBuilt()
+    return this.call(x, context)
+  }
+
+  /** The inputs as the layer takes them: most take lists in the order in which pictures lie inside (`flatOf`). */
+  accepted(inputs: readonly Spec[]): readonly Spec[] {
+    return inputs
+  }
+
+  /** As the last layer of a model: `callAll`, and logits where it ends in a softmax. */
+  finish(inputs: readonly Tensor[], context: CallContext): Prediction {
+    const [x] = inputs
+    const logits = x && inputs.length === 1 ? this.beforeSoftmax(x, context) : null
+    return logits ? { output: this.afterSoftmax(logits), logits } : { output: this.callAll(inputs, context), logits }
+  }
 
   /** Values before the softmax that the layer ends in, on which losses are more exact; null where it does not. */
   beforeSoftmax(_x: Tensor, _context: CallContext): Tensor | null {
@@ -120,21 +159,71 @@ export abstract class Layer {
     for (const weight of this.weights) if (weight.trainable) weight.tensor.requiresGrad_(flag)
   }
 
-  /** Makes the weights. `owner` is the model's name, in front of the weights' paths. */
-  build(input: Spec, owner: string): Spec {
-    const { output, weights = [] } = this.setUp(input)
-    this.input = input
+  /**
+   * Makes the weights, the first time; afterwards the inputs must be the same. Throws LenetError where they do not fit.
+   * @param owner name of the Sequential, in front of the weights' paths; '' where there is none
+   */
+  buildFor(given: readonly Spec[], owner: string): Spec {
+    const inputs = this.accepted(given)
+    if (this.output) return this.#again(inputs, this.output)
+    const { output, weights = [] } = this.setUpAll(inputs)
+    this.input = inputs[0] ?? null
+    this.inputs = inputs
     this.output = output
-    this.weights = weights
+    this.#weights = weights
     for (const weight of weights) {
       weight.layer = this.name
-      weight.path = `${owner}/${this.name}/${weight.name}`
+      weight.path = [owner, this.name, weight.name].filter((part) => part !== '').join('/')
     }
     if (!this.#trainable) this.trainable = false
     return output
   }
 
-  get trainableWeights(): Weight[] {
+  #again(inputs: readonly Spec[], output: Spec): Spec {
+    if (JSON.stringify(inputs) === JSON.stringify(this.inputs)) return output
+    const shown = (specs: readonly Spec[]): string => specs.map(({ sizes }) => showBatch(sizes)).join(', ')
+    throw new LenetError(
+      `layer '${this.name}' was built for ${shown(this.inputs)} and is applied to ${shown(inputs)}: a layer that is used more than once must see the same sizes`,
+    )
+  }
+
+  /** Whether it may stand in a model twice. */
+  get mayRepeat(): boolean {
+    return true
+  }
+
+  /** Whether Keras gives it one list instead of one value. */
+  get takesList(): boolean {
+    return false
+  }
+
+  /** What it has been applied to so far. */
+  get uses(): readonly Use[] {
+    return this.#uses
+  }
+
+  /** The layer's value for that of another layer, or of several for layers that merge: Keras' `layer(x)`. */
+  apply(x: KerasTensor | readonly KerasTensor[]): KerasTensor {
+    const inputs: readonly KerasTensor[] = Symbol.iterator in x ? x : [x]
+    for (const input of inputs)
+      if (!(input instanceof KerasTensor))
+        throw new UsageError(`layer '${this.name}': apply takes what Input() or another layer's apply gave`)
+    if (this.#uses.length > 0 && !this.mayRepeat)
+      throw new UsageError(`layer '${this.name}' (${this.className}) draws random numbers and can be applied only once`)
+    const spec = this.buildFor(
+      inputs.map((input) => input.spec),
+      '',
+    )
+    return this.noteUse(spec, inputs)
+  }
+
+  protected noteUse(spec: Spec, inputs: readonly KerasTensor[]): KerasTensor {
+    const output = new KerasTensor(spec, { layer: this, inputs, index: this.#uses.length })
+    this.#uses.push(output.use)
+    return output
+  }
+
+  get trainableWeights(): readonly Weight[] {
     return this.#trainable ? this.weights.filter((weight) => weight.trainable) : []
   }
 
@@ -169,7 +258,17 @@ export abstract class Layer {
   serialize(): Config {
     const own = { module: 'keras.layers', class_name: this.className, config: this.getConfig(), registered_name: null }
     if (!this.input || !this.savesBuild) return own
-    return { ...own, build_config: { input_shape: [null, ...this.input.sizes] } }
+    return { ...own, build_config: { input_shape: this.buildShape() } }
+  }
+
+  /** The sizes that the layer was built for, as Keras writes them. */
+  protected buildShape(): unknown {
+    return this.input && [null, ...this.input.sizes]
+  }
+
+  /** What Keras writes beside a use of the layer. */
+  get useConfig(): Config {
+    return {}
   }
 
   protected notBuilt(): LenetError {

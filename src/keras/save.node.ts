@@ -20,7 +20,7 @@ import {
   setKerasOptimizer,
   setKerasWeights,
 } from './modelFile.js'
-import type { Sequential } from './sequential.js'
+import type { Model } from './model.js'
 
 export { kerasFileOf } from './modelFile.js'
 
@@ -35,7 +35,7 @@ function bytesOf(path: string): Uint8Array {
 const isHdf5 = (path: string): boolean => /\.(?:h5|hdf5)$/.test(path)
 
 /** `model.save(path)`: .keras, or .h5 that Keras 2 and 3 read. The file is whole or not there. */
-export async function saveModel(model: Sequential, path: string): Promise<void> {
+export async function saveModel(model: Model, path: string): Promise<void> {
   if (!path.endsWith('.keras') && !isHdf5(path))
     throw new UsageError(
       `Invalid filepath extension for saving. Please add either a \`.keras\` extension (the native Keras format) or a \`.h5\` extension. Received: filepath=${path}.`,
@@ -45,7 +45,7 @@ export async function saveModel(model: Sequential, path: string): Promise<void> 
 }
 
 /** `model.saveWeights(path)`: .weights.h5, with the optimizer's state where it is there. */
-export async function saveWeights(model: Sequential, path: string): Promise<void> {
+export async function saveWeights(model: Model, path: string): Promise<void> {
   if (!path.endsWith('.weights.h5'))
     throw new UsageError(`The filename must end in \`.weights.h5\`. Received: filepath=${path}`)
   const optimizer = kerasOptimizerOf(model.optimizer)
@@ -53,7 +53,7 @@ export async function saveWeights(model: Sequential, path: string): Promise<void
 }
 
 /** `model.loadWeights(path)`: of .weights.h5, .h5 or .keras; with the optimizer's state where both have it. */
-export async function loadWeights(model: Sequential, path: string): Promise<void> {
+export async function loadWeights(model: Model, path: string): Promise<void> {
   const [bytes, name] = [bytesOf(path), basename(path)]
   const compile = model.getCompileConfig()
   const compiled = compile ? (JSON.parse(JSON.stringify(compile)) as JsonObject) : undefined
@@ -73,7 +73,7 @@ export interface LoadModelOptions {
  * A model out of a .keras or .h5 file, Keras 2's too; nothing of the file is run. Source: keras.models.load_model.
  * @throws LenetError for a file that is damaged or hostile, and for layers that are not known, by name
  */
-export async function loadModel(path: string, { compile = true }: LoadModelOptions = {}): Promise<Sequential> {
+export async function loadModel(path: string, { compile = true }: LoadModelOptions = {}): Promise<Model> {
   const name = basename(path)
   const file = await readKeras(bytesOf(path), name)
   return modelOf(file, name, compile, (text) => console.warn(text))

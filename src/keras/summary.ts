@@ -12,10 +12,12 @@ export interface Summarized {
   readonly weights: readonly Weight[]
   readonly trainableWeights: readonly Weight[]
   readonly optimizer: Optimizer | null
+  /** What each layer reads, where layers do not stand in a row. */
+  readonly connections: ReadonlyMap<Layer, string> | null
 }
 
 export interface SummaryOptions {
-  /** Width of the table; default 88, or 4 less than the terminal has columns. */
+  /** Width of the table; default 88 (108 with connections), or 4 less than the terminal has columns. */
   readonly lineLength?: number
   /** A last column: Y, N, or - without weights; default false. */
   readonly showTrainable?: boolean
@@ -28,11 +30,33 @@ interface Column {
   readonly width: number // of the text
 }
 
-/** Shares of the width at which columns end. */
-function columnsOf(lineLength: number, showTrainable: boolean): Column[] {
-  const ends = showTrainable ? [0.45 * 0.9, 0.8 * 0.9, 1.0 * 0.9, 1.0] : [0.45, 0.8, 1.0]
-  const titles = ['Layer (type)', 'Output Shape', 'Param #', 'Trainable']
-  const sides: readonly Side[] = ['left', 'left', 'right', 'center']
+interface Kind {
+  readonly width: number
+  /** Shares of the width at which columns end. */
+  readonly ends: readonly number[]
+  readonly titles: readonly string[]
+  readonly sides: readonly Side[]
+}
+
+const row3: Kind = {
+  width: 88,
+  ends: [0.45, 0.8, 1.0],
+  titles: ['Layer (type)', 'Output Shape', 'Param #'],
+  sides: ['left', 'left', 'right'],
+}
+const row4: Kind = {
+  width: 108,
+  ends: [0.3, 0.56, 0.74, 1.0],
+  titles: [...row3.titles, 'Connected to'],
+  sides: [...row3.sides, 'left'],
+}
+
+const kindOf = ({ connections }: Summarized): Kind => (connections ? row4 : row3)
+
+function columnsOf(kind: Kind, lineLength: number, showTrainable: boolean): Column[] {
+  const ends = showTrainable ? [...kind.ends.map((end) => end * 0.9), 1.0] : kind.ends
+  const titles = [...kind.titles, 'Trainable']
+  const sides: readonly Side[] = showTrainable ? [...kind.sides, 'center'] : kind.sides
   const starts = [0, ...ends.map((end) => Math.trunc(end * lineLength))]
   const wanted = ends.map((_, i) => (starts[i + 1] ?? 0) - (starts[i] ?? 0) + 2)
   const widths = reduced(wanted, lineLength - ends.length - 1)
@@ -117,10 +141,12 @@ function memoryText(bytes: number): string {
   return `${fixed(left, 2)} PB`
 }
 
-function cellsOf(layer: Layer): string[] {
+function cellsOf(layer: Layer, { connections }: Summarized): string[] {
   const params = layer.built ? grouped(layer.countParams()) : '0 (unbuilt)'
   const trains = layer.weights.length === 0 ? '-' : layer.trainable ? 'Y' : 'N'
-  return [`${layer.name} (${layer.className})`, layer.output ? showBatch(layer.output.sizes) : '?', params, trains]
+  const shape = layer.output ? showBatch(layer.output.sizes) : '?'
+  const read = connections ? [connections.get(layer) ?? '-'] : []
+  return [`${layer.name} (${layer.className})`, shape, params, ...read, trains]
 }
 
 /** Counts and sizes, one line each. */
@@ -141,7 +167,10 @@ function totals({ weights, trainableWeights, optimizer }: Summarized): string {
 
 /** @param columns of the terminal: the table is at most 4 less wide, and 88 (100 with `showTrainable`) */
 export function summaryText(model: Summarized, columns: number, options: SummaryOptions = {}): string {
-  const { showTrainable = false, lineLength = Math.min(showTrainable ? 100 : 88, columns - 4) } = options
-  const table = tableText(model.layers.map(cellsOf), columnsOf(lineLength, showTrainable))
+  const kind = kindOf(model)
+  const { showTrainable = false } = options
+  const { lineLength = Math.min(kind.width + (showTrainable ? 12 : 0), columns - 4) } = options
+  const cells = model.layers.map((layer) => cellsOf(layer, model))
+  const table = tableText(cells, columnsOf(kind, lineLength, showTrainable))
   return `Model: "${model.name}"\n${table}${totals(model)}`
 }

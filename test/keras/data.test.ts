@@ -167,7 +167,7 @@ describe('random layers', () => {
     const model = new Sequential([layers.inputLayer({ shape: [8, 6, 2] }), flip])
     assert.deepEqual((await model.predict(x, { verbose: 0 })).toArray(), x.toArray())
     const inside = new Rows(x).at(new Places(Int32Array.from({ length: 6 }, (_, i) => i)))
-    const out = flip.call(inside, { training: true, drawn: flip.draw(6) }).permute(0, 2, 3, 1)
+    const out = flip.call(inside, { training: true, drawn: () => flip.draw(6) }).permute(0, 2, 3, 1)
     const turned = [0, 1, 2, 3, 4, 5].map((n) => {
       const [before, after] = [rowsOf(x, n), rowsOf(out, n)]
       const mirrored = before.map(
@@ -184,7 +184,7 @@ describe('random layers', () => {
     const move = layers.randomTranslation([0.25, 0.25], [0, 0], { fillMode: 'constant' })
     const model = new Sequential([layers.inputLayer({ shape: [8, 6, 2] }), move])
     const inside = new Rows(x).at(new Places(Int32Array.of(0)))
-    const out = move.call(inside, { training: true, drawn: move.draw(1) }).permute(0, 2, 3, 1)
+    const out = move.call(inside, { training: true, drawn: () => move.draw(1) }).permute(0, 2, 3, 1)
     const expected = [...Array<number>(24).fill(0), ...rowsOf(x, 0).slice(0, -24)]
     assert.deepEqual(Array.from(out.toTypedArray()), expected)
     assert.deepEqual(model.outputShape, [8, 6, 2])

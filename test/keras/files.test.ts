@@ -12,6 +12,7 @@ import {
   Sequential,
   tensor,
   utils,
+  type Model,
   type Optimizer,
 } from '../../src/keras/index.node.js'
 import { Numbers } from '../oracle/kerasCases.js'
@@ -42,7 +43,7 @@ function model(optimizer: Optimizer | string = 'adam'): Sequential {
   return made
 }
 
-const predicted = async (made: Sequential): Promise<number[]> =>
+const predicted = async (made: Model): Promise<number[]> =>
   Array.from((await made.predict(x, { verbose: 0 })).toTypedArray())
 
 describe('a saved model is the same model', () => {

@@ -1,11 +1,11 @@
 /** A small model trained and told of as `case_run` of the oracle's scripts does, held against what Keras did. Not a test. */
 import assert from 'node:assert/strict'
-import { clearSession, summaryText, type Sequential } from '../../src/keras/index.js'
+import { clearSession, summaryText, type Model } from '../../src/keras/index.js'
 import { tensor, type Tensor } from '../../src/tensor/index.js'
 import { Numbers, setKernels, type KerasCase, type Nested } from '../oracle/kerasCases.js'
 
 /** The data of `case_run`. */
-function dataOf(model: Sequential, { labels }: KerasCase): readonly [x: Tensor, y: Tensor] {
+function dataOf(model: Model, { labels }: KerasCase): readonly [x: Tensor, y: Tensor] {
   const sizes = model.inputShape ?? []
   const numbers = new Numbers(9)
   const count = sizes.reduce((product, n) => product * n, 24)
@@ -30,7 +30,7 @@ const flatNumbers = (values: Nested): number[] =>
   values.flatMap((value) => (typeof value === 'number' ? [value] : flatNumbers(value)))
 
 /** Trains what `make` gives, with Keras' weights; everything that Keras tells must be the same. */
-export async function assertTrainsAsKeras(known: KerasCase, make: () => Sequential): Promise<void> {
+export async function assertTrainsAsKeras(known: KerasCase, make: () => Model): Promise<void> {
   clearSession()
   const model = make()
   setKernels(model, 5)
@@ -50,7 +50,7 @@ export async function assertTrainsAsKeras(known: KerasCase, make: () => Sequenti
   assertVariables(model, known)
 }
 
-function assertWeights(model: Sequential, known: KerasCase): void {
+function assertWeights(model: Model, known: KerasCase): void {
   assert.deepEqual(
     model.weights.map(({ path, shape }) => [path, [...shape]]),
     known.weights.map(({ path, shape }) => [path, shape]),
@@ -60,7 +60,7 @@ function assertWeights(model: Sequential, known: KerasCase): void {
   })
 }
 
-function assertVariables(model: Sequential, known: KerasCase): void {
+function assertVariables(model: Model, known: KerasCase): void {
   const variables = model.optimizer?.variables() ?? []
   assert.deepEqual(
     variables.map(({ path, shape }) => [path, [...shape]]),
@@ -80,7 +80,7 @@ function essential(config: unknown): unknown {
 }
 
 /** Configurations of the model and its compilation go through ours unchanged. */
-export function assertSameConfig(known: KerasCase, make: () => Sequential): void {
+export function assertSameConfig(known: KerasCase, make: () => Model): void {
   const model = make()
   assert.deepEqual(essential(model.getConfig()), essential(known.config))
   model.compileFromConfig(known.compile)

@@ -20,7 +20,7 @@ export interface KerasCase {
   readonly labels: 'classes' | 'onehot' | 'flat'
   readonly summary: string
   readonly wide: string
-  readonly config: unknown
+  readonly config: Readonly<Record<string, unknown>>
   readonly compile: Readonly<Record<string, unknown>>
   readonly keys: readonly string[]
   readonly history: Readonly<Record<string, readonly number[]>>

@@ -1,5 +1,5 @@
 /** Callback: what is told during training, under Keras' names in camelCase. Not here: who tells (run.ts). */
-import type { Sequential } from '../sequential.js'
+import type { Model } from '../model.js'
 import type { Logs } from '../progbar.js'
 
 export type { Logs }
@@ -17,15 +17,15 @@ export interface CallbackParams {
 /** Source: keras.callbacks.Callback. Epochs and batches are counted from 0. */
 export class Callback {
   params: CallbackParams = { verbose: 0, epochs: 1, steps: 0 }
-  #model: Sequential | null = null
+  #model: Model | null = null
 
   /** The model that is trained. */
-  get model(): Sequential {
+  get model(): Model {
     if (!this.#model) throw new Error('a callback has no model before training begins')
     return this.#model
   }
 
-  setModel(model: Sequential): void {
+  setModel(model: Model): void {
     this.#model = model
   }
 

@@ -1,6 +1,6 @@
 /** All callbacks of a run, told one after the other. Promises are waited for; nothing is waited for where there is none. */
 import { Callback, type CallbackParams, type Logs } from './callback.js'
-import type { Sequential } from '../sequential.js'
+import type { Model } from '../model.js'
 
 type Hook = Exclude<keyof Callback, 'model' | 'params' | 'setModel' | 'setParams'>
 type BatchHook = Extract<Hook, `on${string}Batch${string}`>
@@ -10,7 +10,7 @@ type PlainHook = Exclude<Hook, BatchHook | EpochHook>
 export class CallbackList {
   readonly #all: readonly Callback[]
 
-  constructor(callbacks: readonly Callback[], model: Sequential, params: CallbackParams) {
+  constructor(callbacks: readonly Callback[], model: Model, params: CallbackParams) {
     this.#all = callbacks
     for (const callback of callbacks) {
       callback.setModel(model)

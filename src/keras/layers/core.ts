@@ -15,6 +15,7 @@ import {
   type LayerOptions,
   type Spec,
 } from '../layer.js'
+import type { KerasTensor } from '../kerasTensor.js'
 import { denseOrder, flatOrder, Weight } from '../weight.js'
 
 export interface DenseOptions extends LayerOptions {
@@ -130,6 +131,10 @@ export class Dropout extends Layer {
     return false
   }
 
+  override get useConfig(): Config {
+    return { training: false }
+  }
+
   protected ownConfig(): Config {
     return { rate: this.rate, seed: null, noise_shape: null }
   }
@@ -143,10 +148,18 @@ export interface InputOptions {
 
 /** Says what the model expects. `model.layers` leaves it out. Source: keras.Input, keras.layers.InputLayer. */
 export class InputLayer extends Layer {
+  #value: KerasTensor | null = null
+
   constructor(options: InputOptions) {
     super({ inputShape: options.shape, ...(options.name !== undefined && { name: options.name }) })
     expectOptions('inputLayer', options, ['shape'])
     for (const size of options.shape) expectWhole('input', 'each size of the shape', size)
+  }
+
+  /** What functional models begin with. */
+  get value(): KerasTensor {
+    const spec = { sizes: this.inputShape ?? [], flatOf: null }
+    return (this.#value ??= this.noteUse(this.buildFor([spec], ''), []))
   }
 
   protected setUp(input: Spec) {

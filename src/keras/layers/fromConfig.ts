@@ -4,6 +4,7 @@ import type { Config, Layer } from '../layer.js'
 import { Activation, ELU, LeakyReLU, ReLU, Softmax } from './activation.js'
 import { Conv2D, DepthwiseConv2D } from './conv.js'
 import { Dense, Dropout, InputLayer, Rescaling } from './core.js'
+import { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract } from './merge.js'
 import { BatchNormalization, LayerNormalization } from './norm.js'
 import { AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D } from './pool.js'
 import { RandomCrop, RandomFlip, RandomTranslation } from './random.js'
@@ -38,6 +39,13 @@ const classes = {
   RandomFlip,
   RandomTranslation,
   RandomCrop,
+  Add,
+  Subtract,
+  Multiply,
+  Average,
+  Maximum,
+  Minimum,
+  Concatenate,
 } as const satisfies Readonly<Record<string, Make>>
 
 /** Settings that must have one of these values, as JSON. */
@@ -121,10 +129,19 @@ function optionsOf(className: string, config: Config): Record<string, unknown> {
   return options
 }
 
+/** Models inside models: they know layers, and not the other way round. */
+const models = new Map<string, (config: unknown) => Layer>()
+
+export function noteModel(className: string, make: (config: unknown) => Layer): void {
+  models.set(className, make)
+}
+
 /** Of what `layer.serialize()` and Keras write. Throws LenetError for unknown classes and settings, by name. */
 export function layerFromConfig(serialized: unknown): Layer {
   const { class_name, config } = asConfig(serialized, 'a layer')
   const className = String(class_name)
+  const model = models.get(className)
+  if (model) return model(config)
   if (!Object.hasOwn(classes, className))
     throw new LenetError(
       `the model has a layer of the class ${className}, which is not known; there are ${Object.keys(classes).join(', ')}`,

@@ -1,5 +1,6 @@
 /** The layers as functions with Keras' arguments in Keras' order, or one object of options. Not here: the layers. */
 import type { Shape } from '../../base/index.js'
+import type { KerasTensor } from '../kerasTensor.js'
 import type { LayerOptions } from '../layer.js'
 import {
   Activation,
@@ -24,6 +25,7 @@ import {
   type InputOptions,
   type RescalingOptions,
 } from './core.js'
+import { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract, type ConcatenateOptions } from './merge.js'
 import {
   BatchNormalization,
   LayerNormalization,
@@ -181,9 +183,9 @@ export function activation(first: string | ActivationOptions, options: LayerOpti
 
 export const inputLayer = (options: InputOptions): InputLayer => new InputLayer(options)
 
-/** `Input([32, 32, 3])` or `Input({ shape: [32, 32, 3] })`. Source: keras.Input. */
-export const input = (first: Shape | InputOptions): InputLayer =>
-  new InputLayer('shape' in first ? first : { shape: first })
+/** `Input([32, 32, 3])` or `Input({ shape: [32, 32, 3] })`: for `layer.apply`, or as a Sequential's first. Source: keras.Input. */
+export const input = (first: Shape | InputOptions): KerasTensor =>
+  new InputLayer('shape' in first ? first : { shape: first }).value
 
 /** `rescaling(1 / 255)`. */
 export function rescaling(first: number | RescalingOptions, options: Rest<RescalingOptions, 'scale'> = {}): Rescaling {
@@ -217,3 +219,14 @@ export function randomCrop(
 ): RandomCrop {
   return new RandomCrop(isOptions(first) ? first : { height: first, width, ...options })
 }
+
+/** `add().apply([a, b])`: sizes of 1 are repeated. */
+export const add = (options: LayerOptions = {}): Add => new Add(options)
+export const subtract = (options: LayerOptions = {}): Subtract => new Subtract(options)
+export const multiply = (options: LayerOptions = {}): Multiply => new Multiply(options)
+export const average = (options: LayerOptions = {}): Average => new Average(options)
+export const maximum = (options: LayerOptions = {}): Maximum => new Maximum(options)
+export const minimum = (options: LayerOptions = {}): Minimum => new Minimum(options)
+
+/** `concatenate({ axis: -1 }).apply([a, b])`. */
+export const concatenate = (options: ConcatenateOptions = {}): Concatenate => new Concatenate(options)

@@ -98,6 +98,10 @@ export class BatchNormalization extends Layer {
     writeLater(moving, ops.add(kept, ops.mul(ops.detach(now), ops.constant(1 - this.momentum))))
   }
 
+  override get useConfig(): Config {
+    return { mask: null }
+  }
+
   protected ownConfig(): Config {
     return {
       axis: -1,

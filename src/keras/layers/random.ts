@@ -44,8 +44,13 @@ abstract class RandomLayer extends Layer {
   /** Whether `draw` gives maps of rows, and of columns. */
   protected abstract get directions(): readonly [boolean, boolean]
 
-  call(x: Tensor, { training, drawn }: CallContext): Tensor {
-    if (!training || drawn.length === 0) return x
+  override get mayRepeat(): boolean {
+    return false
+  }
+
+  call(x: Tensor, context: CallContext): Tensor {
+    const drawn = context.drawn(this)
+    if (!context.training || drawn.length === 0) return x
     const [first = null, second = null] = drawn
     const [byRows, byColumns] = this.directions
     return mapPixels(x, byRows ? first : null, byColumns ? (byRows ? second : first) : null)
@@ -220,7 +225,7 @@ export class RandomCrop extends RandomLayer {
   }
 
   override call(x: Tensor, context: CallContext): Tensor {
-    if (context.training && context.drawn.length > 0) return super.call(x, context)
+    if (context.training && context.drawn(this).length > 0) return super.call(x, context)
     const [rows, columns] = this.#middle(1).map(tensorOf)
     const count = x.size(0)
     const forAll = (maps: Tensor | undefined): Tensor | null => maps?.expand(count, -1, -1) ?? null

@@ -63,7 +63,7 @@ def model_of(shape, make):
     if make.__code__.co_argcount == 0:
         return models.Sequential([keras.Input(shape), *make()])
     x = keras.Input(shape)
-    return keras.Model(x, make(x))
+    return keras.Model(x, make(x), name="net")
 
 
 def case_run(name, shape, make, compiled, kind, fitted=lambda: {}):

@@ -13,6 +13,62 @@ def logits():
     return dict(optimizer="adam", loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 
 
+def residual(x):
+    y = L.Conv2D(4, 3, padding="same", use_bias=False, name="first")(x)
+    y = L.BatchNormalization()(y)
+    y = L.Activation("relu")(y)
+    skip = L.Conv2D(4, 1)(x)
+    y = L.Dropout(0.0)(y)
+    y = L.Add()([y, skip])
+    y = L.MaxPooling2D(2)(y)
+    z = L.DepthwiseConv2D(3, padding="same", activation="silu")(y)
+    y = L.Concatenate()([y, z, L.Conv2D(2, 1, activation="gelu")(y)])
+    y = L.GlobalAveragePooling2D()(y)
+    return L.Dense(5)(y)
+
+
+def merges(x):
+    a = L.Conv2D(3, 2, activation="tanh")(x)
+    b = L.Conv2D(3, 2, activation="sigmoid")(x)
+    c = L.Subtract()([L.Maximum()([a, b]), L.Minimum()([a, b])])
+    d = L.Average()([a, b, c])
+    gate = L.GlobalAveragePooling2D(keepdims=True)(d)
+    e = L.Multiply(name="a_gate_whose_name_is_long_enough_to_be_cut")([d, gate])
+    f = L.Concatenate(axis=1)([e, L.Cropping2D(((1, 1), (0, 0)))(b)])
+    g = L.Concatenate(axis=2)([f, f])
+    return L.Dense(5, activation="softmax")(L.Flatten()(g))
+
+
+def shared(x):
+    conv = L.Conv2D(2, 3, padding="same", activation="relu")
+    norm = L.BatchNormalization(momentum=0.8)
+    a = norm(conv(x))
+    b = norm(conv(a))
+    dense = L.Dense(5)
+    return L.Add()([dense(L.Flatten()(a)), dense(L.Flatten()(b))])
+
+
+def flat(x):
+    a = L.Flatten()(L.Conv2D(2, 2, padding="same")(x))
+    b = L.Flatten()(x)
+    c = L.Add()([a, b])
+    d = L.LayerNormalization()(c)
+    e = L.Concatenate()([d, L.GlobalMaxPooling2D()(x)])
+    return L.Dense(5)(L.Add()([L.Dense(6)(e), L.Dense(6)(d)]))
+
+
+def row(x):
+    return L.Dense(5)(L.Flatten()(L.Conv2D(3, 3, activation="relu")(x)))
+
+
+def inside(x):
+    block = keras.Sequential([L.Conv2D(2, 3, padding="same", activation="relu"), L.BatchNormalization()], name="block")
+    y = L.Add()([block(x), x])
+    inner = keras.Input((36 * 2,))
+    head = keras.Model(inner, L.Dense(5)(L.Dense(4, activation="relu")(inner)), name="head")
+    return head(L.Flatten()(y))
+
+
 #  name, input, layers (or, of x, a functional model), compile arguments, kind of labels, fit arguments
 CASES = [
     ("depthwise", (7, 6, 3), lambda: [L.DepthwiseConv2D(3, depth_multiplier=2, padding="same", activation="relu6"),
@@ -32,6 +88,15 @@ CASES = [
     ("reshape", (4, 6, 2), lambda: [L.Conv2D(3, 3, padding="same", activation="tanh"), L.Reshape((8, 9)), L.Permute((2, 1)),
         L.Reshape((6, 4, -1)), L.Conv2D(2, 3), L.Permute((3, 1, 2)), L.Flatten(), L.Reshape((4, 4)), L.Flatten(), L.Dense(5)],
         logits, "classes"),
+    ("residual", (6, 5, 3), lambda x: residual(x), logits, "classes"),
+    ("merges", (5, 5, 2), lambda x: merges(x), lambda: dict(optimizer="sgd", loss="categorical_crossentropy", metrics=["accuracy"]), "onehot"),
+    ("shared layers", (6, 6, 2), lambda x: shared(x), logits, "classes"),
+    ("flat lists merged", (3, 4, 2), lambda x: flat(x), logits, "classes"),
+    ("a row that is functional", (6, 6, 2), lambda x: row(x), logits, "classes"),
+    ("models inside", (6, 6, 2), lambda x: inside(x), logits, "classes"),
+    ("models inside a row", (6, 6, 2), lambda: [keras.Sequential([keras.Input((6, 6, 2)), L.Rescaling(0.5), L.Conv2D(3, 3, activation="relu")], name="front"),
+        L.MaxPooling2D(), keras.Sequential([keras.Input((2, 2, 3)), L.Flatten(), L.Dense(5, activation="softmax")], name="head")],
+        lambda: dict(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]), "classes"),
     ("pictures flattened anew", (4, 4, 3), lambda: [L.Conv2D(3, 2), L.Flatten(), L.Reshape((3, 9)), L.Softmax(), L.Flatten()],
         lambda: dict(optimizer="adam", loss="mse"), "flat"),
 ]
