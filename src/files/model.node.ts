@@ -8,7 +8,7 @@ import { fileError, writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import { netFromKeras, netStateDict, netTensors, type NetFile, type NetPreprocessing } from '../formats/index.js'
-import { Sequential } from '../keras/index.js'
+import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
 import { GraphModule, netOfModule, nn, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
@@ -120,7 +120,7 @@ export interface SaveModelOptions {
   /**
    * How bytes of pictures become the net's numbers: (byte · scale − mean) / std, a value a channel or one for all; or
    * `torch` (x / 255 − 0.5) / 0.5, `keras` x / 255, `none` bytes. Default: the file's that the model came from, else
-   * `torch` of a module and `keras` of a Sequential.
+   * `torch` of a module and `keras` of a Keras model.
    */
   readonly preprocessing?: NetPreprocessing | keyof typeof namedPreprocessing
   /** Of one picture [C, H, W], or one list [F]; needed of a module for files that hold the whole net. Default [C, 32, 32]. */
@@ -130,14 +130,14 @@ export interface SaveModelOptions {
 /**
  * Saves a net for PyTorch, Keras, ONNX or TensorFlow.js; the ending of `path` tells the format (.pth, .safetensors, .npz,
  * .onnx, .keras, .h5, .weights.h5; a folder for TF.js). Layouts are changed as the format has them. A .pth is a bare state
- * dict, for `net.load_state_dict(torch.load(path))`; Keras's files of a Sequential keep how it was compiled and its
+ * dict, for `net.load_state_dict(torch.load(path))`; Keras's files of a Keras model keep how it was compiled and its
  * optimizer. The file is whole or not there, and the same net gives the same bytes.
  * @param model a module, a model of `lenet/keras`, or what `loadModel` gave, with its weights as they are now
  * @throws LenetError for a net with operations that the format does not know, by name; UsageError for an ending that no
  *   format has, and for notes where the format has no place (.npz)
  */
 export async function saveModel(
-  model: Layer | Sequential | ModelFile,
+  model: Layer | Model | ModelFile,
   path: string,
   options: SaveModelOptions = {},
 ): Promise<void> {
@@ -150,8 +150,8 @@ export async function saveModel(
 
 const isModule = (model: object): model is Layer => model instanceof nn.Module
 
-function encoded(model: Layer | Sequential | ModelFile, target: Target, options: SaveModelOptions) {
-  if (model instanceof Sequential) return encodedSequential(model, target, options)
+function encoded(model: Layer | Model | ModelFile, target: Target, options: SaveModelOptions) {
+  if (model instanceof Model) return encodedKeras(model, target, options)
   if (isModule(model)) return encodedModule(model, target, options)
   const { net, classes, preprocessing, inputShape } = model
   const told = { classes, preprocessing, inputShape: sizesOf(inputShape), ...options }
@@ -214,7 +214,7 @@ async function encodedNet(
   return encodeModel({ ...made, ...notes }, target, target.path)
 }
 
-async function encodedSequential(model: Sequential, target: Target, told: Told): Promise<Encoded> {
+async function encodedKeras(model: Model, target: Target, told: Told): Promise<Encoded> {
   const file = kerasFileOf(model)
   const net = netFromKeras(file, target.path)
   if (!isKerasFormat(target.format)) return encodedNet(net, target, told, namedPreprocessing.keras)
