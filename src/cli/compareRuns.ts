@@ -43,9 +43,9 @@ export async function compareRun(spec: RunSpec, context: RunContext): Promise<Co
   const curve = epochs.map(({ epoch, loss, accuracy, valLoss = NaN, valAccuracy = NaN }) => {
     return { epoch, loss, accuracy, valLoss, valAccuracy }
   })
-  return (
-    found && { ...spec, ...found, epochs: curve, firstLoss, seconds, testAccuracy: epochs.at(-1)?.valAccuracy ?? NaN }
-  )
+  const counts = { trainCount: context.train.count, testCount: context.test.count }
+  const testAccuracy = epochs.at(-1)?.valAccuracy ?? NaN
+  return found && { ...spec, ...found, ...counts, epochs: curve, firstLoss, seconds, testAccuracy }
 }
 
 /** Batches at the beginning in which rounding has not grown yet. */
@@ -53,7 +53,7 @@ const firstBatches = 10
 
 type OnFirst = (loss: number) => void
 
-type Found = Pick<ComparedRun, 'parameters' | 'trainAccuracy' | 'medianStepMs'>
+type Found = Pick<ComparedRun, 'parameters' | 'trainAccuracy' | 'medianStepMs' | 'device'>
 
 function torchNet({ net }: RunSpec, { train, seed }: RunContext): Net {
   const make = namedNets[net]
@@ -90,7 +90,7 @@ async function torchRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
   if (!(await trainer.run())) return null
   const { accuracy: trainAccuracy } = await evaluateNet(net, set, check)
   const count = parameters.reduce((sum, parameter) => sum + parameter.numel(), 0)
-  return { parameters: count, trainAccuracy, medianStepMs: trainer.medianStepMs }
+  return { parameters: count, trainAccuracy, medianStepMs: trainer.medianStepMs, device: trainer.tier }
 }
 
 /** Both idioms keep weights in PyTorch's order inside: only what is seen outside is in Keras' order. */
@@ -173,7 +173,7 @@ async function kerasRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
     verbose: 0,
     callbacks: [new Check(check)],
   })
-  return { parameters: model.countParams(), trainAccuracy, medianStepMs: watch.medianStepMs }
+  return { parameters: model.countParams(), trainAccuracy, medianStepMs: watch.medianStepMs, device: watch.tier }
 }
 
 function kerasModel(spec: RunSpec, { train, seed, ...context }: RunContext): Sequential {

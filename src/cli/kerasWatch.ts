@@ -3,7 +3,7 @@
  * on within an epoch. Not here: files (trainKeras.ts), the training itself (keras).
  */
 import { Callback, type Logs } from '../keras/index.js'
-import { randomState, setRandomState, tierInUse, type RandomState } from '../tensor/index.js'
+import { randomState, setRandomState, tierInUse, type RandomState, type TierName } from '../tensor/index.js'
 import { StepTimes, type EpochEvent, type LogEvent, type Means, type Progress } from '../train/index.js'
 
 /** Batches between two log events. */
@@ -69,6 +69,11 @@ export class KerasWatch extends Callback {
   /** NaN before the first step that counts. */
   get medianStepMs(): number {
     return this.#times.median()
+  }
+
+  /** What those steps ran on. */
+  get tier(): TierName {
+    return this.#times.tier ?? tierInUse()
   }
 
   /** Where it stands between two steps, apart from weights and the optimizer's state. */

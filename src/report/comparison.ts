@@ -1,6 +1,6 @@
 /**
- * The article's comparison as text and picture: both nets in both idioms, which default explains which difference, Adam
- * beside SGD, training beside test. Every sentence follows from the figures. Not here: the trainings (cli).
+ * The article's comparison as one table and a picture: both nets in both idioms, Adam beside SGD, training beside test.
+ * Not here: what the figures say (comparisonText.ts), the trainings (cli).
  */
 import { lineChart, type Series } from './chart.js'
 import { percentTick, type CurvePoint } from './curves.js'
@@ -19,6 +19,9 @@ export interface ComparedRun {
   readonly like: readonly Factor[]
   readonly parameters: number
   readonly epochs: readonly CurvePoint[]
+  /** Pictures that it was trained on, and those of the test accuracy. */
+  readonly trainCount: number
+  readonly testCount: number
   /** Mean loss of the first ten batches; NaN where there are fewer. */
   readonly firstLoss: number
   /** Fractions, in evaluation mode. */
@@ -27,9 +30,11 @@ export interface ComparedRun {
   /** Of the training, with an evaluation of the test pictures after each epoch. */
   readonly seconds: number
   readonly medianStepMs: number
+  /** What the steps of `medianStepMs` ran on. */
+  readonly device: string
 }
 
-const netNames = { lenet: 'LeNet', lenet1: 'LeNet1' } as const
+export const netNames = { lenet: 'LeNet', lenet1: 'LeNet1' } as const
 const idiomNames = { torch: 'PyTorch', keras: 'Keras' } as const
 /** The article's own figures: test accuracy, and time of ten epochs on a GPU. */
 const article = {
@@ -37,25 +42,19 @@ const article = {
   lenet1: { torch: '72 %', keras: '70 %' },
 } as const
 
-const told: Readonly<Record<Factor, string>> = {
-  weights: "PyTorch's initial weights (uniform by 1/√inputs, biases too; Keras: Glorot uniform, biases 0)",
-  pictures: 'pictures as (x/255 − 0.5)/0.5 (Keras: x/255)',
-  epsilon: "Adam's ε 1e-8, added after bias correction (Keras: 1e-7, before)",
-  order: "PyTorch's order of the pictures for this seed",
-}
-
-/** What a second seed alone changes, in points: three seeds of LeNet lie up to 3 apart. */
-const noise = 1.5
-
-const percent = (share: number): string => (100 * share).toFixed(1)
-const points = (difference: number): string => {
+export const percent = (share: number): string => (100 * share).toFixed(1)
+export const points = (difference: number): string => {
   const text = (100 * difference).toFixed(1)
+  if (Number(text) === 0) return '0.0'
   return Number(text) > 0 ? `+${text}` : text.replace('-', '−')
 }
 
-type Runs = readonly ComparedRun[]
+/** What so many pictures leave open of a share p of right answers: one standard deviation, as a fraction. */
+export const deviation = (p: number, count: number): number => Math.sqrt((p * (1 - p)) / count)
 
-function find(
+export type Runs = readonly ComparedRun[]
+
+export function find(
   runs: Runs,
   net: ComparedNet,
   idiom: ComparedRun['idiom'],
@@ -66,6 +65,12 @@ function find(
     (run) => run.net === net && run.idiom === idiom && run.like.length === likes && run.optimizer === optimizer,
   )
 }
+
+/** '3 epochs of 10,000 pictures' */
+export const lengthOf = ({ epochs, trainCount }: ComparedRun): string =>
+  `${epochsText(epochs.length)} of ${trainCount.toLocaleString('en')} pictures`
+
+export const epochsText = (n: number): string => `${n} epoch${n === 1 ? '' : 's'}`
 
 /** The one table. */
 export function comparisonTable(runs: Runs): string {
@@ -78,118 +83,29 @@ export function comparisonTable(runs: Runs): string {
       run.optimizer === 'sgd' ? 'SGD' : 'Adam',
       run.parameters.toLocaleString('en'),
       percent(run.trainAccuracy),
-      percent(run.testAccuracy),
+      `${percent(run.testAccuracy)} ± ${percent(deviation(run.testAccuracy, run.testCount))}`,
       points(run.trainAccuracy - run.testAccuracy),
       run.seconds.toFixed(1),
       run.medianStepMs.toFixed(2),
+      run.device,
       run.like.length === 0 && run.optimizer === 'adam' ? article[run.net][run.idiom] : '',
     ])
   const header = ['net', 'idiom', 'first weights', 'optimizer', 'parameters', 'train %', 'test %', 'gap', 'seconds']
-  const align = ['left', 'left', 'left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'] as const
-  return formatTable(rows, { header: [...header, 'ms a step', 'the article (GPU)'], align })
-}
-
-const difference = (change: number): string =>
-  `${Math.abs(100 * change).toFixed(1)} points ${change < 0 ? 'lower' : 'higher'}`
-
-/** From Keras' defaults to PyTorch's, one at a time. */
-function defaultsText(runs: Runs): string[] {
-  const chain = [0, 1, 2, 3, 4].flatMap((likes) => find(runs, 'lenet', 'keras', likes) ?? [])
-  const torch = find(runs, 'lenet', 'torch')
-  const [first, last] = [chain[0], chain.at(-1)]
-  if (!torch || !first || !last || chain.length < 2) return []
-  const changes = chain.slice(1).map((run, i) => {
-    const factor = run.like.at(-1) ?? 'weights'
-    return { factor, run, change: run.testAccuracy - (chain[i]?.testAccuracy ?? 0) }
-  })
-  const row = (what: string, run: ComparedRun, change: string): string[] => [
-    what,
-    percent(run.testAccuracy),
-    change,
-    run.firstLoss.toFixed(5),
-  ]
-  const rows = [
-    row("Keras' defaults", first, ''),
-    ...changes.map(({ factor, run, change }) => row(`+ ${told[factor]}`, run, points(change))),
-    row("PyTorch's defaults", torch, points(torch.testAccuracy - last.testAccuracy)),
-  ]
-  const whole = difference(torch.testAccuracy - first.testAccuracy)
-  return [
-    `Which default explains which difference: with PyTorch's defaults LeNet's test accuracy is ${whole} than with Keras'.`,
-    formatTable(rows, {
-      header: ['LeNet, one change after the other', 'test %', 'points', 'first loss'],
-      align: ['left', 'right', 'right', 'right'],
-    }),
-    ...mostText(changes),
-    ...(chain.length === 5 ? [restText(first, last, torch)] : []),
-  ]
-}
-
-function mostText(changes: readonly { readonly factor: Factor; readonly change: number }[]): string[] {
-  const [most] = changes.toSorted((a, b) => Math.abs(b.change) - Math.abs(a.change))
-  if (!most) return []
-  const seeds = `Another seed alone may change ${noise} points`
-  return Math.abs(100 * most.change) >= noise
-    ? [`The greatest change, ${points(most.change)} points, comes with ${told[most.factor]}. ${seeds}.`]
-    : [`${seeds}: no single default changes more than that here.`]
-}
-
-/** What is left when all four are the same. */
-function restText(first: ComparedRun, last: ComparedRun, torch: ComparedRun): string {
-  const [before, after] = [first, last].map((run) => Math.abs(run.firstLoss - torch.firstLoss))
-  const [a = NaN, b = NaN] = [before, after]
-  const text = `With all four the mean loss of the first ten batches is PyTorch's but for ${b.toExponential(1)} (before: ${a.toExponential(1)})`
-  return b < a / 10
-    ? `${text}: nothing else is different in the two idioms. What parts them later is rounding, which training makes larger.`
-    : `${text}.`
-}
-
-function optimizersText(runs: Runs): string[] {
-  const [adam, sgd] = [find(runs, 'lenet', 'torch'), find(runs, 'lenet', 'torch', 0, 'sgd')]
-  if (!adam || !sgd) return []
-  const value = (run: ComparedRun, i: number): number => run.epochs[i]?.valAccuracy ?? NaN
-  const rows = adam.epochs.map(({ epoch }, i) => [epoch, percent(value(adam, i)), percent(value(sgd, i))])
-  const lastSgd = value(sgd, sgd.epochs.length - 1)
-  const reached = adam.epochs.find(({ valAccuracy = NaN }) => valAccuracy >= lastSgd)
-  const conclusion = reached
-    ? `Adam reaches after ${epochsText(reached.epoch)} what SGD reaches after ${sgd.epochs.length}: ${percent(lastSgd)} %.`
-    : `Here SGD is ahead after ${epochsText(sgd.epochs.length)}: ${percent(lastSgd)} %, Adam ${percent(value(adam, adam.epochs.length - 1))} %.`
-  return [
-    'Adam beside SGD with momentum 0.9, both with learning rate 0.001 (LeNet, the same first weights and batches):',
-    formatTable(rows, { header: ['epoch', 'Adam test %', 'SGD test %'], align: ['right', 'right', 'right'] }),
-    conclusion,
-  ]
-}
-
-const epochsText = (n: number): string => `${n} epoch${n === 1 ? '' : 's'}`
-
-/** The gap between training and test, and how LeNet1 fares where it has learnt the training pictures as well. */
-function overfittingText(runs: Runs): string[] {
-  const [small, large] = [find(runs, 'lenet', 'torch'), find(runs, 'lenet1', 'torch')]
-  if (!small || !large) return []
-  const gap = (run: ComparedRun): number => run.trainAccuracy - run.testAccuracy
-  const told = (run: ComparedRun): string =>
-    `${netNames[run.net]} ${percent(run.trainAccuracy)} % on training, ${percent(run.testAccuracy)} % on test pictures, a gap of ${points(gap(run)).replace('+', '')} points`
-  const target = small.epochs.at(-1)
-  const equal = target && large.epochs.find(({ accuracy }) => accuracy >= target.accuracy)
-  const lines = [`Overfitting: ${told(small)}; ${told(large)}.`]
-  if (!target || !equal) return lines
-  const [there, here] = [equal.valAccuracy ?? NaN, target.valAccuracy ?? NaN]
-  const better = there > here
-  const learnt = `When LeNet1 had learnt the training pictures as well as LeNet in the end (${percent(equal.accuracy)} % in epoch ${equal.epoch}), it knew ${percent(there)} % of the test pictures, LeNet ${percent(here)} %`
-  const why = better
-    ? ': one dense layer less and more convolutions generalise better; what gap there is later comes from learning on.'
-    : ': its shape does not generalise better in this run.'
-  return [...lines, learnt + why]
-}
-
-/** The sentences and small tables under the one table, with empty lines between. */
-export function comparisonText(runs: Runs): string {
-  const parts = [defaultsText(runs), optimizersText(runs), overfittingText(runs)]
-  return parts
-    .filter((lines) => lines.length > 0)
-    .map((lines) => lines.filter((line) => line !== '').join('\n'))
-    .join('\n\n')
+  const align = [
+    'left',
+    'left',
+    'left',
+    'left',
+    'right',
+    'right',
+    'right',
+    'right',
+    'right',
+    'right',
+    'left',
+    'left',
+  ] as const
+  return formatTable(rows, { header: [...header, 'ms a step', 'on', 'the article (GPU)'], align })
 }
 
 type Key = 'accuracy' | 'valAccuracy'
@@ -227,10 +143,17 @@ export function comparisonPicture(runs: Runs): string {
     ...curve(run('lenet', 'torch'), 'accuracy', 'LeNet training', 1, true),
     ...curve(run('lenet', 'torch'), 'valAccuracy', 'LeNet test', 1),
   ]
+  const [first] = runs
+  const title = `LeNet and LeNet1 in both idioms${first ? `: ${lengthOf(first)}` : ''}`
   return svgSheet(1470, 410, [
-    svgText(16, 32, 'LeNet and LeNet1 in both idioms', { size: 19, bold: true }),
+    svgText(16, 32, title, { size: 19, bold: true }),
     ...lineChart({ ...place, x: 8, title: 'Test accuracy', series: nets }),
     ...lineChart({ ...place, x: 496, title: 'Test accuracy of LeNet by optimizer', series: optimizers }),
-    ...lineChart({ ...place, x: 984, title: 'Training and test accuracy', series: gaps }),
+    ...lineChart({
+      ...place,
+      x: 984,
+      title: 'Accuracy in training (mean of the epoch) and on test pictures',
+      series: gaps,
+    }),
   ])
 }

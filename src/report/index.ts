@@ -3,12 +3,12 @@ export { lineChart, niceTicks, spread, type ChartOptions, type Series } from './
 export {
   comparisonPicture,
   comparisonTable,
-  comparisonText,
   factors,
   type ComparedNet,
   type ComparedRun,
   type Factor,
 } from './comparison.js'
+export { comparisonText } from './comparisonText.js'
 export { percentTick, trainingCurves, type CurvePoint } from './curves.js'
 export * from './log.js'
 export * from './picture.js'
