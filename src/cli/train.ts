@@ -13,7 +13,7 @@ import {
   checkpointOf,
   evaluateNet,
   Trainer,
-  type EpochEvent,
+  type EpochFigures,
   type LogEvent,
   type Means,
   type Net,
@@ -62,7 +62,8 @@ class TrainJob {
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
-  readonly #epochs: EpochEvent[] = []
+  /** Of all epochs, those before a resume too. */
+  readonly #epochs: EpochFigures[] = []
   #test: Promise<ImageDataset> | undefined
   #from: Checkpoint | undefined
   /** What a stop leaves, outside the training itself. */
@@ -171,7 +172,7 @@ class TrainJob {
 
   #checkpoint(net: Net, optimizer: AnyOptimizer, trainer: Trainer): string {
     const path = checkpointIn(this.#folder)
-    save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings), path)
+    save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings, this.#epochs), path)
     return path
   }
 
@@ -180,6 +181,7 @@ class TrainJob {
     const { reader, path } = this.#from
     net.loadStateDict(reader.part('model') as Parameters<Net['loadStateDict']>[0])
     optimizer.loadStateDict(reader.part('optimizer'))
+    this.#epochs.push(...reader.history())
     this.#output.info(`resuming from ${path}`)
     return reader.progress()
   }

@@ -17,7 +17,7 @@ import {
 } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
-import { checkpointOf, type EpochEvent, type Progress } from '../train/index.js'
+import { checkpointOf, type EpochFigures, type Progress } from '../train/index.js'
 import { loadImages, normalised } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
@@ -63,7 +63,8 @@ class KerasJob {
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
-  readonly #epochs: EpochEvent[] = []
+  /** Of all epochs, those before a resume too. */
+  readonly #epochs: EpochFigures[] = []
   /** What a stop leaves, outside the training itself. */
   #left = 'stopped before the training: nothing is changed'
   #from: Checkpoint | undefined
@@ -163,7 +164,13 @@ class KerasJob {
   #checkpoint(model: Sequential, progress: Progress): string {
     const path = checkpointIn(this.#folder)
     const weights = Object.fromEntries(model.weights.map((weight) => [weight.path, weight.get()]))
-    const state = checkpointOf(weights, optimizerState(model.optimizer), progress, settingsOf(this.#options))
+    const state = checkpointOf(
+      weights,
+      optimizerState(model.optimizer),
+      progress,
+      settingsOf(this.#options),
+      this.#epochs,
+    )
     save(state, path)
     return path
   }
@@ -175,6 +182,7 @@ class KerasJob {
     model.setWeights(model.weights.map((weight) => tensorOf(found, weight.path, path)))
     model.buildOptimizer()
     if (model.optimizer) loadOptimizer(model.optimizer, reader.part('optimizer'), path)
+    this.#epochs.push(...reader.history())
     this.#output.info(`resuming from ${path}`)
     return reader.progress()
   }

@@ -3,8 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
 import { load } from '../nn/save.node.js'
-import type { CurvePoint } from '../report/index.js'
-import { CheckpointReader, type DoneEvent, type EpochEvent, type RunSettings } from '../train/index.js'
+import { CheckpointReader, type DoneEvent, type EpochFigures, type RunSettings } from '../train/index.js'
 import type { DeviceWatch } from './deviceFlags.js'
 import { count, type Output } from './output.js'
 import { writePicture } from './pictureOut.js'
@@ -59,24 +58,16 @@ export function tellDone(output: Output, device: DeviceWatch, ending: Ending): v
   output.event(done)
 }
 
-const pointOf = ({ epoch, loss, accuracy, valLoss, valAccuracy }: EpochEvent): CurvePoint => ({
-  epoch,
-  loss,
-  accuracy,
-  ...(valLoss !== undefined && { valLoss }),
-  ...(valAccuracy !== undefined && { valAccuracy }),
-})
-
 /** `curves.svg` and `curves.png` of the epochs in the folder; tells the path. Nothing where no epoch was trained. */
 export async function drawCurves(
   output: Output,
   folder: string,
   title: string,
-  epochs: readonly EpochEvent[],
+  epochs: readonly EpochFigures[],
 ): Promise<void> {
   if (epochs.length === 0) return
   const { trainingCurves } = await import('../report/index.js')
-  const svg = trainingCurves(title, epochs.map(pointOf))
+  const svg = trainingCurves(title, epochs)
   for (const name of ['curves.svg', 'curves.png']) await writePicture(join(folder, name), svg)
   output.text(`curves: ${join(folder, 'curves.png')}`)
 }

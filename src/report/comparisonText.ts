@@ -156,8 +156,8 @@ function fasterText(adam: ComparedRun, sgd: ComparedRun): string {
 }
 
 /** The gap between training and test pictures, both in evaluation mode; that it is one, if it counts. */
-function gapOf({ trainAccuracy, testAccuracy, testCount }: ComparedRun): Difference {
-  const own = deviation(testAccuracy, testCount)
+function gapOf({ trainAccuracy, testAccuracy, trainCount, testCount }: ComparedRun): Difference {
+  const own = Math.hypot(deviation(testAccuracy, testCount), deviation(trainAccuracy, trainCount))
   const change = trainAccuracy - testAccuracy
   return { change, deviation: own, counts: change >= 2 * own }
 }

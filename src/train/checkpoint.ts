@@ -4,6 +4,7 @@
  */
 import { LenetError } from '../base/index.js'
 import { fromArray, Tensor, type RandomState } from '../tensor/index.js'
+import type { EpochFigures } from './events.js'
 import type { Progress, Sums } from './trainer.js'
 
 /** How the run was asked for: a resumed run must be the same. */
@@ -34,12 +35,20 @@ function randomEntries({ generator, keysDrawn }: RandomState): Record<string, un
   }
 }
 
-/** What `save` writes. */
+const figuresOf = ({ epoch, loss, accuracy, valLoss, valAccuracy }: EpochFigures): Record<string, unknown> => ({
+  epoch,
+  loss,
+  accuracy,
+  ...(valLoss === undefined || valAccuracy === undefined ? {} : { val_loss: valLoss, val_accuracy: valAccuracy }),
+})
+
+/** What `save` writes; `history` has the figures of the epochs done. */
 export function checkpointOf(
   model: unknown,
   optimizer: unknown,
   progress: Progress,
   settings: RunSettings,
+  history: readonly EpochFigures[],
 ): Record<string, unknown> {
   const { epoch, batch, epochStart, now, window, whole } = progress
   const random = { epoch_start: randomEntries(epochStart), now: randomEntries(now) }
@@ -52,6 +61,7 @@ export function checkpointOf(
     window: { ...window },
     whole: { ...whole },
     settings: { ...settings },
+    history: history.map(figuresOf),
   }
 }
 
@@ -89,6 +99,23 @@ export class CheckpointReader {
       now: this.#random(random.get('now')),
       window: this.#sums('window'),
       whole: this.#sums('whole'),
+    }
+  }
+
+  /** The figures of the epochs done; of none where an older file does not tell them. */
+  history(): EpochFigures[] {
+    const found = this.#top.get('history') ?? []
+    if (!Array.isArray(found)) return this.#fail('has no history')
+    return found.map((entry: unknown) => this.#figures(this.#map(entry, 'history')))
+  }
+
+  #figures(from: Plain): EpochFigures {
+    const number = (name: string): number => this.#number(from, name)
+    return {
+      epoch: number('epoch'),
+      loss: number('loss'),
+      accuracy: number('accuracy'),
+      ...(from.has('val_loss') ? { valLoss: number('val_loss'), valAccuracy: number('val_accuracy') } : {}),
     }
   }
 

@@ -20,6 +20,9 @@ export interface EpochEvent {
   readonly seconds: number
 }
 
+/** What is kept of each epoch, for curves: no times, so that the same run gives the same file. */
+export type EpochFigures = Omit<EpochEvent, 'event' | 'seconds'>
+
 export interface DoneEvent {
   readonly event: 'done'
   readonly trainAccuracy: number

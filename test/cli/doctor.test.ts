@@ -96,6 +96,23 @@ test('a CC that cannot be used is told', { skip: process.platform === 'win32' &&
   assert.match(told, /CC='no-such-compiler'/)
 })
 
+test('--device native with a CC that does not work ends with what it printed, though there is another', async (t) => {
+  if (process.platform === 'win32') return t.skip('a script')
+  const at = folder()
+  const CC = join(at, 'my-cc')
+  writeFileSync(CC, '#!/bin/sh\necho "no licence today" >&2\nexit 9\n', { mode: 0o755 })
+  const env = { CC, LENET_HOME: at }
+  const { code, stdout, stderr } = await lenet(['train', '--device', 'native', '--out', join(at, 'out')], { env })
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(
+    stderr,
+    /^lenet: device 'native' cannot be had: [^\n]*CC='[^\n]*my-cc'[^\n]*code 9: no licence today[^\n]*\n$/,
+  )
+  assert.equal(existsSync(join(at, 'out')), false)
+  const { text } = await doctor(env)
+  assert.match(text, /CC='[^\n]*my-cc'[^\n]*no licence today/)
+})
+
 test('--device native without a compiler ends with the reason, before anything is done', async (t) => {
   if (process.platform === 'win32') return t.skip('a PATH of links')
   const out = join(folder(), 'out')

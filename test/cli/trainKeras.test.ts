@@ -76,7 +76,7 @@ describe('lenet train --idiom keras on CIFAR-10', { skip }, () => {
     const limits = ['--limit-train', '8000', '--limit-test', '100', '--epochs', '2', '--batch-size', '8', '--json']
     const full = folder()
     const whole = await lenet([...keras, ...limits, '--out', full])
-    const kill = { after: '"batch":500', signal: 'SIGINT' } as const
+    const kill = { after: '"event":"epoch"', signal: 'SIGINT' } as const
     const stopped = await lenet([...keras, ...limits, '--out', at], { kill })
     assert.equal(stopped.code, 130)
     assert.equal(existsSync(model(at)), false)
@@ -85,7 +85,8 @@ describe('lenet train --idiom keras on CIFAR-10', { skip }, () => {
     const resumed = await lenet(command.trim().split(' '))
     assert.equal(resumed.code, 0, resumed.stderr)
     assert.deepEqual(bytes(model(at)), bytes(model(full)))
-    assert.deepEqual(bytes(join(at, 'checkpoint.pth')), bytes(join(full, 'checkpoint.pth')))
+    for (const name of ['checkpoint.pth', 'curves.svg'])
+      assert.deepEqual(bytes(join(at, name)), bytes(join(full, name)))
     const last = (text: string): unknown => eventsOf(text).findLast((e) => e['event'] === 'log')
     assert.deepEqual(last(resumed.stdout), last(whole.stdout))
     const other = await lenet(['train', ...limits, '--resume', at])

@@ -107,14 +107,14 @@ describe('lenet train on CIFAR-10', { skip }, () => {
     const at = folder()
     return { at, ended: await lenet(['train', ...limits, '--out', at]) }
   }
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
+  for (const [signal, code, after] of [
+    ['SIGINT', 130, '"batch":500'],
+    ['SIGTERM', 143, '"event":"epoch"'],
   ] as const)
     test(`${signal} saves and says how to go on; the resumed run ends with the same bits`, async () => {
       const full = (uninterrupted ??= whole())
       const at = folder()
-      const kill = { after: '"batch":500', signal }
+      const kill = { after, signal }
       const stopped = await lenet(['train', ...limits, '--out', at], { kill })
       assert.equal(stopped.code, code)
       const checkpoint = join(at, 'checkpoint.pth')
@@ -128,10 +128,11 @@ describe('lenet train on CIFAR-10', { skip }, () => {
       const { at: other, ended } = await full
       assert.deepEqual(bytes(model(at)), bytes(model(other)))
       assert.deepEqual(bytes(checkpoint), bytes(join(other, 'checkpoint.pth')))
+      assert.deepEqual(bytes(join(at, 'curves.svg')), bytes(join(other, 'curves.svg')), 'of all epochs')
       const last = (text: string): unknown[] =>
         eventsOf(text)
           .filter((e) => e['event'] === 'log')
-          .slice(-3)
+          .slice(-2)
       assert.deepEqual(last(resumed.stdout), last(ended.stdout))
     })
 

@@ -98,7 +98,7 @@ function start(kind: Kind, changes: Partial<TrainerOptions> = {}, saved?: Uint8A
 }
 
 const bytesOf = ({ net, optimizer, trainer }: Run): Uint8Array =>
-  writePthObject(toPth(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), settings)))
+  writePthObject(toPth(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), settings, [])))
 
 /** Runs until so many steps are done in all; the bytes of the checkpoint there. */
 async function stoppedAfter(steps: number, kind: Kind): Promise<Uint8Array> {
@@ -237,6 +237,20 @@ describe('going on', () => {
     const longer = start(Stateful, { epochs: 3 }, saved)
     await longer.trainer.run()
     assert.deepEqual(bytesOf(longer), expected)
+  })
+
+  test('the figures of the epochs done are kept; older files have none', () => {
+    const history = [
+      { epoch: 1, loss: 1.5, accuracy: 0.5 },
+      { epoch: 2, loss: 1.25, accuracy: 0.75, valLoss: 1.5, valAccuracy: 0.5 },
+    ]
+    const { trainer } = start(Plain)
+    const whole = checkpointOf({}, {}, trainer.progress(), settings, history)
+    const read = fromPth(readPth(writePthObject(toPth(whole)), 'test').whole, 'test')
+    assert.deepEqual(new CheckpointReader(read, 'test').history(), history)
+    assert.deepEqual(new CheckpointReader(new Map(), 'x.pth').history(), [])
+    const odd = new Map([['history', new Map([['epoch', 1]])]])
+    assert.throws(() => new CheckpointReader(odd, 'x.pth').history(), /x\.pth is not a checkpoint .* has no history/)
   })
 
   test('what is no checkpoint is refused', () => {

@@ -71,6 +71,10 @@ export class NativeTier {
     const found = this.#running.wait()
     if ('reason' in found)
       throw new LenetError(`device 'native' cannot be had: ${found.reason}; use device 'auto' or 'wasm'`)
+    if (found.refused !== undefined)
+      throw new LenetError(
+        `device 'native' cannot be had: ${found.refused}; set CC to a compiler that works, or not at all`,
+      )
     this.#tell(found)
     return found
   }

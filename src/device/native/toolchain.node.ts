@@ -20,6 +20,7 @@ export interface Toolchain {
   readonly lanes: 4 | 8 | 16
   readonly flags: readonly string[]
   readonly notices: readonly string[]
+  readonly refused?: string
   /** SHA-256 of all that decides what a source becomes: the compiler, its flags and every macro it defines. */
   readonly identity: string
 }
@@ -70,16 +71,18 @@ export function splitWords(text: string): string[] {
 export async function findToolchain(env: Environment, gate: Gate): Promise<Toolchain | NoToolchain> {
   const notices = limitNotices(env)
   const reasons: string[] = []
+  let refused: string | undefined
   const chosen = env['CC']?.trim() ?? ''
   if (chosen !== '') {
     const found = await tryCandidate(chosenCandidate(chosen, env), env, gate)
     if (typeof found !== 'string') return { ...found, notices }
-    notices.push(`CC='${chosen}' cannot be used: ${found}; cc, clang, gcc and zig are tried instead`)
+    refused = `CC='${chosen}' cannot be used: ${found}`
+    notices.push(`${refused}; cc, clang, gcc and zig are tried instead`)
     reasons.push(`CC='${chosen}': ${found}`)
   }
   for (const candidate of usualCandidates(env)) {
     const found = await tryCandidate(candidate, env, gate)
-    if (typeof found !== 'string') return { ...found, notices }
+    if (typeof found !== 'string') return { ...found, notices, ...(refused === undefined ? {} : { refused }) }
     reasons.push(`${candidate.command}: ${found}`)
   }
   if (reasons.length > 0) return { reason: `no usable C compiler (${reasons.join('; ')})` }

@@ -22,6 +22,8 @@ export interface ToolchainInfo {
   readonly cache: CacheInfo
   /** Clear lines for the user: what could not be used, and what is used instead. Often empty. */
   readonly notices: readonly string[]
+  /** Why the compiler that CC says was not taken, where another was: whoever insists on native code is told. */
+  readonly refused?: string
 }
 
 /** The folder of compiled kernels. */
