@@ -114,8 +114,10 @@ export abstract class Optimizer {
       for (const [i, weight] of this.#weights.entries())
         for (const [slot, ours] of names) {
           const inner = state?.get(i)?.[ours]?.toTypedArray() ?? new Float32Array(weight.size).fill(this.initial)
+          const data = weight.toKeras(inner)
           const factor = this.factor(slot)
-          yield { slot, weight, data: weight.toKeras(inner).map((item) => item * factor) }
+          if (factor !== 1) data.forEach((item, k) => (data[k] = item * factor))
+          yield { slot, weight, data }
         }
   }
 

@@ -49,11 +49,12 @@ function* batchesOf(
   batchSize: number,
   shuffle: boolean,
 ): globalThis.Generator<Int32Array<ArrayBuffer>> {
-  const order = shuffle ? new Generator(defaultGenerator.random64()).randperm(length) : null
+  const order = shuffle
+    ? new Int32Array(new Generator(defaultGenerator.random64()).randperm(length))
+    : Int32Array.from({ length }, (_, i) => i)
   for (let start = 0; start < length; start += batchSize) {
-    const count = Math.min(batchSize, length - start)
     endBatch()
-    yield Int32Array.from({ length: count }, (_, i) => order?.[start + i] ?? start + i)
+    yield order.slice(start, start + batchSize)
   }
 }
 

@@ -101,13 +101,15 @@ export class Steps {
 
 /** Means over pictures since the epoch began. */
 export class Means {
-  readonly #names: readonly string[]
+  /** By the alphabet, with the place in `#sums`. */
+  readonly #names: readonly (readonly [name: string, place: number])[]
   readonly #sums: number[]
   #count = 0
 
   constructor(metrics: readonly Metric[]) {
-    this.#names = ['loss', ...metrics.map(({ name }) => name)]
-    this.#sums = this.#names.map(() => 0)
+    const names = ['loss', ...metrics.map(({ name }) => name)]
+    this.#names = names.map((name, i) => [name, i] as const).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    this.#sums = names.map(() => 0)
   }
 
   /** A batch of `count` pictures. */
@@ -124,8 +126,8 @@ export class Means {
 
   /** By name, in the order in which Keras tells them: by the alphabet. */
   logs(prefix = ''): Record<string, number> {
-    const values = this.values()
-    const entries = this.#names.map((name, i) => [prefix + name, values[i] ?? NaN] as const)
-    return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    const logs: Record<string, number> = {}
+    for (const [name, place] of this.#names) logs[prefix + name] = (this.#sums[place] ?? NaN) / this.#count
+    return logs
   }
 }

@@ -47,7 +47,9 @@ export class Weight {
   /** Our values in Keras' order: a copy. Also for what an optimizer keeps beside the weight. */
   toKeras(inner: ArrayLike<number>): Float32Array<ArrayBuffer> {
     const { order } = this
-    return Float32Array.from({ length: this.size }, (_, i) => inner[order ? (order[i] ?? 0) : i] ?? 0)
+    const values = new Float32Array(this.size)
+    for (let i = 0; i < values.length; i++) values[i] = inner[order ? (order[i] ?? 0) : i] ?? 0
+    return values
   }
 
   /** Keras' values in our order: a copy. */

@@ -9,6 +9,8 @@ interface KerasNet {
   readonly losses: readonly number[]
   /** With a learning rate of 1e-4. */
   readonly slow: readonly number[]
+  /** As `compile('sgd')` makes them, from weights no. 3. */
+  readonly by_sgd: readonly number[]
   readonly evaluated: readonly number[]
   readonly summary: Readonly<Record<'80' | '84' | 'trained', string>>
   readonly config: unknown

@@ -33,7 +33,11 @@ export class CallbackList {
 
   /** A promise only where a callback gave one: batches are many. */
   tellBatch(hook: BatchHook, batch: number, logs: Logs): Promise<void> | undefined {
-    const promises = this.#all.map((callback) => callback[hook](batch, logs)).filter((told) => told instanceof Promise)
-    return promises.length > 0 ? Promise.all(promises).then(() => undefined) : undefined
+    let waiting: Promise<void> | undefined
+    for (const callback of this.#all) {
+      const told = callback[hook](batch, logs)
+      if (told instanceof Promise) waiting = waiting ? Promise.all([waiting, told]).then(() => undefined) : told
+    }
+    return waiting
   }
 }
