@@ -8,10 +8,11 @@ import type * as H5wasm from 'h5wasm'
 import { LenetError } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { headerMessage, headerMessages, type HeaderMessage } from './hdf5Headers.js'
+import { numbersFault } from './hdf5Numbers.js'
 import { attributeBytes, GlobalHeaps } from './hdf5Texts.js'
 import type { NetTensor } from './net.js'
 import { shownName } from './shownName.js'
-import { halfToNumber } from './torchTensors.js'
+import { halfToNumber, widenBfloat16 } from './torchTensors.js'
 
 type Library = typeof H5wasm
 type Module = Awaited<Library['ready']>
@@ -58,6 +59,8 @@ const freeBytes = 2 ** 22
 const mostExpansion = 16
 const mostChunks = 100_000
 const mostNames = 20_000
+/** What one dataset takes of a file at least; links may make the same one many. */
+const leastObject = 256
 /** Filters that the library has: deflate, shuffle, fletcher32, szip, nbit, scale-offset. */
 const mostFilter = 6
 
@@ -119,6 +122,7 @@ export class Hdf5File {
   readonly #keys = new Map<string, ReadonlySet<string>>()
   readonly #heaps: GlobalHeaps
   #announced = 0
+  #visits = 0
 
   constructor(file: H5wasm.File, library: Hdf5Library, bytes: Uint8Array, where: string) {
     this.#file = file
@@ -150,8 +154,13 @@ export class Hdf5File {
   /** The texts of a group's attribute, one or several; undefined where it is missing. */
   texts(path: string, name: string): string[] | undefined {
     if (this.#kind(path) !== 'group') this.fail(path, this.has(path) ? 'should be a group' : 'is missing')
+    return this.#texts(path, name)
+  }
+
+  #texts(path: string, name: string): string[] | undefined {
     const { h5, module } = this.#library
     const id = this.#file.file_id
+    this.#visit(path)
     const names = this.#guard(path, () => module.get_attribute_names(id, absolute(path)))
     if (!names.includes(name)) return undefined
     const part = `${path === '' ? '/' : path}, attribute ${name}`
@@ -181,35 +190,46 @@ export class Hdf5File {
     return headerMessages(this.#bytes, objectAddress(reference), `${this.where}, ${shownName(path)}`)
   }
 
-  /** The numbers at `path` as float32: f64 and integers rounded, f16 widened. Throws LenetError. */
+  /** The numbers at `path` as float32: f64 and integers rounded, f16 and Keras's bfloat16 widened. Throws LenetError. */
   tensor(path: string): NetTensor {
+    this.#visit(path)
     const { metadata } = this.#dataset(path)
     const { shape, size, type, total_size: count } = metadata
+    const { H5T_class_t: kinds } = this.#library.module
     if (shape === null) return this.fail(path, 'is empty')
-    if (type !== 0 && type !== 1) this.fail(path, 'should hold numbers')
-    if (type === 1 && size !== 2 && size !== 4 && size !== 8)
-      this.fail(path, `holds floats of ${size * 8} bits; 16, 32 and 64 are known`)
+    // Keras stores bfloat16 as bytes without a type, and says so beside them
+    const isBfloat = type === kinds.H5T_OPAQUE.value && size === 2 && this.#texts(path, 'dtype')?.[0] === 'bfloat16'
+    if (type !== kinds.H5T_INTEGER.value && type !== kinds.H5T_FLOAT.value && !isBfloat)
+      this.fail(path, 'should hold numbers')
     this.#spend(count * Math.max(size, 4), path)
-    this.#refuseUnreadable(path)
+    this.#refuseUnreadable(path, isBfloat)
     if (count === 0) return { shape, data: new Float32Array(0) }
-    if (type === 1 && size === 2) return { shape, data: this.#halves(path, count) }
+    if (isBfloat) return { shape, data: widenBfloat16(this.#halves(path, count)) }
+    if (type === kinds.H5T_FLOAT.value && size === 2)
+      return { shape, data: Float32Array.from(this.#halves(path, count), halfToNumber) }
     const { h5 } = this.#library
     const value: unknown = this.#guard(path, () => new h5.Dataset(this.#file.file_id, absolute(path)).value)
     return { shape, data: asFloats(value) ?? this.fail(path, 'should hold numbers') }
   }
 
-  /** 16-bit floats, which the library has not: its bytes (little-endian whatever the file's order), widened here. */
-  #halves(path: string, count: number): Float32Array {
+  /** Floats of 16 bits, which the library has not, as it has them in memory: little-endian whatever the file's order. */
+  #halves(path: string, count: number): Uint16Array {
     const { module } = this.#library
     const pointer = module._malloc(count * 2)
     try {
       const id = this.#file.file_id
       this.#guard(path, () => module.get_dataset_data(id, absolute(path), null, null, null, BigInt(pointer)))
-      const view = new DataView(module.HEAPU8.slice(pointer, pointer + count * 2).buffer)
-      return Float32Array.from({ length: count }, (_, i) => halfToNumber(view.getUint16(i * 2, true)))
+      return new Uint16Array(module.HEAPU8.slice(pointer, pointer + count * 2).buffer)
     } finally {
       module._free(pointer)
     }
+  }
+
+  /** Called for each object and attribute that is read: lists of names, and links, could make few bytes a day's work. */
+  #visit(part: string): void {
+    const most = 1000 + this.#bytes.length / leastObject
+    if (++this.#visits > most)
+      this.fail(part, `refused: more than ${Math.floor(most)} things are read of so small a file`)
   }
 
   #spend(bytes: number, part: string): void {
@@ -267,8 +287,8 @@ export class Hdf5File {
     return { metadata }
   }
 
-  /** Values in other files, and packed in ways that the library does not know. */
-  #refuseUnreadable(path: string): void {
+  /** Values in other files, packed in ways that the library does not know, or numbers of a kind that it misreads. */
+  #refuseUnreadable(path: string, isBfloat: boolean): void {
     const { module } = this.#library
     const id = this.#file.file_id
     for (const { id: filter, name } of this.#guard(path, () => module.get_dataset_filters(id, absolute(path)))) {
@@ -276,9 +296,11 @@ export class Hdf5File {
       if (filter > mostFilter)
         this.fail(path, `is packed by ${what}, which is not known here; save it with gzip or unpacked`)
     }
-    if (this.#messages(path).some(({ type }) => type === headerMessage.externalFiles)) {
+    const messages = this.#messages(path)
+    if (messages.some(({ type }) => type === headerMessage.externalFiles))
       this.fail(path, 'refused: its values lie in another file')
-    }
+    const fault = isBfloat ? undefined : numbersFault(this.#bytes, messages, `${this.where}, ${shownName(path)}`)
+    if (fault !== undefined) this.fail(path, fault)
   }
 }
 

@@ -7,6 +7,7 @@
 import { ByteReader } from './byteReader.js'
 
 export const headerMessage = {
+  datatype: 0x03,
   externalFiles: 0x07,
   attribute: 0x0c,
   continuation: 0x10,
@@ -18,6 +19,8 @@ export interface HeaderMessage {
   /** Where its body begins, and how long it is. */
   readonly at: number
   readonly size: number
+  /** It stands in another object's header; here is only its address. */
+  readonly shared: boolean
 }
 
 const mostBlocks = 1000
@@ -48,9 +51,9 @@ function version1(bytes: Uint8Array, address: number, where: string): HeaderMess
   head.take(7) // reserved, number of messages, references
   const blocks: Block[] = [{ at: address + 16, end: address + 16 + head.u32() }]
   return walk(bytes, blocks, where, (reader) => {
-    const [type, size] = [reader.u16(), reader.u16()]
-    reader.take(4) // flags, reserved
-    return { type, size }
+    const [type, size, flags] = [reader.u16(), reader.u16(), reader.u8()]
+    reader.take(3) // reserved
+    return { type, size, flags }
   })
 }
 
@@ -64,9 +67,9 @@ function version2(bytes: Uint8Array, address: number, where: string): HeaderMess
   const size = [head.u8.bind(head), head.u16.bind(head), head.u32.bind(head), head.u64.bind(head)][width]?.() ?? 0
   const ordered = (flags & 4) !== 0
   return walk(bytes, [{ at: head.at, end: head.at + size }], where, (reader) => {
-    const [type, length] = [reader.u8(), reader.u16()]
-    reader.take(ordered ? 3 : 1)
-    return { type, size: length }
+    const [type, length, own] = [reader.u8(), reader.u16(), reader.u8()]
+    if (ordered) reader.take(2)
+    return { type, size: length, flags: own }
   })
 }
 
@@ -74,7 +77,7 @@ function walk(
   bytes: Uint8Array,
   blocks: Block[],
   where: string,
-  readHead: (reader: ByteReader) => { type: number; size: number },
+  readHead: (reader: ByteReader) => { type: number; size: number; flags: number },
 ): HeaderMessage[] {
   const messages: HeaderMessage[] = []
   for (const block of blocks) {
@@ -82,12 +85,12 @@ function walk(
     const skipped = opening.left >= 4 && opening.u32() === ochk ? 4 : 0
     const reader: ByteReader = new ByteReader(bytes.subarray(0, block.end), where, block.at + skipped)
     while (reader.left >= 8) {
-      const head = readHead(reader)
-      if (head.size > reader.left) break // a gap at a block's end
-      const message = { ...head, at: reader.at }
-      reader.take(head.size)
+      const { type, size, flags } = readHead(reader)
+      if (size > reader.left) break // a gap at a block's end
+      const message = { type, size, at: reader.at, shared: (flags & 2) !== 0 }
+      reader.take(size)
       messages.push(message)
-      if (head.type === headerMessage.continuation) blocks.push(continued(bytes, message, where))
+      if (type === headerMessage.continuation) blocks.push(continued(bytes, message, where))
       if (blocks.length > mostBlocks) reader.fail('refused: an object header in more than 1000 pieces')
     }
   }

@@ -44,7 +44,7 @@ async function readKerasZip(bytes: Uint8Array, name: string): Promise<KerasFile>
   const { model, compile, warnings } = readKerasConfig(place)
   placeLayers(model, name)
   const inner = zip.read(weightsName, freeBytes + 4 * bytes.length)
-  const read = await readKerasWeights(inner, `${name}, ${weightsName}`, model, compile)
+  const read = await readKerasWeights(inner, `${name}, ${weightsName}`, model, compile, true)
   return {
     model,
     weights: read.weights,

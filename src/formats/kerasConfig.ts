@@ -58,6 +58,7 @@ function readLayer(place: JsonPlace, inbound: readonly string[], warnings: strin
   const name = layerName(config)
   const trainable = config.at('trainable')
   const named = new JsonPlace(config.value, `${config.where} (${className} ${shownName(name)})`)
+  refuseModes(named)
   warnAbout(named, warnings)
   return kerasLayer(className, name, named, inbound, !trainable.there || trainable.boolean())
 }
@@ -69,6 +70,18 @@ function layerName(config: JsonPlace): string {
     config.at('name').fail(`refused: a layer is called ${JSON.stringify(shownName(name))}`)
   }
   return name
+}
+
+/** Settings of other versions by which a known class computes something else. */
+const otherModes = ['renorm', 'rms_scaling']
+
+function refuseModes(config: JsonPlace): void {
+  for (const mode of otherModes)
+    if (config.at(mode).there && config.at(mode).value !== false) config.at(mode).fail('refused: it is not known here')
+  const { value } = config.at('dtype')
+  const policy = isObject(value) ? value['class_name'] : undefined
+  if (typeof policy === 'string' && /^(Quantized|GPTQ|AWQ)/.test(policy))
+    config.at('dtype').fail(`refused: quantised weights (${shownName(policy)}) are not known`)
 }
 
 /** What changes training or precision and is not kept. */

@@ -16,19 +16,29 @@ import { checkWeights, placeLayers } from './kerasVariables.js'
 import { weightsOf } from './kerasMatch.js'
 import type { NetTensor } from './net.js'
 import { kerasVersion } from './kerasVersion.js'
+import { shownName } from './shownName.js'
 
 /** The attribute of the file that holds `KerasFile.notes`. */
 export const notesName = 'lenet'
 
-/** A list of texts in an attribute, also where it is split into name0, name1 … */
+/** A list of texts in an attribute, also where it is split into name0, name1 … None may be there twice. */
 function nameList(file: Hdf5File, path: string, name: string): string[] | undefined {
-  const whole = file.texts(path, name)
-  if (whole !== undefined) return whole
-  const parts: string[] = []
-  for (let part = 0; ; part++) {
-    const next = file.texts(path, `${name}${part}`)
-    if (next === undefined) return part === 0 ? undefined : parts
-    parts.push(...next)
+  const names = file.texts(path, name) ?? splitList(file, path, name)
+  if (names === undefined) return undefined
+  const seen = new Set<string>()
+  for (const item of names) {
+    if (seen.has(item)) file.fail(path, `refused: its ${name} has ${shownName(item)} twice`)
+    seen.add(item)
+  }
+  return names
+}
+
+function splitList(file: Hdf5File, path: string, name: string): string[] | undefined {
+  const parts: string[][] = []
+  for (;;) {
+    const next = file.texts(path, `${name}${parts.length}`)
+    if (next === undefined) return parts.length === 0 ? undefined : parts.flat()
+    parts.push(next)
   }
 }
 
@@ -38,8 +48,8 @@ function readLayers(file: Hdf5File, group: string): LooseWeights {
   if (names === undefined) return file.fail(group, 'its list of layers (layer_names) is missing')
   return names.map((name) => {
     const layer = `${group}/${name}`
-    const variables = nameList(file, layer, 'weight_names') ?? []
-    return { name, variables: variables.map((variable) => file.tensor(`${layer}/${variable}`)) }
+    const paths = nameList(file, layer, 'weight_names') ?? []
+    return { name, paths, variables: paths.map((path) => file.tensor(`${layer}/${path}`)) }
   })
 }
 
@@ -63,7 +73,7 @@ function readH5Model(file: Hdf5File): KerasFile | undefined {
   if (text === undefined) return undefined
   const { model, warnings } = readKerasConfig(parseJson(text, `${file.where}, model_config`))
   placeLayers(model, file.where) // sizes are known before any weight is read
-  const weights = weightsOf(model, readLayers(file, 'model_weights'), file.where)
+  const weights = weightsOf(model, readLayers(file, 'model_weights'), file.where, 'ordered')
   const compile = readTraining(file)
   const optimizer = readOptimizer(file, model, compile)
   if (typeof optimizer === 'string') warnings.push(optimizer)

@@ -11,6 +11,8 @@ export interface JsonObject {
 }
 
 const mostDepth = 100
+/** 5,000 layers of 80 fields; a value in memory takes many times its bytes in the text. */
+const mostValues = 400_000
 
 /** A value and where it stands, for errors: `model.keras, config.json, layers[2].config.filters`. */
 export class JsonPlace {
@@ -84,9 +86,11 @@ function shown(value: Json | undefined): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
-/** Text as JSON. Python's NaN and Infinity are no JSON and are refused, as is nesting beyond 100. */
+/** Text as JSON. Python's NaN and Infinity are no JSON and are refused, as are nesting beyond 100 and very many values. */
 export function parseJson(text: string, where: string): JsonPlace {
-  if (depthOf(text) > mostDepth) throw new LenetError(`${where}: refused: JSON nested deeper than ${mostDepth}`)
+  const { depth, values } = sizeOf(text)
+  if (depth > mostDepth) throw new LenetError(`${where}: refused: JSON nested deeper than ${mostDepth}`)
+  if (values > mostValues) throw new LenetError(`${where}: refused: JSON of more than ${mostValues} values`)
   try {
     const value: Json = JSON.parse(text)
     return new JsonPlace(value, where)
@@ -97,14 +101,17 @@ export function parseJson(text: string, where: string): JsonPlace {
   }
 }
 
-function depthOf(text: string): number {
-  let [depth, most, quoted] = [0, 0, false]
+/** How deep it nests, and at most how many values it has, before any is made. */
+function sizeOf(text: string): { depth: number; values: number } {
+  let [open, depth, values, quoted] = [0, 0, 1, false]
   for (let i = 0; i < text.length; i++) {
     const c = text[i]
     if (c === '"') quoted = !quoted
     else if (quoted && c === '\\') i++
-    else if (!quoted && (c === '{' || c === '[')) most = Math.max(most, ++depth)
-    else if (!quoted && (c === '}' || c === ']')) depth--
+    else if (quoted) continue
+    else if (c === '{' || c === '[') [depth, values] = [Math.max(depth, ++open), values + 1]
+    else if (c === '}' || c === ']') open--
+    else if (c === ',') values++
   }
-  return most
+  return { depth, values }
 }

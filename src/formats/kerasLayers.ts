@@ -7,6 +7,7 @@
  */
 import { isList, isObject, type Json, type JsonObject, type JsonPlace } from './kerasJson.js'
 import type { Pair } from './net.js'
+import { shownName } from './shownName.js'
 
 type Field<T> = (place: JsonPlace) => T
 
@@ -59,13 +60,24 @@ const otherNames: Readonly<Record<string, KerasActivation>> = {
   logSoftmax: 'log_softmax',
 }
 
-/** By name, or as Keras 3 writes a function of its own: `{ class_name: 'function', config: 'relu' }`. */
+/** A function may be of Keras's own; a class has settings, and is a layer for itself. */
+const ownModule = /^(builtins$|(keras|tf_keras|tensorflow)(\.|$))/
+
+function functionName(place: JsonPlace): string {
+  const [className, module] = [place.at('class_name').text(), place.at('module')]
+  if (module.there && !ownModule.test(module.text())) {
+    place.fail(`refused: the activation of the module ${JSON.stringify(shownName(module.text()))} is not Keras's`)
+  }
+  if (className === 'function') return place.at('config').text()
+  return place.fail(`refused: the activation ${JSON.stringify(shownName(className))} is not known as a class`)
+}
+
+/** By name, or as Keras 3 writes a function: `{ class_name: 'function', config: 'relu' }`. */
 const activation: Field<KerasActivation> = (place) => {
   if (!place.there) return 'linear'
-  const plain = isObject(place.value) && place.value['class_name'] === 'function' ? place.at('config') : place
-  const text = isObject(plain.value) ? plain.at('class_name').text() : plain.text()
+  const text = isObject(place.value) ? functionName(place) : place.text()
   const found = kerasActivations.find((name) => name === (Object.hasOwn(otherNames, text) ? otherNames[text] : text))
-  return found ?? place.fail(`refused: the activation ${JSON.stringify(text)} is not known`)
+  return found ?? place.fail(`refused: the activation ${JSON.stringify(shownName(text))} is not known`)
 }
 
 /** Last axis only: -1, or its number where the layer was built (`[3]`). */

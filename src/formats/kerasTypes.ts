@@ -51,4 +51,11 @@ export interface KerasFile {
 }
 
 /** Weights in a file without a model: by the file's own name of the layer or group, variables in the file's order. */
-export type LooseWeights = readonly { readonly name: string; readonly variables: readonly NetTensor[] }[]
+export type LooseWeights = readonly LooseLayer[]
+
+export interface LooseLayer {
+  readonly name: string
+  readonly variables: readonly NetTensor[]
+  /** What the file calls the variables (`chain/conv1/kernel`), where it does. */
+  readonly paths?: readonly string[]
+}

@@ -13,6 +13,7 @@ import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers, type PlacedLayer } from './kerasVariables.js'
 import type { NetTensor } from './net.js'
+import { shownName } from './shownName.js'
 
 /** Keras's rule: Conv2D → conv2d, MaxPooling2D → max_pooling2d, ReLU → re_lu. */
 function snakeCase(name: string): string {
@@ -43,18 +44,43 @@ function layersFolder(file: Hdf5File): string {
   return found ?? file.fail('', 'its weights (the group layers) are missing')
 }
 
-function readWeights(file: Hdf5File, model: KerasModel): KerasWeights {
+function readWeights(file: Hdf5File, model: KerasModel, isOwn: boolean): KerasWeights {
   const folder = layersFolder(file)
   const groups = groupNames(model)
+  checkNames(file, folder, groups, placeLayers(model, file.where), isOwn)
   const weights = new Map<string, Map<string, NetTensor>>()
   for (const place of placeLayers(model, file.where))
     weights.set(place.layer.name, readLayer(file, folder, groups, place))
   const known = new Set(groups.values())
+  if (file.has('vars') && file.names('vars').length > 0)
+    file.fail('vars', "has weights; the model has none but its layers'")
   for (const name of file.names(folder)) {
     if (known.has(name) || readVariables(file, `${folder}/${name}/vars`).length === 0) continue
     file.fail(`${folder}/${name}`, 'has weights, but the model has no such layer')
   }
   return new Map([...weights].filter(([, variables]) => variables.size > 0))
+}
+
+/**
+ * Groups say which layer they are. In a model's own file each must be the one that its place means; elsewhere layers may
+ * have other names, but not each other's.
+ */
+function checkNames(
+  file: Hdf5File,
+  folder: string,
+  groups: ReadonlyMap<string, string>,
+  places: readonly PlacedLayer[],
+  isOwn: boolean,
+): void {
+  const told = places.flatMap(({ layer: { name }, variables }) => {
+    const path = `${folder}/${groups.get(name) ?? ''}/vars`
+    const [own] = variables.length > 0 && file.has(path) ? (file.texts(path, 'name') ?? []) : []
+    return own === undefined ? [] : [{ name, own, path }]
+  })
+  const names = new Set(told.map(({ name }) => name))
+  const wrong = told.find(({ name, own }) => own !== name)
+  if (wrong === undefined || !(isOwn || told.every(({ own }) => names.has(own)))) return
+  file.fail(wrong.path, `says that it is the layer ${shownName(wrong.own)}; the model's config has ${wrong.name} there`)
 }
 
 function readLayer(
@@ -82,6 +108,7 @@ export interface WeightsRead {
 
 /**
  * Weights for `model` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where `compile` says which.
+ * `isOwn`: the file belongs to this very model, so that its layers' names must be the model's.
  * Throws LenetError, telling both sides, where they do not fit.
  */
 export async function readKerasWeights(
@@ -89,10 +116,12 @@ export async function readKerasWeights(
   where: string,
   model: KerasModel,
   compile?: KerasCompile,
+  isOwn = false,
 ): Promise<WeightsRead> {
   return withHdf5(bytes, where, (file) => {
-    if (isLegacyH5(file)) return { weights: weightsOf(model, readH5Weights(file), where), warnings: [] }
-    const weights = readWeights(file, model)
+    if (isLegacyH5(file))
+      return { weights: weightsOf(model, readH5Weights(file), where, isOwn ? 'ordered' : 'loose'), warnings: [] }
+    const weights = readWeights(file, model, isOwn)
     const [told] = file.texts('', notesName) ?? []
     const notes = told === undefined ? {} : { notes: told }
     if (compile === undefined || !file.has('optimizer/vars')) return { weights, ...notes, warnings: [] }

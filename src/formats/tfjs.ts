@@ -7,7 +7,7 @@
 import { LenetError } from '../base/index.js'
 import { readKerasConfig } from './kerasConfig.js'
 import { parseJson, type JsonObject, type JsonPlace } from './kerasJson.js'
-import { weightsOf } from './kerasMatch.js'
+import { inVariableOrder, weightsOf } from './kerasMatch.js'
 import type { KerasFile, KerasModel, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers } from './kerasVariables.js'
 import { kerasVersion } from './kerasVersion.js'
@@ -56,7 +56,7 @@ export async function readTfjs(modelJson: Uint8Array, readShard: ReadShard, name
   const { model, warnings } = readKerasConfig(config)
   placeLayers(model, name)
   const loose = await readManifest(root.at('weightsManifest'), readShard, name)
-  return { model, weights: weightsOf(model, byLayer(model, loose), name), warnings }
+  return { model, weights: weightsOf(model, byLayer(model, loose), name, 'named'), warnings }
 }
 
 function decoded(bytes: Uint8Array, name: string): string {
@@ -139,18 +139,21 @@ function floats(bytes: Uint8Array): Float32Array {
   return new Float32Array(bytes.slice().buffer)
 }
 
-/** `conv1/kernel`, or `sequential/conv1/kernel`: the layer is the part before the last. */
+/** `conv1/kernel`, or `sequential/conv1/kernel`: the layer is the last part before that which the model knows. */
 function byLayer(model: KerasModel, tensors: ReadonlyMap<string, NetTensor>): LooseWeights {
-  const layers = new Map<string, NetTensor[]>()
+  const layers = new Map<string, string[]>()
   const names = new Set(model.layers.map(({ name }) => name))
-  for (const [path, tensor] of tensors) {
-    const parts = path.split('/')
-    const layer = parts.find((part) => names.has(part)) ?? parts.at(-2) ?? path
+  for (const path of tensors.keys()) {
+    const parts = path.split('/').slice(0, -1)
+    const layer = parts.findLast((part) => names.has(part)) ?? parts.at(-1) ?? path
     const list = layers.get(layer) ?? []
     layers.set(layer, list)
-    list.push(tensor)
+    list.push(path)
   }
-  return [...layers].map(([name, variables]) => ({ name, variables }))
+  return [...layers].map(([name, unordered]) => {
+    const paths = inVariableOrder(unordered, (path) => path) // TF.js goes by names alone
+    return { name, paths, variables: paths.flatMap((path) => tensors.get(path) ?? []) }
+  })
 }
 
 /**

@@ -66,7 +66,8 @@ export function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
-function widenBfloat16(halves: Uint16Array): Float32Array {
+/** Numbers of 16 bits that are the upper halves of float32. */
+export function widenBfloat16(halves: Uint16Array): Float32Array {
   return new Float32Array(Uint32Array.from(halves, (bits) => bits << 16).buffer)
 }
 

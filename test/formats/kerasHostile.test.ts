@@ -48,7 +48,7 @@ const cases: readonly (readonly [string, string, RegExp])[] = [
   ['a config of 2^30 units', 'huge.h5', /\[30, 6\]; .* wants \[30, 1073741824\]/],
   ['Lambda', 'lambda.h5', /pool1.*the layer class "Lambda" is not known/],
   ['a name that is a path', 'renamed.h5', /refused: a layer is called "\.\.\/bn"/],
-  ['an activation of its own', 'customActivation.h5', /the activation "Evil" is not known/],
+  ['an activation of its own', 'customActivation.h5', /the activation of the module "evil" is not Keras's/],
   ['900 lists in lists', 'nested.h5', /nested deeper/],
   ['a config of other units', 'units.keras', /model\.weights\.h5.*\[30, 6\].*\[30, 7\]/],
   ['Lambda', 'lambda.keras', /config\.json.*the layer class "Lambda" is not known/],
