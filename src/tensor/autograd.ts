@@ -240,16 +240,21 @@ export function compute(targets: Node[], kept: ReadonlySet<Node> = none): void {
 const noInputs: readonly Node[] = []
 
 /**
- * Computes one node. Gradients that wait for a step come first: another run of the same forward pass would overwrite
- * the activations that they need. If another net of the same structure overwrites them, the step computes them anew.
+ * Computes the nodes, in one run. Gradients that wait for a step come first: another run of the same forward pass would
+ * overwrite the activations that they need. If another net of the same structure overwrites them, the step computes them
+ * anew.
  */
-export function computeNode(node: Node): void {
-  if (node.storage) return flushWrites(node)
+export function computeNodes(nodes: readonly Node[]): void {
+  const targets = nodes.filter(({ storage }) => !storage)
+  for (const node of nodes) if (node.storage) flushWrites(node)
+  if (targets.length === 0) return
   buildGradients()
-  if (gradOwners.size === 0) return compute([node])
+  if (gradOwners.size === 0) return compute(targets)
   const gradients = new Set(waitingGradients())
-  compute([node, ...takeBackwardRoots()], gradients)
+  compute([...targets, ...takeBackwardRoots()], gradients)
 }
+
+export const computeNode = (node: Node): void => computeNodes([node])
 
 /** Parameters have changed: graphs that were made from them have ended. */
 export function endStep(): void {

@@ -3,7 +3,7 @@
  * Not here: what is recorded (recording.ts), a repetition (captured.ts).
  */
 import { gradEnabled, type Node, type Storage } from '../graph/index.js'
-import { computeNode, isIdle } from './autograd.js'
+import { computeNode, computeNodes, isIdle } from './autograd.js'
 import { Captured, plainLike } from './captured.js'
 import { sameKey, structureOf, type Structure } from './plans.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
@@ -127,7 +127,7 @@ function record<A extends readonly Tensor[], R extends readonly Tensor[] | []>(
   setRecording(recorded)
   try {
     const outputs = step(...args)
-    for (const { node } of outputs) computeNode(node)
+    computeNodes(outputs.map(({ node }) => node))
     setRecording(null)
     shape.learn(Captured.of(recorded, storages, outputs, (tensor) => !held.has(tensor)))
     return plain(outputs)
