@@ -14,6 +14,13 @@ const rightFrom = (left: number, columns: number): ('left' | 'right')[] =>
 const skippedLines = (skipped: readonly Skipped[]): string[] =>
   skipped.map(({ net, who, threads, reason }) => `not measured: ${net}, ${who}, ${threadText(threads)}: ${reason}`)
 
+/** A table without the columns that nothing was measured for. */
+function filledTable(rows: readonly Cell[][], header: readonly string[], align: readonly ('left' | 'right')[]): string {
+  const isFilled = (_: unknown, column: number): boolean => rows.some((row) => row[column] !== '')
+  const filled = rows.map((row) => row.filter(isFilled))
+  return formatTable(filled, { header: header.filter(isFilled), align: align.filter(isFilled) })
+}
+
 const stepHeader = ['net', 'who', 'threads', 'ms a step', 'images/s', 'GFLOP/s', 'of peak', 'to PyTorch']
 
 /** Participants by net, fastest first. */
@@ -32,7 +39,7 @@ export function stepTable(all: readonly Measurement[], skipped: readonly Skipped
       percent(m.percentOfFmaPeak),
       times(m.times),
     ])
-  const table = formatTable(rows, { header: stepHeader, align: rightFrom(2, 8) })
+  const table = filledTable(rows, stepHeader, rightFrom(2, 8))
   return [table, ...skippedLines(skipped)].join('\n')
 }
 
@@ -64,7 +71,7 @@ export function ratioTable(all: readonly Measurement[]): string {
       ]
     })
   const header = ['net', 'faster', 'threads', 'PyTorch’s best', 'Keras fit', 'best of npm', 'itself, 1 thread']
-  return formatTable(rows, { header, align: rightFrom(2, 7) })
+  return filledTable(rows, header, rightFrom(2, 7))
 }
 
 /** How cost grows, or inference: one row a figure, in the order they were measured. */
@@ -81,11 +88,24 @@ export function growthTable(all: readonly Measurement[], skipped: readonly Skipp
     percent(m.percentOfFmaPeak),
     times(m.times),
   ])
-  const table = formatTable(rows, {
-    header: growthHeader,
-    align: ['left', 'right', 'right', 'right', 'left', 'right', 'right', 'right', 'right', 'right'],
-  })
+  const sides = [...rightFrom(1, 4), 'left', ...rightFrom(0, 5)] as const
+  const table = filledTable(rows, growthHeader, sides)
   return [table, ...skippedLines(skipped)].join('\n')
+}
+
+/** What is missing beside our own figures, and what is needed to have it: one line; '' where all is there. */
+export function missingText(all: readonly Measurement[]): string {
+  const lacks = (kind: Measurement['kind'], of: RegExp): boolean =>
+    all.some((m) => m.kind === kind) && !all.some((m) => m.kind === kind && of.test(m.who))
+  const missing = [
+    ...(lacks('train', /^(torch-|keras-)/)
+      ? ['PyTorch and Keras: --python PATH, with torch, or tensorflow and keras']
+      : []),
+    ...(lacks('train', /^(tfjs-|jax-)/) || lacks('predict', /^onnxruntime/)
+      ? ['tfjs, jax-js and onnxruntime: --peers, in a clone']
+      : []),
+  ]
+  return missing.length === 0 ? '' : `not measured beside ours: ${missing.join('; ')}`
 }
 
 /** Kernels of one net on one device, in the order they run, with their sum. */

@@ -52,24 +52,32 @@ const isMeasurement = (figure: Figure): figure is bench.Measurement => figure.ev
 const isKernel = (figure: Figure): figure is bench.KernelFigure => figure.event === 'kernel'
 const isSkipped = (figure: Figure): figure is bench.Skipped => figure.event === 'skipped'
 
-const titles: Readonly<Record<bench.Part, string>> = {
-  train: 'A training step: batch 32, Adam; to PyTorch: its best mode with as many threads',
-  kernels: 'Where our time goes, one thread',
-  batch: 'By batch size, all threads; times: against PyTorch',
-  width: 'By width of the net, all threads; times: against PyTorch',
-  threads: 'By threads; times: against PyTorch',
-  predict: 'Inference; times: against onnxruntime',
+/** Each with what is added where ours has somebody to be compared with. */
+const titles: Readonly<Record<bench.Part, readonly [title: string, beside: string]>> = {
+  train: ['A training step: batch 32, Adam', '; to PyTorch: its best mode with as many threads'],
+  kernels: ['Where our time goes, one thread', ''],
+  batch: ['By batch size, all threads', '; times: against PyTorch'],
+  width: ['By width of the net, all threads', '; times: against PyTorch'],
+  threads: ['By threads', '; times: against PyTorch'],
+  predict: ['Inference', '; times: against onnxruntime'],
+}
+
+function titleOf(part: bench.Part, figures: readonly Figure[]): string {
+  const [title, beside] = titles[part]
+  return figures.some((figure) => isMeasurement(figure) && figure.against !== null) ? title + beside : title
 }
 
 function show(output: Output, part: bench.Part, figures: readonly Figure[]): void {
   figures.forEach((figure) => output.event(figure))
+  // the width is that of lenet1 only
+  if (figures.length === 0) return output.text(`\n${titles[part][0]}: nothing to measure of these nets\n`)
   const text =
     part === 'train'
       ? `${bench.stepTable(figures.filter(isMeasurement), figures.filter(isSkipped))}\n\n${bench.ratioTable(figures.filter(isMeasurement))}`
       : part === 'kernels'
         ? kernelTables(figures.filter(isKernel))
         : bench.growthTable(figures.filter(isMeasurement), figures.filter(isSkipped))
-  output.text(`\n${titles[part]}\n${text}\n`)
+  output.text(`\n${titleOf(part, figures)}\n${text}\n`)
 }
 
 function kernelTables(kernels: readonly bench.KernelFigure[]): string {
@@ -119,6 +127,8 @@ export async function benchCommand(flags: BenchFlags): Promise<void> {
   result.peaks.forEach((peak) => output.event(peak))
   output.event(result.machine)
   output.text(`${bench.peakTable(result.peaks)}\n\n${machineText(result)}`)
+  const missing = bench.missingText(Object.values(result.measurements).flat())
+  if (missing !== '' && plan.parts.some((part) => part !== 'kernels')) output.text(missing)
   if (out === undefined) return
   const path = await write(result, out, quick)
   output.info(`results: ${path}`)

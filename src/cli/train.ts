@@ -23,6 +23,7 @@ import { loadSet } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { makerOf, saveName } from './models.js'
 import { count, createOutput, type Output } from './output.js'
+import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
 import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
@@ -86,6 +87,7 @@ class TrainJob {
     const train = await output.task('get the data', () => this.#loadSet(true))
     this.checkStop()
     openFolder(this.#folder)
+    if (!this.#from) tellReplaced(output, this.#folder, this.#path, this.#settings)
     if (this.#options.samples)
       await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
@@ -93,6 +95,10 @@ class TrainJob {
     const trainer = await output.task('train the model', () => this.#train(net, train))
     const saved = await output.task('save and load the model', () => this.#saveAndLoad(net, train))
     await output.task('evaluate the model', () => this.#evaluate(saved, train, trainer))
+  }
+
+  get #path(): string {
+    return join(this.#folder, saveName(this.#options.model))
   }
 
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
@@ -188,7 +194,7 @@ class TrainJob {
 
   /** A bare state dict, with the names of the classes beside it. */
   async #saveAndLoad(net: Net, set: ImageDataset): Promise<{ net: Net; path: string }> {
-    const path = join(this.#folder, saveName(this.#options.model))
+    const path = this.#path
     await saveModel(net, path, { classes: set.classes })
     const again = this.#new(set)
     again.loadStateDict(loadWeights(path))

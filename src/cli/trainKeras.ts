@@ -23,6 +23,7 @@ import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
 import { KerasWatch } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
+import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { stopSignal, type StopSignal } from './signals.js'
 import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
@@ -89,6 +90,10 @@ class KerasJob {
     await output.task('evaluate the model', () => this.#evaluate(saved, sets, watch))
   }
 
+  get #path(): string {
+    return join(this.#folder, `${kerasName(this.#options.model)}.h5`)
+  }
+
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
   checkStop(): void {
     this.#stop.check(this.#left)
@@ -101,6 +106,7 @@ class KerasJob {
     const [train, test] = [await read(true, limitTrain), await read(false, limitTest)]
     this.checkStop()
     openFolder(this.#folder)
+    if (!this.#from) tellReplaced(this.#output, this.#folder, this.#path, settingsOf(this.#options))
     const sets = { train: kerasData(train), test: kerasData(test) }
     const shapes = [sets.train, sets.test].flatMap(({ images, labels }) => [images.shape, labels.shape])
     this.#output.text(shapes.map((shape) => `(${shape.join(', ')})`).join(' '))
@@ -189,7 +195,7 @@ class KerasJob {
 
   /** What was loaded must be what was saved: its outputs for some pictures are compared. */
   async #saveAndLoad(model: Sequential, { test, classes }: Sets): Promise<{ model: Model; path: string }> {
-    const path = join(this.#folder, `${kerasName(this.#options.model)}.h5`)
+    const path = this.#path
     await saveModel(model, path, { classes })
     this.#left = `stopped before the evaluation's end: the model is ${path}`
     const again = await loadModel(path)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { figure, kernelFigure, median, peakFor, quantile, withRatios, type Peak } from '../../src/bench/figures.js'
 import { forwardFlops, layersOf, stepFlops } from '../../src/bench/nets.js'
 import type { Task } from '../../src/bench/protocol.js'
-import { growthTable, kernelTable, peakTable, ratioTable, stepTable } from '../../src/bench/tables.js'
+import { growthTable, kernelTable, missingText, peakTable, ratioTable, stepTable } from '../../src/bench/tables.js'
 
 const task = (changes: Partial<Task> = {}): Task => ({
   kind: 'train',
@@ -85,6 +85,23 @@ test('a kernel without counted operations has a time only', () => {
   assert.equal(kernelFigure(of, { name: 'copy', us: 2, flops: 0 }, peaks).gflops, null)
   const conv = kernelFigure(of, { name: 'conv', us: 10, flops: 1_500_000 }, peaks)
   assert.deepEqual([conv.gflops, conv.percentOfFmaPeak], [150, 75])
+})
+
+test('a column of nothing is left out, and what is needed to fill it is told', () => {
+  const ours = withRatios([
+    figure(task(), 'lenet-native', [0.74], []),
+    figure(task({ threads: 2 }), 'lenet-native', [0.37], []),
+  ])
+  assert.match(stepTable(ours, []).split('\n')[0] ?? '', /^net +who +threads +ms a step +images\/s +GFLOP\/s$/)
+  assert.match(ratioTable(ours).split('\n')[0] ?? '', /^net +faster +threads +itself, 1 thread$/)
+  assert.doesNotMatch(growthTable(ours, []), /times|of peak/)
+  assert.equal(
+    missingText(ours),
+    'not measured beside ours: PyTorch and Keras: --python PATH, with torch, or tensorflow and keras; tfjs, jax-js and onnxruntime: --peers, in a clone',
+  )
+  const all = [...ours, figure(task(), 'torch-eager', [5], []), figure(task(), 'jax-js', [90], [])]
+  assert.equal(missingText(all), '')
+  assert.match(missingText([figure(task({ kind: 'predict' }), 'lenet-wasm', [1], [])]), /^[^;]*onnxruntime: --peers/)
 })
 
 test('tables name all, fastest first, and what was not measured', () => {

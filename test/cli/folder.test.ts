@@ -1,6 +1,6 @@
 /** A folder of pictures, from training to a converted file: the names of the classes go all the way, in both idioms. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { encodePng } from '../../src/data/index.node.js'
@@ -50,6 +50,34 @@ for (const [idiom, model] of [
       assert.deepEqual(await predicted(next), ['red', 'blue'], next)
     }
   })
+
+test('a second run says what it replaces, one that goes on does not', async () => {
+  const args = [
+    'train',
+    '--data',
+    'colours',
+    '--epochs',
+    '1',
+    '--batch-size',
+    '8',
+    '--device',
+    'wasm',
+    '--out',
+    'again',
+  ]
+  const run = (...more: string[]) => lenet([...args, ...more], { cwd: at })
+  const first = await run()
+  assert.doesNotMatch(first.stdout, /replaces/, first.stderr)
+  const second = await run('--validate')
+  const line = /INFO: replaces again\/torch_lenet\.pth of \d\d:\d\d \(1 epoch, \d+\.\d % in training\)\n/
+  assert.match(second.stdout, line)
+  assert.equal(second.stdout.match(/replaces/g)?.length, 1)
+  assert.match((await run()).stdout, /replaces again\/torch_lenet\.pth of [^(]*\(1 epoch, \d+\.\d % test\)/)
+  rmSync(file('again/torch_lenet.pth'))
+  assert.match((await run()).stdout, /replaces again\/checkpoint\.pth of .*; --resume goes on with it instead/)
+  assert.doesNotMatch((await lenet([...args.slice(0, -2), '--resume', 'again'], { cwd: at })).stdout, /replaces/)
+  assert.ok(eventsOf((await run('--json')).stdout).every(({ event }) => event === 'epoch' || event === 'done'))
+})
 
 test('the .pth is a bare state dict all the same', () => {
   const { whole } = readPth(readFileSync(file('torch/torch_lenet.pth')), 'torch_lenet.pth')
