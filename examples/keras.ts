@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { taskTime, utils as pictures } from 'lenet'
 import * as keras from 'lenet/keras'
 import { datasets, layers, models, type History, type Model, type Sequential, type Tensor } from 'lenet/keras'
+import { askedEpochs } from './epochs.js'
 
 export function lenet(inDim = 1, nClass = 10): Sequential {
   const model = new models.Sequential()
@@ -116,5 +117,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   keras.utils.setRandomSeed(1)
   const data = await extractData()
   const model = taskTime('create the model', true, () => lenet(3, 10))
-  await trainAndEvaluate(model, data, { saveModel: true, epochs: Number(process.argv[2] ?? 10) })
+  await trainAndEvaluate(model, data, { saveModel: true, epochs: askedEpochs() })
 }

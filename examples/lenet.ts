@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { data, datasets, F, Generator, nn, noGrad, optim, taskTime, torch, transforms, utils } from 'lenet'
 import type { Dataset, Tensor } from 'lenet'
+import { askedEpochs } from './epochs.js'
 
 export class LeNet extends nn.Module {
   conv1: nn.Conv2d
@@ -159,5 +160,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const loaders = await extractData()
   const net = taskTime('create the model', true, () => new LeNet(3, 10))
   console.log(net)
-  trainAndEvaluate(net, loaders, Number(process.argv[2] ?? 10), () => new LeNet(3, 10))
+  trainAndEvaluate(net, loaders, askedEpochs(), () => new LeNet(3, 10))
 }

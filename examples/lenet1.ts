@@ -5,6 +5,7 @@
 import { F, nn, taskTime, torch } from 'lenet'
 import type { Tensor } from 'lenet'
 import { extractData, trainAndEvaluate } from './lenet.js'
+import { askedEpochs } from './epochs.js'
 
 class LeNet1 extends nn.Module {
   conv1: nn.Conv2d
@@ -36,4 +37,4 @@ torch.manualSeed(1)
 const loaders = await extractData()
 const net = taskTime('create the model', true, () => new LeNet1(3, 10))
 console.log(net)
-trainAndEvaluate(net, loaders, Number(process.argv[2] ?? 10))
+trainAndEvaluate(net, loaders, askedEpochs())

@@ -45,7 +45,7 @@ export interface InputForm {
   readonly std: readonly number[]
 }
 
-export const usualForm = (net: Net): InputForm => ({
+const usualForm = (net: Net): InputForm => ({
   channels: channelsOf(net) ?? 3,
   size: 32,
   mean: [0.5],

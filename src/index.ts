@@ -2,6 +2,7 @@
  * lenet, the library: everything that `import … from 'lenet'` finds. It is for Node: browsers take the rooms that it is
  * made of. Not here: the command line (cli).
  */
+/// <reference types="node" preserve="true" />
 import { makeGrid } from './data/index.js'
 import { saveImage } from './data/index.node.js'
 import { load, save } from './nn/save.node.js'

@@ -28,8 +28,18 @@ interface Block {
 
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
 
+/**
+ * A WebAssembly.Memory, by what it has: its own type comes with a page's library (DOM), which a program that uses ours
+ * need not have.
+ */
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer
+  /** Pages of 64 KiB more; the number before. */
+  grow(pages: number): number
+}
+
 export class DeviceMemory {
-  readonly memory: WebAssembly.Memory
+  readonly memory: LinearMemory
   readonly shared: boolean
   /** The whole memory, for single values: ask anew after an allocation. */
   floats = new Float32Array(0)
@@ -193,7 +203,7 @@ function exhausted(size: number, used: number, maximumPages: number): string {
 }
 
 /** A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
-function reserve(initial: number, maximum: number, shared: boolean): { memory: WebAssembly.Memory; maximum: number } {
+function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
   for (let pages = maximum; ; pages = Math.max(initial, pages >> 1)) {
     try {
       return { memory: new WebAssembly.Memory({ initial, maximum: pages, shared }), maximum: pages }

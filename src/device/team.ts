@@ -7,14 +7,14 @@
 import { startMember, type Member } from '#device-platform'
 import { LenetError } from '../base/index.js'
 import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
-import type { DeviceMemory } from './memory.js'
+import type { DeviceMemory, LinearMemory } from './memory.js'
 
 /** A member's part of a step; 1 when another member failed. */
 export type Step = (table: number, tid: number, nth: number, team: number) => number
 
 /** Code that every member can load. */
 export type Code =
-  | { readonly kind: 'wasm'; readonly module: WebAssembly.Module }
+  | { readonly kind: 'wasm'; readonly module: object } // a WebAssembly.Module
   | { readonly kind: 'native'; readonly path: string }
 
 /** What a worker is told. */
@@ -31,7 +31,7 @@ const barrierLooks = 4000
 
 /** What a worker begins with. */
 export interface MemberData {
-  readonly memory: WebAssembly.Memory
+  readonly memory: LinearMemory
   readonly team: number // the block's address
   readonly tid: number
 }

@@ -16,7 +16,8 @@ import {
   type Program,
 } from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
-import type { DeviceMemory } from './memory.js'
+import { instanceOn } from './instance.js'
+import type { DeviceMemory, LinearMemory } from './memory.js'
 import type { Step, Team } from './team.js'
 
 const LANES = wasmTarget.lanes
@@ -65,8 +66,8 @@ interface Instance {
   readonly kernels: readonly ((table: number, lo: number, hi: number) => void)[]
 }
 
-function instantiate(module: WebAssembly.Module, program: Program, memory: WebAssembly.Memory): Instance {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+function instantiate(module: WebAssembly.Module, program: Program, memory: LinearMemory): Instance {
+  const { exports } = instanceOn(module, memory)
   const entry = <F>(name: string): F => {
     const found = exports[name]
     if (typeof found !== 'function') throw new Error(`the module has no function '${name}'`)

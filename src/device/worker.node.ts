@@ -5,6 +5,7 @@
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { teamBlock } from '../compiler/index.js'
+import { instanceOn } from './instance.js'
 import { loadLibrary } from './native/index.node.js'
 import { command, type Load, type MemberData, type Step } from './team.js'
 
@@ -21,7 +22,7 @@ function load({ id, code }: Load): void {
     if ('error' in library) throw new Error(library.error)
     return void steps.set(id, library.step)
   }
-  const { step } = new WebAssembly.Instance(code.module, { env: { memory } }).exports
+  const { step } = instanceOn(code.module, memory).exports
   if (typeof step !== 'function') throw new Error('the module has no step')
   steps.set(id, step as Step)
 }

@@ -9,7 +9,6 @@ export {
   meanAndStd,
   namedPreprocessing,
   ownScaling,
-  samePreprocessing,
   shownPreprocessing,
 } from './preprocessing.js'
 export { readModelFrom, type ModelFile, type Source } from './read.js'

@@ -1,4 +1,5 @@
 /** The room `keras` for Node: everything that `import … from 'lenet/keras'` finds. */
+/// <reference types="node" preserve="true" />
 import { manualSeed, tensor, Tensor, type TensorData } from '../tensor/index.js'
 import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
 import { CSVLogger } from './callbacks/csvLogger.node.js'

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { entryProblem } from './cache.node.js'
+import type { LinearMemory } from '../memory.js'
 import { messageOf } from './process.node.js'
 import { type BuildFailure, NATIVE_ABI } from './types.js'
 
@@ -41,7 +42,7 @@ export function loadCaller(name = 'koffi'): Koffi {
  * @param memory the device's memory, shared or not; its growth is noticed
  * @returns the functions, or why there are none
  */
-export function loadLibrary(path: string, memory: WebAssembly.Memory): NativeLibrary | BuildFailure {
+export function loadLibrary(path: string, memory: LinearMemory): NativeLibrary | BuildFailure {
   const opened = openLibrary(path, loadCaller)
   return 'error' in opened ? opened : bind(opened.library, memory)
 }
@@ -61,7 +62,7 @@ export function openLibrary(path: string, caller: () => Koffi): { library: Koffi
   }
 }
 
-function bind(library: KoffiLibrary, memory: WebAssembly.Memory): NativeLibrary | BuildFailure {
+function bind(library: KoffiLibrary, memory: LinearMemory): NativeLibrary | BuildFailure {
   try {
     const step = library.func(
       'int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)',
