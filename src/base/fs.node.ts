@@ -9,6 +9,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -55,6 +56,21 @@ export function fileError(error: unknown, path: string, verb = 'write'): LenetEr
   const told = error instanceof Error ? error.message : String(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
+}
+
+/**
+ * All bytes of a plain file. A pipe would wait for ever, and a device never end.
+ * @throws LenetError naming the path
+ */
+export function readWholeFile(path: string): Uint8Array {
+  try {
+    const found = statSync(path)
+    if (found.isDirectory()) throw new LenetError(`cannot read ${path}: ${ADVICE['EISDIR']}`)
+    if (!found.isFile()) throw new LenetError(`cannot read ${path}: it is no file`)
+    return new Uint8Array(readFileSync(path))
+  } catch (error) {
+    throw fileError(error, path, 'read')
+  }
 }
 
 /**

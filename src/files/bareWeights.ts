@@ -11,6 +11,7 @@ import {
   placeLayers,
   readKerasWeights,
   readLooseWeights,
+  shownName,
   type KerasModel,
   type LooseWeights,
   type NetFile,
@@ -106,7 +107,7 @@ function byShapes(state: Tensors): { name: string; state: Tensors } | undefined 
 }
 
 const tensorsOf = (state: Tensors, path: string): StateDict =>
-  new Map([...state].map(([name, tensor]) => [name, tensorFromPth(tensor, `${path}: ${name}`)]))
+  new Map([...state].map(([name, tensor]) => [name, tensorFromPth(tensor, `${path}: ${shownName(name)}`)]))
 
 /** Errors of a net that is given a file's weights name the file. */
 function inFile<T>(path: string, body: () => T): T {

@@ -2,9 +2,9 @@
  * Models in files of every format: `loadModel` gives a net that runs and trains, `saveModel` writes one.
  * Not here: what bytes mean (read.ts) and become (write.ts), models of Keras as models of Keras (keras/save.node.ts).
  */
-import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { fileError, writeFileAtomic } from '../base/fs.node.js'
+import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import { netFromKeras, netStateDict, netTensors, type NetFile, type NetPreprocessing } from '../formats/index.js'
@@ -25,12 +25,7 @@ function sourceOf(given: string): Source {
   const path = existsSync(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
   if (path !== given && !existsSync(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)
-  try {
-    if (!statSync(path).isFile()) throw new LenetError(`cannot read ${path}: it is no file`) // a pipe, a device
-    return { path, bytes: new Uint8Array(readFileSync(path)), beside: filesBeside(path) }
-  } catch (error) {
-    throw fileError(error, path, 'read')
-  }
+  return { path, bytes: readWholeFile(path), beside: filesBeside(path) }
 }
 
 /** The model of a file, or of a TensorFlow.js folder. Throws LenetError in one sentence that names file, part and reason. */

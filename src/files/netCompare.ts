@@ -3,7 +3,15 @@
  * that gives logits. Not here: files.
  */
 import { LenetError } from '../base/index.js'
-import { flattenInOrder, netShapes, netTensors, type NetFile, type NetNode, type NetTensor } from '../formats/index.js'
+import {
+  flattenInOrder,
+  netShapes,
+  netTensors,
+  shownName,
+  type NetFile,
+  type NetNode,
+  type NetTensor,
+} from '../formats/index.js'
 
 /** What does nothing at inference. */
 const passive: ReadonlySet<string> = new Set(['dropout', 'augmentation'])
@@ -100,7 +108,7 @@ function fitting(
 
 /** A few names; nobody reads sixty. */
 export function few(names: Iterable<string>): string {
-  const all = [...names]
+  const all = Array.from(names, shownName)
   return all.length <= 6 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`
 }
 

@@ -14,28 +14,31 @@ const largest = 2 ** 31 - 1
 /** Where the system has it, links are not followed. */
 const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
 
-function readPlainFile(path: string): Uint8Array {
+function readPlainFile(path: string, most: number): Uint8Array {
   const file = openSync(path, flags)
   try {
     const stat = fstatSync(file)
     const { size } = stat
     if (!stat.isFile()) throw new LenetError(`${path}: refused: it is no plain file`)
-    if (size > largest) throw new LenetError(`${path}: refused: it has ${size} bytes, at most ${largest} are read`)
+    if (size > most) throw new LenetError(`${path}: refused: it has ${size} bytes, at most ${most} are expected`)
     return new Uint8Array(readFileSync(file))
   } finally {
     closeSync(file)
   }
 }
 
-/** Reads files beside the model at `path`. Throws LenetError for names with a path in them, links and what is missing. */
-export function filesBeside(path: string): (name: string) => Uint8Array {
+/**
+ * Reads files beside the model at `path`. Throws LenetError for names with a path in them, links, what is missing, and
+ * files of more bytes than the model can want of them.
+ */
+export function filesBeside(path: string): (name: string, most?: number) => Uint8Array {
   const folder = dirname(path)
-  return (name) => {
+  return (name, most = largest) => {
     if (!isPlainName(name))
       throw new LenetError(`${path}: refused: it asks for the file ${JSON.stringify(name.slice(0, 100))}`)
     const beside = join(folder, name)
     try {
-      return readPlainFile(beside)
+      return readPlainFile(beside, Math.min(most, largest))
     } catch (error) {
       const isLink = error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'EMLINK')
       if (isLink) throw new LenetError(`${beside}: refused: it is a link`, { cause: error })

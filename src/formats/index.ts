@@ -6,6 +6,7 @@ export { ZipArchive } from './zip.js'
 export { writeZip } from './zipWriter.js'
 export { readPth } from './pth.js'
 export { writePth, writePthObject } from './pthWriter.js'
+export { shownName } from './shownName.js'
 export { selectStateDict } from './stateDict.js'
 export {
   asFloat32,

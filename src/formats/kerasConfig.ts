@@ -42,7 +42,7 @@ function refuseForeign(place: JsonPlace, className: string): void {
   const module = place.at('module')
   if (module.there && !kerasModule.test(module.text())) {
     place.fail(
-      `refused: the class ${JSON.stringify(shownName(className))} of ${JSON.stringify(module.text())} is not Keras's`,
+      `refused: the class ${JSON.stringify(shownName(className))} of ${JSON.stringify(shownName(module.text()))} is not Keras's`,
     )
   }
   const registered = place.at('registered_name')
@@ -66,7 +66,7 @@ function readLayer(place: JsonPlace, inbound: readonly string[], warnings: strin
 /** Names are parts of paths in HDF5 files, so a slash or an empty name cannot be one. */
 function layerName(config: JsonPlace): string {
   const name = config.at('name').text()
-  if (name === '' || name === '.' || name === '..' || name.length > 200 || /[/\0]/.test(name)) {
+  if (name === '' || name === '.' || name === '..' || name.length > 200 || /[/\x00-\x1f\x7f]/.test(name)) {
     config.at('name').fail(`refused: a layer is called ${JSON.stringify(shownName(name))}`)
   }
   return name

@@ -35,7 +35,7 @@ export class JsonPlace {
 
   at(key: string): JsonPlace {
     const object = this.object()
-    return new JsonPlace(Object.hasOwn(object, key) ? object[key] : undefined, `${this.where}.${key}`)
+    return new JsonPlace(Object.hasOwn(object, key) ? object[key] : undefined, `${this.where}.${shownName(key)}`)
   }
 
   items(): JsonPlace[] {

@@ -7,6 +7,7 @@
 import { LenetError } from '../base/index.js'
 import { ByteReader, latin1Text } from './byteReader.js'
 import { pthDtypes, type PthDtype, type PthTensor, type WritableTensor } from './pthTypes.js'
+import { shownName } from './shownName.js'
 import { columnMajorStrides, rowMajorStrides } from './strided.js'
 import { tensorBytes, fileDtype } from './tensorBytes.js'
 import { Budget, denseArray } from './torchTensors.js'
@@ -122,7 +123,7 @@ export function readNpz(bytes: Uint8Array, name: string): Map<string, PthTensor>
   const budget = new Budget(64 * 2 ** 20 + 8 * bytes.length)
   const arrays = new Map<string, PthTensor>()
   for (const { name: member, size, deflated } of archive.members.values()) {
-    const where = `${name}, ${member}`
+    const where = `${name}, ${shownName(member)}`
     if (!member.endsWith('.npy')) throw new LenetError(`${where}: not an npz file: its members end in .npy`)
     if (deflated) budget.spend(size, where)
     arrays.set(member.slice(0, -4), readWith(archive.read(member), where, budget))

@@ -67,7 +67,7 @@ function isBigEndian(archive: ZipArchive, member: string, name: string): boolean
   if (!archive.members.has(member)) return false
   const order = latin1Text(archive.read(member, 64))
   if (order !== 'little' && order !== 'big') {
-    throw new LenetError(`${name}: ${member} says ${JSON.stringify(order)}; 'little' or 'big' is expected`)
+    throw new LenetError(`${name}: ${shownName(member)} says ${JSON.stringify(order)}; 'little' or 'big' is expected`)
   }
   return order === 'big'
 }
@@ -100,11 +100,14 @@ function readRecord(
 ): Uint8Array {
   const expected = storage.count * storage.itemBytes
   const member = archive.members.get(path)
-  if (member === undefined) throw new LenetError(`${name}: ${path} is missing; it should hold ${expected} bytes`)
+  if (member === undefined)
+    throw new LenetError(`${name}: ${shownName(path)} is missing; it should hold ${expected} bytes`)
   if (member.size !== expected) {
-    throw new LenetError(`${name}: ${path} holds ${member.size} bytes; ${storage.count} items need ${expected}`)
+    throw new LenetError(
+      `${name}: ${shownName(path)} holds ${member.size} bytes; ${storage.count} items need ${expected}`,
+    )
   }
-  if (member.deflated) budget.spend(member.size, `${name}, ${path}`)
+  if (member.deflated) budget.spend(member.size, `${name}, ${shownName(path)}`)
   return archive.read(path, expected)
 }
 

@@ -4,6 +4,7 @@
  */
 import { LenetError } from '../base/index.js'
 import { isPthTensor, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
+import { shownName } from './shownName.js'
 
 type Dict = ReadonlyMap<string | number, PthValue>
 
@@ -87,9 +88,14 @@ export function findStateDict(
   return best
 }
 
+const listed = (keys: readonly (string | number)[]): string =>
+  keys
+    .slice(0, 8)
+    .map((key) => shownName(String(key)).slice(0, 40))
+    .join(', ')
+
 function describeWhole(whole: PthValue): string {
-  if (whole instanceof Map)
-    return whole.size === 0 ? 'an empty dict' : `a dict of ${[...whole.keys()].slice(0, 8).join(', ')}`
+  if (whole instanceof Map) return whole.size === 0 ? 'an empty dict' : `a dict of ${listed([...whole.keys()])}`
   return isPthTensor(whole) ? 'a single tensor' : Array.isArray(whole) ? 'a list' : 'a plain value'
 }
 

@@ -12,6 +12,7 @@ import type { KerasFile, KerasModel, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers } from './kerasVariables.js'
 import { kerasVersion } from './kerasVersion.js'
 import type { NetTensor } from './net.js'
+import { isPlainName } from './onnx/tensors.js'
 import { shownName } from './shownName.js'
 import { tfjsConfig } from './tfjsModel.js'
 
@@ -31,8 +32,8 @@ interface Spec {
   readonly bytes: number
 }
 
-/** One of the weight files, which `name` says plainly; throws where there is none. */
-export type ReadShard = (name: string) => Uint8Array | Promise<Uint8Array>
+/** One of the weight files, which `name` says plainly; throws where there is none, or one of more than `most` bytes. */
+export type ReadShard = (name: string, most: number) => Uint8Array | Promise<Uint8Array>
 
 /** True where JSON bytes look like a TF.js model.json. */
 export function looksLikeTfjs(bytes: Uint8Array): boolean {
@@ -70,7 +71,7 @@ function decoded(bytes: Uint8Array, name: string): string {
 /** A file beside model.json: no folder, no drive, no address. */
 function plainName(place: JsonPlace): string {
   const name = place.text()
-  if (name === '' || name.startsWith('.') || /[/\\:\0]/.test(name)) {
+  if (!isPlainName(name) || name.startsWith('.')) {
     place.fail(`refused: the weights' file is called ${JSON.stringify(shownName(name))}; a plain name is expected`)
   }
   return name
@@ -116,7 +117,7 @@ async function joined(
   const shards: Uint8Array[] = []
   let total = 0
   for (const path of paths) {
-    const shard = await readShard(path)
+    const shard = await readShard(path, wanted - total)
     shards.push(shard)
     total += shard.length
     if (total > wanted) break

@@ -8,6 +8,7 @@
 import { Inflate } from 'fflate'
 import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { crc32 } from './crc32.js'
+import { shownName } from './shownName.js'
 
 export interface ZipMember {
   readonly name: string
@@ -51,13 +52,14 @@ export class ZipArchive {
 
   /** A member's bytes: a view where it is stored, at most `limit` bytes. Throws LenetError; a wrong CRC only warns. */
   read(name: string, limit = 2 ** 31): Uint8Array {
-    const reader: ByteReader = new ByteReader(this.#bytes, `${this.#where}, member ${name}`)
+    const reader: ByteReader = new ByteReader(this.#bytes, `${this.#where}, member ${shownName(name)}`)
     const member = this.members.get(name)
     if (member === undefined) reader.fail('missing in the zip file')
     if (member.size > limit) reader.fail(`refused: it unpacks to ${member.size} bytes, at most ${limit} are expected`)
     const packed = packedBytes(this.#bytes, member, this.#where)
     const data = member.deflated ? inflateExactly(packed, member.size, reader) : packed
-    if (crc32(data) !== member.crc) this.warnings.push(`${this.#where}: the checksum of ${name} does not match`)
+    if (crc32(data) !== member.crc)
+      this.warnings.push(`${this.#where}: the checksum of ${shownName(name)} does not match`)
     return data
   }
 }
@@ -123,7 +125,8 @@ function readDirectory(bytes: Uint8Array, { count, at, size }: Directory, where:
   for (let i = 0; i < count; i++) {
     const member = readCentral(reader)
     if (member.name.endsWith('/') && member.size === 0) continue // a folder
-    if (members.has(member.name)) reader.fail(`refused: the zip file holds ${JSON.stringify(member.name)} twice`)
+    if (members.has(member.name))
+      reader.fail(`refused: the zip file holds ${JSON.stringify(shownName(member.name))} twice`)
     members.set(member.name, member)
   }
   return members
@@ -145,7 +148,8 @@ function readCentral(reader: ByteReader): ZipMember {
   const extra = reader.take(extraLength)
   reader.take(commentLength)
   if (disk !== 0 && disk !== 0xffff) reader.fail('refused: a zip file in several parts')
-  if (madeBy >> 8 === 3 && attributes >>> 28 === 0xa) reader.fail(`refused: ${JSON.stringify(name)} is a link`)
+  if (madeBy >> 8 === 3 && attributes >>> 28 === 0xa)
+    reader.fail(`refused: ${JSON.stringify(shownName(name))} is a link`)
   widen(extra, sizes, reader.where)
   checkMethod(reader, name, method, flags, sizes)
   return {
@@ -166,7 +170,7 @@ function checkMethod(
   flags: number,
   { size, packed }: { size: number; packed: number },
 ): void {
-  const member = JSON.stringify(name)
+  const member = JSON.stringify(shownName(name))
   if (flags & 0x2041) reader.fail(`refused: ${member} is encrypted`)
   if (method !== 0 && method !== 8) reader.fail(`refused: ${member} is packed by method ${method}; 0 and 8 are known`)
   if (method === 0 && size !== packed)
@@ -200,7 +204,7 @@ function memberName(bytes: Uint8Array, isUtf8: boolean, reader: ByteReader): str
 
 /** Checks the local header against the directory's and returns the packed bytes, a view. */
 function packedBytes(bytes: Uint8Array, member: ZipMember, where: string): Uint8Array {
-  const reader: ByteReader = new ByteReader(bytes, `${where}, member ${member.name}`, member.headerAt)
+  const reader: ByteReader = new ByteReader(bytes, `${where}, member ${shownName(member.name)}`, member.headerAt)
   if (reader.u32() !== signatures.local) reader.fail('damaged: its header is missing')
   reader.u16()
   const [flags, method] = [reader.u16(), reader.u16()]

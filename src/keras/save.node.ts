@@ -1,7 +1,6 @@
 /** Files of models. Not here: what they hold (modelFile.ts), their bytes (room formats). */
-import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { fileError, writeFileAtomicSync } from '../base/fs.node.js'
+import { readWholeFile, writeFileAtomicSync } from '../base/fs.node.js'
 import { UsageError } from '../base/index.js'
 import {
   readKeras,
@@ -23,14 +22,6 @@ import {
 import type { Model } from './model.js'
 
 export { kerasFileOf } from './modelFile.js'
-
-function bytesOf(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw fileError(error, path, 'read')
-  }
-}
 
 const isHdf5 = (path: string): boolean => /\.(?:h5|hdf5)$/.test(path)
 
@@ -54,7 +45,7 @@ export async function saveWeights(model: Model, path: string): Promise<void> {
 
 /** `model.loadWeights(path)`: of .weights.h5, .h5 or .keras; with the optimizer's state where both have it. */
 export async function loadWeights(model: Model, path: string): Promise<void> {
-  const [bytes, name] = [bytesOf(path), basename(path)]
+  const [bytes, name] = [readWholeFile(path), basename(path)]
   const compile = model.getCompileConfig()
   const compiled = compile ? (JSON.parse(JSON.stringify(compile)) as JsonObject) : undefined
   const read = path.endsWith('.keras')
@@ -75,6 +66,6 @@ export interface LoadModelOptions {
  */
 export async function loadModel(path: string, { compile = true }: LoadModelOptions = {}): Promise<Model> {
   const name = basename(path)
-  const file = await readKeras(bytesOf(path), name)
+  const file = await readKeras(readWholeFile(path), name)
   return modelOf(file, name, compile, (text) => console.warn(text))
 }

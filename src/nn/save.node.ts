@@ -1,7 +1,6 @@
 /** Saving and loading .pth files. Not here: their bytes (formats), what fits into a net (stateDict.ts). */
-import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { fileError, writeFileAtomicSync } from '../base/fs.node.js'
+import { readWholeFile, writeFileAtomicSync } from '../base/fs.node.js'
 import {
   readPth,
   selectStateDict,
@@ -35,13 +34,7 @@ export function save(value: unknown, path: string): void {
 }
 
 function readFile(path: string): PthFile {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    throw fileError(error, path, 'read')
-  }
-  const file = readPth(bytes, path)
+  const file = readPth(readWholeFile(path), path)
   // a wrong checksum, say: PyTorch reads such files in silence, we read them and tell
   for (const line of file.warnings) console.warn(`lenet: ${line}`)
   return file

@@ -2,6 +2,7 @@
  * State dicts: a module's parameters and buffers by name, out of it and into it. Not here: files (save.node.ts).
  */
 import { LenetError, sameShape, showShape } from '../base/index.js'
+import { shownName } from '../formats/index.js'
 import { flushWrites, Tensor } from '../tensor/index.js'
 import type { Module } from './module.js'
 
@@ -53,7 +54,11 @@ function entriesOf(state: unknown): Map<string, Tensor> {
 
 /** At most a few names; nobody reads sixty. */
 function listed(keys: readonly string[]): string {
-  return keys.length <= 6 ? keys.join(', ') : `${keys.slice(0, 5).join(', ')} and ${keys.length - 5} more`
+  const shown = keys
+    .slice(0, keys.length <= 6 ? 6 : 5)
+    .map(shownName)
+    .join(', ')
+  return keys.length <= 6 ? shown : `${shown} and ${keys.length - 5} more`
 }
 
 function checkKeys(what: string, { missingKeys, unexpectedKeys }: LoadResult): void {

@@ -101,6 +101,19 @@ const sizes = (...values: number[]): TensorSpec => {
 const reshape = (...values: number[]): Uint8Array =>
   model({ nodes: [node('Reshape', 'x s', 'y')], tensors: [tensor('s', sizes(...values))] })
 
+const scalar = (name: string, value: number): ProtoWriter =>
+  tensor(name, { dims: [], raw: new Uint8Array(Float32Array.of(value).buffer) })
+
+/** A batch normalisation of three channels; a weight of another name has two numbers. */
+function norm(attributes: Record<string, Attribute>, weight = 's'): Uint8Array {
+  const three: TensorSpec = { dims: [3], raw: bytesOf(12) }
+  const own = weight === 's' ? three : { dims: [2], raw: new Uint8Array(Float32Array.of(2, 2).buffer) }
+  return model({
+    nodes: [node('BatchNormalization', `x ${weight} b m v`, 'y', attributes)],
+    tensors: [tensor(weight, own), ...['b', 'm', 'v'].map((name) => tensor(name, three))],
+  })
+}
+
 function doubled(count: number): ProtoWriter[] {
   return Array.from({ length: count }, (_, i) => node('Concat', `c${i} c${i}`, `c${i + 1}`, { axis: 0 }))
 }
@@ -305,6 +318,69 @@ const files: Record<string, readonly [Uint8Array, RegExp]> = {
   externalInside: [conv({ external: { location: 'w.bin' } }), /it holds its data in 2 ways/],
   externalUnsaid: [conv({ external: { location: 'w.bin' }, location: 0 }), /says its data is inside/],
   sparse: [model({ graph: (graph) => void graph.blob(15, bytesOf(0)) }), /sparse initializers/],
+  externalControl: [external({ location: 'a\nb' }), /refused: its data is in "a\\nb"/],
+  normTraining: [norm({ training_mode: 1 }), /its training_mode is on/],
+  normOwnNames: [norm({}, 'lenet::s'), /its weight is \[2\]; 3 numbers are expected/],
+  dropoutTraining: [
+    model({
+      nodes: [node('Dropout', 'x r t', 'y')],
+      tensors: [
+        tensor('r', { dims: [], raw: new Uint8Array(Float32Array.of(0.5).buffer) }),
+        tensor('t', { dims: [], type: 9, raw: Uint8Array.of(1) }),
+      ],
+    }),
+    /node y \(Dropout\): its training_mode is on/,
+  ],
+  castWithinGelu: [
+    model({
+      nodes: [
+        node('Div', 'x q', 'a'),
+        node('Cast', 'a', 'i', { to: 6 }),
+        node('Cast', 'i', 'f', { to: 1 }),
+        node('Erf', 'f', 'e'),
+        node('Add', 'e o', 'g'),
+        node('Mul', 'x g', 'm'),
+        node('Mul', 'm h', 'y'),
+      ],
+      tensors: [scalar('q', Math.SQRT2), scalar('o', 1), scalar('h', 0.5)],
+    }),
+    /node i \(Cast\): to int32/,
+  ],
+  ceilValid: [
+    model({
+      nodes: [node('MaxPool', 'x', 'y', { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1, auto_pad: 'VALID' })],
+    }),
+    /its ceil_mode with auto_pad VALID/,
+  ],
+  autoPad: [conv({}, { auto_pad: 'MOST' }), /its auto_pad is "MOST"/],
+  manyPads: [conv({}, { pads: Array.from({ length: 5000 }, () => 1) }), /its pads are \[1, 1, 1, 1, 1, 1, 1, 1\]/],
+  inputOfOtherShape: [
+    model({
+      nodes: [node('Conv', 'x w', 'y')],
+      tensors: [tensor('w', { dims: [4, 3, 1, 1], raw: bytesOf(48) })],
+      graph: (graph) => void graph.message(11, info('w', [4, 1, 1, 3])),
+    }),
+    /input w: it is float \[4, 1, 1, 3\], its initializer float \[4, 3, 1, 1\]/,
+  ],
+  inputOfOtherType: [
+    model({
+      nodes: [node('Conv', 'x w', 'y')],
+      tensors: [tensor('w', { dims: [4, 3, 1, 1], raw: bytesOf(48) })],
+      graph: (graph) => void graph.message(11, info('w', [4, 3, 1, 1], 11)),
+    }),
+    /input w: it is double \[4, 3, 1, 1\], its initializer float/,
+  ],
+  metadataPreprocessing: [
+    Uint8Array.of(
+      ...model({}),
+      ...message().message(14, pair('lenet.preprocessing', '{"scale": 1, "mean": [0], "std": [0]}')).bytes(),
+    ),
+    /metadata lenet\.preprocessing: scale, mean and std are expected/,
+  ],
+  metadataClasses: [
+    Uint8Array.of(...model({}), ...message().message(14, pair('lenet.classes', '[1, 2]')).bytes()),
+    /metadata lenet\.classes: names of classes are expected/,
+  ],
   metadataNoJson: [
     Uint8Array.of(...model({}), ...message().message(14, pair('lenet.classes', '[[[')).bytes()),
     /metadata lenet\.classes: damaged JSON/,

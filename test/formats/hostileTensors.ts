@@ -108,6 +108,8 @@ const one = npy(dict("'<f4'", '(1,)'), 4)
 const npzFiles: Record<string, readonly [Uint8Array, RegExp]> = {
   empty: [new Uint8Array(0), /the end of the zip file is missing/],
   notNpy: [rawZip([{ name: 'a.py', data: one }]), /a\.py: not an npz file/],
+  newline: [rawZip([{ name: 'a\nb', data: one }]), /a\\u000ab: not an npz file/],
+  longName: [rawZip([{ name: 'a'.repeat(60_000), data: one }]), /a…: not an npz file/],
   traversal: [rawZip([{ name: '../a.npy', data: one }]), /refused: a member is called "\.\.\/a\.npy"/],
   bomb: [
     rawZip([{ name: 'a.npy', data: new Uint8Array(0), packed: deflatedZeros(512), method: 8, size: 512 * 2 ** 20 }]),

@@ -163,7 +163,8 @@ test('files beside a model are opened by plain names only, and no links', (t) =>
   writeFileSync(join(folder, 'w.bin'), Uint8Array.of(1, 2, 3))
   const read = filesBeside(join(folder, 'net.onnx'))
   assert.deepEqual([...read('w.bin')], [1, 2, 3])
-  for (const name of ['../w.bin', '/etc/hosts', '..', '.', '', 'a/b', 'a\\b', 'C:w', 'a\0']) {
+  assert.throws(() => read('w.bin', 2), /^LenetError: .*w\.bin: refused: it has 3 bytes, at most 2 are expected/)
+  for (const name of ['../w.bin', '/etc/hosts', '..', '.', '', 'a/b', 'a\\b', 'C:w', 'a\0', 'a\nb']) {
     assert.throws(() => read(name), /^LenetError: .*refused: it asks for the file/)
   }
   assert.throws(() => read('missing.bin'), /^LenetError: cannot read .*missing\.bin: there is no such file/)

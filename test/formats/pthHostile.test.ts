@@ -173,6 +173,9 @@ test('zip files that are no PyTorch files are refused', () => {
   refuses(writeZip([member('x/data.pkl'), member('y/data.pkl')]), /a zip file with 2 data\.pkl/)
   refuses(writeZip([member('x/data.pkl'), ['x/byteorder', bytesOf('middle')]]), /'little' or 'big' is expected/)
   refuses(rawZip([{ name: '../x/data.pkl', data: bytesOf('N.') }]), /a member is called/)
+  refuses(writeZip([['x\ny/data.pkl', state(tensor(good))]]), /x\\u000ay\/data\/0 is missing/)
+  const long = 'x'.repeat(50_000)
+  refuses(writeZip([[`${long}/data.pkl`, state(tensor(good))]]), /x… is missing/)
 })
 
 test('files of other kinds are named', () => {

@@ -213,7 +213,9 @@ export class NodeContext {
   pair(name: string, missing: number): [number, number] {
     const [first = missing, second = missing, ...rest] = this.ints(name) ?? []
     const right = [first, second].every((size) => Number.isSafeInteger(size) && size > 0 && size < 2 ** 31)
-    return right && rest.length === 0 ? [first, second] : this.fail(`its ${name} is [${this.ints(name)?.join(', ')}]`)
+    return right && rest.length === 0
+      ? [first, second]
+      : this.fail(`its ${name} is [${this.ints(name)?.slice(0, 8).join(', ')}]`)
   }
 
   /** An axis counted from the front, 1 or more (0 is the batch); `rank` counts the batch. */
@@ -236,7 +238,9 @@ export class NodeContext {
   /** Adds a node to the net; its value is this node's output. */
   emit(op: NetOp, emission: Emission): NetValue {
     const { inputs, shape, hwc = false, weights = new Map(), weightName, output = 0 } = emission
-    const name = this.#unique(this.state.ours ? this.node.name : (moduleName(weightName, this.node) ?? op.op))
+    const name = this.#unique(
+      this.state.ours ? shownName(this.node.name) : (moduleName(weightName, this.node) ?? op.op),
+    )
     const bad = shape.find((size) => !Number.isSafeInteger(size) || size < 1)
     if (bad !== undefined || elements(shape) > 2 ** 40) this.fail(`its output would be [N, ${shape.join(', ')}]`)
     this.state.nodes.push({ ...op, name, inputs: inputs.map((input) => input.name), weights })

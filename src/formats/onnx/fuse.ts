@@ -5,6 +5,7 @@
  * Not here: other rewritings.
  */
 import type { OnnxAttribute, OnnxNode } from './model.js'
+import { onnxTypes } from './tensors.js'
 
 interface Product {
   readonly k: number
@@ -17,6 +18,8 @@ const functions: Readonly<Record<string, string>> = {
   Sigmoid: 'sigmoid',
   HardSigmoid: 'hardSigmoid',
 }
+/** Of a cast to these nothing but precision is left. */
+const floats = new Set(['float', 'float16', 'double', 'bfloat16'])
 const helpers = new Set([...Object.keys(functions), 'Mul', 'Div', 'Add', 'Pow', 'Cast', 'Identity'])
 const mostSteps = 200_000
 const mostStepsEach = 64
@@ -106,7 +109,8 @@ export class Fuser {
 function combined(node: OnnxNode, a: Product, b: Product | undefined): Product | undefined {
   const named = functions[node.op]
   if (named !== undefined) return isUsual(node) ? product(1, `${named}(${text(a)})`) : undefined
-  if (node.op === 'Cast' || node.op === 'Identity') return a
+  if (node.op === 'Identity') return a
+  if (node.op === 'Cast') return floats.has(onnxTypes[node.attributes.get('to')?.i ?? 0] ?? '') ? a : undefined
   if (b === undefined) return undefined
   if (node.op === 'Mul') return product(a.k * b.k, ...a.factors, ...b.factors)
   if (node.op === 'Add') return product(1, sum(a, b))

@@ -37,7 +37,7 @@ function axisOf(
   const auto = context.text('auto_pad', 'NOTSET')
   const pads = context.ints('pads') ?? [0, 0, 0, 0]
   if (pads.length !== 4 || pads.some((pad) => pad < 0 || pad > 2 ** 30))
-    context.fail(`its pads are [${pads.join(', ')}]`)
+    context.fail(`its pads are [${pads.slice(0, 8).join(', ')}]`)
   let [before, after] = [pads[i] ?? 0, pads[i + 2] ?? 0]
   if (auto === 'SAME_UPPER') [before, after] = samePadding(size, kernel, stride, dilation)
   else if (auto === 'SAME_LOWER') [after, before] = samePadding(size, kernel, stride, dilation)
@@ -45,7 +45,10 @@ function axisOf(
   else if (auto !== 'NOTSET') context.fail(`its auto_pad is ${JSON.stringify(auto.slice(0, 40))}`)
   const room = size + before + after - reach
   if (room < 0) context.fail(`a window of ${reach} does not fit into ${size} + ${before + after}`)
-  const isCeil = context.int('ceil_mode', 0) === 1 && auto === 'NOTSET'
+  const asksCeil = context.int('ceil_mode', 0) === 1
+  if (asksCeil && auto === 'VALID' && room % stride !== 0)
+    context.fail('its ceil_mode with auto_pad VALID, which runtimes read in two ways, is not known here')
+  const isCeil = asksCeil && auto === 'NOTSET'
   let out = (isCeil ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1
   if (isCeil && (out - 1) * stride >= size + before) out-- // the last window must begin inside
   const over = Math.max(0, (out - 1) * stride + reach - size - before - after)
@@ -258,17 +261,23 @@ export function reduceMean(context: NodeContext): void {
   reduce(context, 'globalAvgPool2d')
 }
 
+/** What our writer puts where a norm has no weight or bias of its own. */
+function isFiller({ name, data }: { readonly name: string; readonly data: Float32Array }, value: number): boolean {
+  return name.startsWith(ownPrefix) && data.every((item) => item === value)
+}
+
 export function batchNormalization(context: NodeContext): void {
   const x = context.net()
   const [channels = 0] = x.shape
   if (x.hwc || (x.shape.length !== 1 && x.shape.length !== 3))
     context.fail(`its input is [N, ${fileShape(x).join(', ')}]`)
   if (context.int('spatial', 1) !== 1) context.fail('its spatial is 0')
+  if (context.int('training_mode', 0) !== 0) context.fail('its training_mode is on: export the net for inference')
   const weights = new Map<string, NetTensor>()
   const names = ['weight', 'bias', 'running_mean', 'running_var']
   const read = names.map((_, i) => context.weights(i + 1, names[i] ?? ''))
   read.forEach((tensor, i) => {
-    if (tensor.name.startsWith(ownPrefix)) return
+    if (i < 2 && isFiller(tensor, i === 0 ? 1 : 0)) return
     weights.set(names[i] ?? '', list(context, tensor, channels, names[i] ?? ''))
   })
   // ONNX's momentum is the old value's share, PyTorch's the new one's
@@ -293,7 +302,7 @@ export function layerNormalization(context: NodeContext): void {
   ] as const) {
     if (context.input(i) === undefined) continue
     const tensor = context.weights(i, key)
-    if (!tensor.name.startsWith(ownPrefix))
+    if (!isFiller(tensor, i === 1 ? 1 : 0))
       weights.set(key, { shape: normalizedShape, data: list(context, tensor, count, key).data })
   }
   const weightName = context.constant(1)?.name ?? ''

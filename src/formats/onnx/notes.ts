@@ -1,33 +1,41 @@
 /** What our own ONNX files keep in metadata_props besides the graph: names of classes and the pictures' preprocessing. */
+import { LenetError } from '../../base/index.js'
 import { parseJson, type JsonValue } from '../json.js'
 import type { NetFile, NetPreprocessing } from '../net.js'
 
 export const classesKey = 'lenet.classes'
 export const preprocessingKey = 'lenet.preprocessing'
 
-/** Throws LenetError where the metadata is no JSON; what is of another kind is left out. */
+/** Throws LenetError where the metadata is no JSON, or not of the kind: other pictures would be silently wrong. */
 export function notesOf(
   metadata: ReadonlyMap<string, string>,
   file: string,
 ): Pick<NetFile, 'classes' | 'preprocessing'> {
-  const value = (key: string): JsonValue | undefined => {
-    const text = metadata.get(key)
-    return text === undefined ? undefined : parseJson(text, `${file}, metadata ${key}`)
+  const read = <T>(key: string, as: (value: JsonValue) => T | undefined, what: string): T | undefined => {
+    const [text, where] = [metadata.get(key), `${file}, metadata ${key}`]
+    if (text === undefined) return undefined
+    const value = as(parseJson(text, where))
+    if (value === undefined) throw new LenetError(`${where}: ${what} are expected`)
+    return value
   }
-  const classes = value(classesKey)
-  const preprocessing = preprocessingOf(value(preprocessingKey))
-  const isTexts = Array.isArray(classes) && classes.every((name) => typeof name === 'string')
-  return { ...(isTexts ? { classes } : {}), ...(preprocessing ? { preprocessing } : {}) }
+  const classes = read(classesKey, textsOf, 'names of classes')
+  const preprocessing = read(preprocessingKey, preprocessingOf, 'scale, mean and std')
+  return { ...(classes ? { classes } : {}), ...(preprocessing ? { preprocessing } : {}) }
 }
 
-function preprocessingOf(value: JsonValue | undefined): NetPreprocessing | undefined {
+function textsOf(value: JsonValue): string[] | undefined {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string') ? value : undefined
+}
+
+function preprocessingOf(value: JsonValue): NetPreprocessing | undefined {
   if (!(value instanceof Map)) return undefined
   const [scale, mean, std] = [value.get('scale'), numbers(value.get('mean')), numbers(value.get('std'))]
-  return typeof scale === 'number' && mean && std ? { scale, mean, std } : undefined
+  if (typeof scale !== 'number' || !(scale > 0) || !mean || !std || std.includes(0)) return undefined
+  return { scale, mean, std }
 }
 
 function numbers(value: JsonValue | undefined): number[] | undefined {
-  if (!Array.isArray(value)) return undefined
-  const found = value.filter((item) => typeof item === 'number')
+  if (!Array.isArray(value) || value.length === 0) return undefined
+  const found = value.filter((item): item is number => typeof item === 'number' && Number.isFinite(item))
   return found.length === value.length ? found : undefined
 }

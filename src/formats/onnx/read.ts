@@ -9,7 +9,7 @@ import { netShapes } from '../netShapes.js'
 import { asFloat32 } from '../pthTypes.js'
 import { shownName } from '../shownName.js'
 import { constantOps, runOnConstants } from './constants.js'
-import { NodeContext, type GraphState } from './context.js'
+import { elements, NodeContext, type GraphState } from './context.js'
 import { activations, binary, clip, extreme, sum } from './elementwise.js'
 import { Fuser } from './fuse.js'
 import { NormFuser, type Constants } from './fuseNorm.js'
@@ -79,13 +79,19 @@ export function readOnnx(bytes: Uint8Array, name: string, files?: ExternalFiles)
     throw new LenetError(`${name}: its opset is ${opset}; ${oldestOpset} to ${newestOpset} are known`)
   }
   for (const node of model.nodes) checkNode(node, name)
-  const tensors = new TensorReader(name, bytes.length, files)
+  const tensors = new TensorReader(name, bytes.length, files, externalBytes(model))
   const initializers = initializersOf(model, name)
   const nodes = neededNodes(model, initializers, tensors, name)
   const state = stateOf(model, name, nodes, initializers, tensors)
   const inputs = netInputs(model, state)
   for (const node of nodes) runNode(node, state)
   return netOf(model, state, inputs)
+}
+
+/** At most so many bytes are kept beside the model. */
+function externalBytes({ initializers }: OnnxModel): number {
+  const beside = initializers.filter(({ external }) => external !== undefined)
+  return beside.reduce((sum, { dims }) => sum + 8 * elements(dims), 0)
 }
 
 function checkNode(node: OnnxNode, name: string): void {
@@ -182,7 +188,9 @@ function stateOf(
 /** The graph's own inputs; pictures that are turned to channels first at once count as channels last. */
 function netInputs(model: OnnxModel, state: GraphState): NetInput[] {
   return model.inputs.flatMap((input) => {
-    if (state.initializers.has(input.name)) return []
+    const preset = state.initializers.get(input.name)
+    if (preset !== undefined) checkPreset(input, preset, state.file)
+    if (preset !== undefined) return []
     const sizes = inputSizes(input, state.file)
     const hwc = sizes.length === 3 && shapes.becomesChannelsFirst(state, input.name)
     const [height = 0, width = 0, channels = 0] = sizes
@@ -191,6 +199,14 @@ function netInputs(model: OnnxModel, state: GraphState): NetInput[] {
     state.values.set(input.name, { kind: 'net', name: input.name, shape, hwc, sole: false })
     return [{ name: input.name, shape }]
   })
+}
+
+/** An input that an initializer fills is a weight; what is said of both must agree. */
+function checkPreset({ name, type, shape }: OnnxValueInfo, preset: OnnxTensor, file: string): void {
+  const fits = (shape ?? preset.dims).map((size, i) => (typeof size === 'number' ? size : preset.dims[i]))
+  if (String(fits) === String(preset.dims) && (type === undefined || type === preset.type)) return
+  const sides = `${onnxTypes[type ?? 0] ?? type} [${fits.join(', ')}], its initializer ${onnxTypes[preset.type] ?? preset.type} [${preset.dims.join(', ')}]`
+  throw new LenetError(`${file}, input ${shownName(name)}: it is ${sides}`)
 }
 
 /** Sizes without batch. */

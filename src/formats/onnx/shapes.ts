@@ -43,6 +43,8 @@ export function dropout(context: NodeContext): void {
   const p =
     context.input(1) === undefined ? context.float('ratio', 0.5) : Number(context.scalar(1, 'ratio').toPrecision(6))
   if (!(p >= 0 && p <= 1)) context.fail(`its ratio is ${p}`)
+  const isTraining = [...(context.constant(2)?.tensor.data ?? [])].some((value) => Number(value) !== 0)
+  if (isTraining) context.fail('its training_mode is on: export the net for inference')
   context.emit({ op: 'dropout', p }, { inputs: [x], shape: x.shape, hwc: x.hwc })
 }
 

@@ -11,8 +11,11 @@ import { rowMajorStrides } from '../strided.js'
 import { Budget, denseArray } from '../torchTensors.js'
 import type { OnnxTensor } from './model.js'
 
-/** The bytes of a file in the model's own folder, by its plain name. Throws LenetError where there is none. */
-export type ExternalFiles = (name: string) => Uint8Array
+/**
+ * The bytes of a file in the model's own folder, by its plain name. Throws LenetError where there is none, and where it has
+ * more than `most` bytes.
+ */
+export type ExternalFiles = (name: string, most: number) => Uint8Array
 
 /** TensorProto.DataType by number. */
 export const onnxTypes: readonly string[] = [
@@ -57,7 +60,7 @@ const mostFiles = 64
 
 /** Names that mean a file in the same folder wherever they are used. */
 export function isPlainName(name: string): boolean {
-  return name !== '' && name.length <= 255 && !/[/\\:\0]|^\.{1,2}$/.test(name)
+  return name !== '' && name.length <= 255 && !/[/\\:\x00-\x1f\x7f]|^\.{1,2}$/.test(name)
 }
 
 /** Turns tensors of one file into arrays, each once. */
@@ -65,13 +68,16 @@ export class TensorReader {
   readonly #name: string
   readonly #files: ExternalFiles | undefined
   readonly #budget: Budget
+  readonly #largest: number
   readonly #opened = new Map<string, Uint8Array>()
   readonly #read = new Map<OnnxTensor, PthTensor>()
 
-  constructor(name: string, size: number, files: ExternalFiles | undefined) {
+  /** `wanted`: bytes that the model's tensors can want of other files, which may hold those of other models too. */
+  constructor(name: string, size: number, files: ExternalFiles | undefined, wanted = 0) {
     this.#name = name
     this.#files = files
     this.#budget = new Budget(64 * 2 ** 20 + 4 * size)
+    this.#largest = 64 * 2 ** 20 + 16 * (size + wanted)
   }
 
   /** Takes memory for what is made of the file's tensors. */
@@ -169,7 +175,7 @@ export class TensorReader {
       throw new LenetError(`${where}: its data is in the file ${location}, which was not given with the model`)
     }
     if (this.#opened.size >= mostFiles) throw new LenetError(`${where}: refused: data in more than ${mostFiles} files`)
-    const bytes = this.#files(location)
+    const bytes = this.#files(location, this.#largest)
     this.#opened.set(location, bytes)
     return bytes
   }
