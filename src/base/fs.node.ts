@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -58,16 +59,33 @@ export function fileError(error: unknown, path: string, verb = 'write'): LenetEr
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
 }
 
+/** A file beyond this is looked at before all of it is read. */
+const largeBytes = 2 ** 26
+const headBytes = 2 ** 16
+
+function headOf(path: string): Uint8Array {
+  const file = openSync(path, 'r')
+  try {
+    const head = new Uint8Array(headBytes)
+    return head.subarray(0, readSync(file, head))
+  } finally {
+    closeSync(file)
+  }
+}
+
 /**
  * All bytes of a plain file. A pipe would wait for ever, and a device never end.
+ * @param checkHead is given the beginning of a file of more than 64 MiB, and throws where it is not worth reading
  * @throws LenetError naming the path
  */
-export function readWholeFile(path: string): Uint8Array {
+export function readWholeFile(path: string, checkHead?: (head: Uint8Array) => void): Uint8Array {
   try {
     const found = statSync(path)
     if (found.isDirectory()) throw new LenetError(`cannot read ${path}: ${ADVICE['EISDIR']}`)
     if (!found.isFile()) throw new LenetError(`cannot read ${path}: it is no file`)
-    return new Uint8Array(readFileSync(path))
+    if (found.size > largeBytes) checkHead?.(headOf(path))
+    const { buffer, byteOffset, byteLength } = readFileSync(path)
+    return new Uint8Array(buffer, byteOffset, byteLength)
   } catch (error) {
     throw fileError(error, path, 'read')
   }

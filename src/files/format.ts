@@ -59,8 +59,19 @@ const holdsModel = (bytes: Uint8Array): boolean => new TextDecoder('latin1').dec
 const looksLikePickle = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x80 && (bytes[1] ?? 0) >= 2 && (bytes[1] ?? 9) <= 5
 
+const unknown = (path: string): LenetError =>
+  new LenetError(`${path}: no model file that is known here (there are ${allEndings()} and TF.js folders)`)
+
+const looksLikeZip = (bytes: Uint8Array): boolean => startsWith(bytes, 'PK\x03\x04')
+
+/** Throws LenetError where the beginning of a file is that of no format; ONNX's first field is its version. */
+export function checkHead(head: Uint8Array, path: string): void {
+  const looks = [looksLikeZip, looksLikeHdf5, looksLikeTfjs, looksLikeSafetensors, looksLikePickle]
+  if (!looks.some((look) => look(head)) && head[0] !== 0x08) throw unknown(path)
+}
+
 function formatOfContent(bytes: Uint8Array, path: string): FormatName | undefined {
-  if (startsWith(bytes, 'PK\x03\x04')) return zipFormat(bytes, path)
+  if (looksLikeZip(bytes)) return zipFormat(bytes, path)
   if (looksLikeHdf5(bytes)) return holdsModel(bytes) ? 'h5' : 'weights'
   if (looksLikeTfjs(bytes)) return 'tfjs'
   if (looksLikeSafetensors(bytes)) return 'safetensors'
@@ -71,8 +82,8 @@ function formatOfContent(bytes: Uint8Array, path: string): FormatName | undefine
 export function formatOf(bytes: Uint8Array, path: string): FormatName {
   if (bytes.length === 0) throw new LenetError(`${path}: the file is empty`)
   const found = formatOfContent(bytes, path) ?? formatByEnding(path) ?? (bytes[0] === 0x08 ? 'onnx' : undefined)
-  if (found !== undefined) return found
-  throw new LenetError(`${path}: no model file that is known here (there are ${allEndings()} and TF.js folders)`)
+  if (found === undefined) throw unknown(path)
+  return found
 }
 
 /** A file to be written. */

@@ -13,7 +13,7 @@ import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
 import { GraphModule, netOfModule, nn, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
 import { asMade, channelsOf, knownName, makerOf, pictureSide, type Says } from './bareWeights.js'
-import { allEndings, formatByEnding, formats, type Target } from './format.js'
+import { allEndings, checkHead, formatByEnding, formats, type Target } from './format.js'
 import { inTorchOrder, withNamesOf, withWeights } from './netCompare.js'
 import { notesFor } from './notes.js'
 import { namedPreprocessing, ownScaling } from './preprocessing.js'
@@ -25,7 +25,7 @@ function sourceOf(given: string): Source {
   const path = existsSync(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
   if (path !== given && !existsSync(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)
-  return { path, bytes: readWholeFile(path), beside: filesBeside(path) }
+  return { path, bytes: readWholeFile(path, (head) => checkHead(head, path)), beside: filesBeside(path) }
 }
 
 /** The model of a file, or of a TensorFlow.js folder. Throws LenetError in one sentence that names file, part and reason. */

@@ -21,7 +21,8 @@ function readPlainFile(path: string, most: number): Uint8Array {
     const { size } = stat
     if (!stat.isFile()) throw new LenetError(`${path}: refused: it is no plain file`)
     if (size > most) throw new LenetError(`${path}: refused: it has ${size} bytes, at most ${most} are expected`)
-    return new Uint8Array(readFileSync(file))
+    const { buffer, byteOffset, byteLength } = readFileSync(file)
+    return new Uint8Array(buffer, byteOffset, byteLength)
   } finally {
     closeSync(file)
   }

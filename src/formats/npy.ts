@@ -62,7 +62,8 @@ function dtypeOf(value: string | undefined, reader: ByteReader): { dtype: PthDty
   const [, order, code = ''] = /^'([<>|=]?)(.*)'$/.exec(value ?? '') ?? reader.fail('damaged: its header has no dtype')
   if (code.startsWith('O')) reader.fail('refused: an array of Python objects is a pickle; save it as numbers')
   const dtype = dtypes.get(code)
-  if (dtype === undefined) reader.fail(`its dtype is ${value?.slice(0, 40)}; known: ${[...dtypes.keys()].join(', ')}`)
+  if (dtype === undefined)
+    reader.fail(`its dtype is ${shownName(value?.slice(0, 40) ?? '')}; known: ${[...dtypes.keys()].join(', ')}`)
   return { dtype, bigEndian: order === '>' }
 }
 

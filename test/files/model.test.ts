@@ -1,6 +1,6 @@
 /** `loadModel` and `saveModel`: every format, from each kind of model, with what belongs to it. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -170,4 +170,12 @@ describe('saveModel and loadModel', () => {
       [],
     )
   })
+})
+
+test('a large file that is no model is not read as a whole', async () => {
+  writeFileSync(file('zeros.pth'), '')
+  truncateSync(file('zeros.pth'), 2 ** 30) // sparse: it takes no room
+  const before = process.resourceUsage().maxRSS
+  await assert.rejects(loadModel(file('zeros.pth')), /zeros\.pth: no model file that is known here/)
+  assert.ok((process.resourceUsage().maxRSS - before) / 1024 < 200, 'it was read')
 })

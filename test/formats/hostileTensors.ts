@@ -92,6 +92,7 @@ const npyFiles: Record<string, readonly [Uint8Array, RegExp]> = {
   objects: [npy(dict("'|O'", '(1,)'), 4), /Python objects is a pickle/],
   structured: [npy(dict("[('a', '<f4')]", '(1,)'), 4), /refused: a structured array/],
   texts: [npy(dict("'<U3'", '(1,)'), 12), /its dtype is '<U3'; known/],
+  escapeInDtype: [npy(dict("'<f\x1b4'", '(1,)'), 4), /its dtype is '<f\\u001b4'; known/],
   code: [npy(dict("__import__('os').system('x')", '(1,)'), 4), /damaged: its header says/],
   twice: [npy(`{'descr': '<f4', ${dict("'<f4'", '(1,)').slice(1)}`, 4), /has 'descr' twice/],
   noShape: [npy("{'descr': '<f4', 'fortran_order': False}", 4), /its header has no shape/],

@@ -136,7 +136,7 @@ export function transpose(context: NodeContext): void {
   const x = context.net()
   const rank = x.shape.length + 1
   const perm = context.ints('perm') ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis)
-  const text = perm.join(', ')
+  const text = perm.slice(0, 12).join(', ')
   if (text === Array.from({ length: rank }, (_, axis) => axis).join(', ')) return context.alias(x)
   if (rank === 4 && text === '0, 3, 1, 2' && x.hwc) return context.alias(x, false)
   if (rank === 4 && text === '0, 2, 3, 1' && !x.hwc) return context.alias(x, true)
