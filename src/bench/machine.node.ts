@@ -90,7 +90,9 @@ export async function findPython(given: string | undefined): Promise<Python | nu
     if (torch || keras) return { path, torch, keras }
   } catch (error) {
     if (given === undefined) return null
-    throw new LenetError(`--python ${given} cannot be run: ${String(error).split('\n')[0]}`)
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const why = isMissing ? 'there is no such program' : `it cannot be run: ${String(error).split('\n')[0]}`
+    throw new LenetError(`--python ${given}: ${why}`)
   }
   if (given === undefined) return null
   throw new LenetError(

@@ -3,13 +3,14 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeFolder, writeFileAtomic } from '../base/fs.node.js'
+import { writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import * as bench from '../bench/index.js'
 import { installPackages } from '../bench/lineup.node.js'
 import { benchFile, hasBenchFile } from '../bench/places.node.js'
 import { runBench, type BenchResult } from '../bench/run.node.js'
 import { createOutput, type Output } from './output.js'
+import { openFolder } from './trainShared.js'
 
 export interface BenchFlags {
   readonly json?: boolean
@@ -116,7 +117,7 @@ export async function benchCommand(flags: BenchFlags): Promise<void> {
   const output = createOutput(json)
   const plan = planFor(flags)
   const drawing = out !== undefined && hasBenchFile('plots/plot.mjs')
-  if (out !== undefined) makeFolder(resolve(out))
+  if (out !== undefined) openFolder(resolve(out))
   if (drawing) installPackages('plots')
   const result = await runBench(plan, {
     ...(python === undefined ? {} : { python }),

@@ -57,8 +57,8 @@ async function toldNames(
   { data, classes }: NameFlags,
 ): Promise<Told | undefined> {
   if (classes !== undefined) return { list: listOf(classes), source: '--classes' }
-  if (own) return { list: own, source: path }
-  return data === undefined ? undefined : { list: await namesOf(data), source: data }
+  if (data !== undefined) return { list: await namesOf(data), source: data }
+  return own && { list: own, source: path }
 }
 
 function guess(channels: number, count: number): ClassNames {

@@ -1,5 +1,5 @@
 /** The data sets of the command line: fetched with progress, ready for a net. Not here: sources and formats (data). */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { UsageError } from '../base/index.js'
 import { ImageDataset, transforms, type DataProgress, type ImageSet } from '../data/index.js'
@@ -23,6 +23,8 @@ export interface DataOptions {
 export function checkData(name: string): void {
   if (name === 'cifar10' || name === 'mnist') return
   if (!existsSync(name)) throw new UsageError(`--data ${name}: there is no such data set or folder`)
+  if (!statSync(name).isDirectory())
+    throw new UsageError(`--data ${name}: it is no folder; give one with a folder of pictures for each class`)
 }
 
 /** Progress in bytes for what takes time; drawn only when something is fetched. */

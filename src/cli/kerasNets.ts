@@ -22,8 +22,10 @@ export const kerasName = (model: string): string => `tf_${basename(model).replac
 export async function kerasMakerOf(model: string): Promise<MakeModel> {
   const known = Object.hasOwn(kerasNets, model) ? kerasNets[model] : undefined
   if (known) return known
-  if (!sourceEnding.test(model))
-    throw new UsageError(`--model ${model}: there is no such net; use lenet, lenet1 or a file such as net.ts`)
+  if (!sourceEnding.test(model)) {
+    const what = existsSync(model) ? 'it is no source of a net' : 'there is no such net'
+    throw new UsageError(`--model ${model}: ${what}; use lenet, lenet1 or a file such as net.ts`)
+  }
   if (!existsSync(model)) throw new LenetError(`--model ${model}: there is no such file`)
   const make = functionOf(await importFile(model), model)
   return (channels, classes) => {

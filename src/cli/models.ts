@@ -22,7 +22,8 @@ export async function makerOf(model: string): Promise<MakeNet> {
   const known = Object.hasOwn(namedNets, model) ? namedNets[model] : undefined
   if (known) return (channels, classes) => new known(channels, classes)
   if (!isSource(model)) {
-    throw new UsageError(`--model ${model}: there is no such net; use lenet, lenet1 or a file such as net.ts`)
+    const what = existsSync(model) ? 'it is no source of a net' : 'there is no such net'
+    throw new UsageError(`--model ${model}: ${what}; use lenet, lenet1 or a file such as net.ts`)
   }
   if (!existsSync(model)) throw new LenetError(`--model ${model}: there is no such file`)
   return fromFile(model)

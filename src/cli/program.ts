@@ -3,24 +3,18 @@ import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
 import { UsageError } from '../base/index.js'
 
-const positive = (text: string): number => {
-  const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  throw new InvalidArgumentError('expected a whole number of 1 or more')
-}
-
 /** Digits only: what else Number takes (1e3, 0x10, 2.0) is a slip here. */
-const threads = (text: string): number => {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value > 0) return value
-  throw new InvalidArgumentError('expected a whole number of 1 or more (default: all cores)')
+const whole = (least: number, hint = '') => {
+  return (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value
+    throw new InvalidArgumentError(`expected a whole number of ${least} or more${hint}`)
+  }
 }
 
-const seed = (text: string): number => {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new InvalidArgumentError('expected a whole number of 0 or more')
-}
+const positive = whole(1)
+const threads = whole(1, ' (default: all cores)')
+const seed = whole(0)
 
 const rate = (text: string): number => {
   const value = Number(text)
@@ -61,13 +55,19 @@ const later = {
   web: 'open the page in a browser',
 } as const
 
+const trainHelp = `
+In the folder are then torch_NET.pth or tf_NET.h5 with the names of the classes,
+checkpoint.pth to go on from (--resume, with the same flags), and the curves as
+PNG and SVG. Of a folder of pictures, DIR/train and DIR/test are taken as they
+are; of one without these every fifth picture of a class is one to test with.`
+
 function addTraining(program: Command): void {
-  trainFlags(program.command('train').description('train a net and save it')).action(async (options) =>
-    (await import('./train.js')).trainCommand(options),
-  )
-  trainFlags(
-    program.command('start').description("the article's whole program: train with sample pictures shown"),
-  ).action(async (options) => (await import('./train.js')).trainCommand({ ...options, samples: true }))
+  trainFlags(program.command('train').description('train a net and save it'))
+    .addHelpText('after', trainHelp)
+    .action(async (options) => (await import('./train.js')).trainCommand(options))
+  trainFlags(program.command('start').description("the article's whole program: train with sample pictures shown"))
+    .addHelpText('after', trainHelp)
+    .action(async (options) => (await import('./train.js')).trainCommand({ ...options, samples: true }))
 }
 
 const normalizeHelp = "how x of 0 … 255 goes in: torch, keras, none, or MEAN/STD of x / 255 (default: the file's)"
@@ -83,11 +83,17 @@ What cannot be read is told, the others go on, and the exit code is 1.`
 function addPrediction(program: Command): void {
   const command = program.command('predict').description('classify pictures with a saved net')
   commonFlags(deviceFlags(command))
-    .argument('<file>', 'the saved net')
+    .argument('<file>', 'the saved net, of any format')
     .argument('<picture...>', 'pictures, or folders: all pictures in them')
     .option('--top <n>', 'classes told of each picture (default: 5, in a table of several pictures 1)', positive)
-    .option('--classes <names>', 'class names with commas between them, or a file with one a line')
-    .option('--data <set>', 'what the net was trained on, for class names: cifar10, mnist or a folder')
+    .option(
+      '--classes <names>',
+      "class names with commas between them, or a file with one a line (default: the file's)",
+    )
+    .option(
+      '--data <set>',
+      "what the net was trained on, for class names: cifar10, mnist or a folder (default: the file's)",
+    )
     .option('--fit <how>', 'of pictures of other proportions: cover, contain or fill', 'cover')
     .option('--normalize <how>', normalizeHelp)
     .option('--model <net>', 'which net the file holds, if its names do not tell')
@@ -98,7 +104,12 @@ function addPrediction(program: Command): void {
 function addInspection(program: Command): void {
   commonFlags(
     deviceFlags(
-      dataFlags(program.command('evaluate').description('loss and accuracy of a saved net').argument('<file>')),
+      dataFlags(
+        program
+          .command('evaluate')
+          .description('loss and accuracy of a saved net')
+          .argument('<file>', 'the saved net, of any format'),
+      ),
     ),
   )
     .option('--model <net>', 'which net the file holds, if its names do not tell')
