@@ -42,8 +42,8 @@ export function filesBeside(path: string): (name: string, most?: number) => Uint
       return readPlainFile(beside, Math.min(most, largest))
     } catch (error) {
       const isLink = error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'EMLINK')
-      if (isLink) throw new LenetError(`${beside}: refused: it is a link`, { cause: error })
-      throw fileError(error, beside, 'read')
+      const told = isLink ? `${beside}: refused: it is a link` : fileError(error, beside, 'read').message
+      throw new LenetError(`${path}: ${told}`, { cause: error })
     }
   }
 }

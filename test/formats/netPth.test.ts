@@ -167,8 +167,11 @@ test('files beside a model are opened by plain names only, and no links', (t) =>
   for (const name of ['../w.bin', '/etc/hosts', '..', '.', '', 'a/b', 'a\\b', 'C:w', 'a\0', 'a\nb']) {
     assert.throws(() => read(name), /^LenetError: .*refused: it asks for the file/)
   }
-  assert.throws(() => read('missing.bin'), /^LenetError: cannot read .*missing\.bin: there is no such file/)
+  assert.throws(
+    () => read('missing.bin'),
+    /^LenetError: .*net\.onnx: cannot read .*missing\.bin: there is no such file/,
+  )
   symlinkSync('/etc/hosts', join(folder, 'link.bin'))
-  assert.throws(() => read('link.bin'), /^LenetError: .*link\.bin: refused: it is a link/)
+  assert.throws(() => read('link.bin'), /^LenetError: .*net\.onnx: .*link\.bin: refused: it is a link/)
   assert.throws(() => filesBeside(join(folder, '..', 'x'))(folder.split('/').at(-1) ?? ''), /^LenetError: /)
 })
