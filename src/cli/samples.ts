@@ -1,5 +1,5 @@
 /** Sample pictures with their class names: a PNG, and in the terminal where it can show them. */
-import { resolve } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { Generator, UsageError } from '../base/index.js'
 import { cifar10Classes, cifar10ShortClasses, DataLoader, makeGrid, type ImageDataset } from '../data/index.js'
 import { writeFileAtomic } from '../base/fs.node.js'
@@ -48,7 +48,8 @@ export async function showSamples(output: Output, set: ImageDataset, path: strin
 
 /** `lenet samples`. */
 export async function samplesCommand(options: DataOptions & { out: string; json?: boolean }): Promise<void> {
-  if (!/\.png$/i.test(options.out)) throw new UsageError(`--out ${options.out}: give a name that ends in .png`)
+  if (!['.png', ''].includes(extname(options.out).toLowerCase()))
+    throw new UsageError(`--out ${options.out}: give a name that ends in .png`)
   const output = createOutput(options.json === true)
   const set = await loadSet(output, options, true, 2000)
   await showSamples(output, set, options.out)
