@@ -46,7 +46,7 @@ function sharpOnce(): Promise<MakeSharp> {
 /** The reason in a line; what the library says of a picture's size is not clear without the limit. */
 function reasonOf(error: unknown, limit: number): string {
   const [first = '', second = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
-  const reason = first.trim().endsWith(':') ? `${first.trim()} ${second.trim()}` : first
+  const reason = first.trim().endsWith(':') ? `${first.trim()} ${second.trim()}`.replace(/: $/, '') : first
   if (!/pixel limit/.test(reason)) return reason
   return `it claims more than ${limit.toLocaleString('en')} pixels`
 }
