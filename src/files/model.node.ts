@@ -7,7 +7,14 @@ import { basename, join } from 'node:path'
 import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
-import { netFromKeras, netStateDict, netTensors, type NetFile, type NetPreprocessing } from '../formats/index.js'
+import {
+  netFromKeras,
+  netStateDict,
+  netTensors,
+  type KerasFile,
+  type NetFile,
+  type NetPreprocessing,
+} from '../formats/index.js'
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
@@ -211,8 +218,18 @@ async function encodedNet(
 
 async function encodedKeras(model: Model, target: Target, told: Told): Promise<Encoded> {
   const file = kerasFileOf(model)
-  const net = netFromKeras(file, target.path)
-  if (!isKerasFormat(target.format)) return encodedNet(net, target, told, namedPreprocessing.keras)
-  const notes = notesFor(target.format, net, notesOf(told, ownScaling(net) ?? namedPreprocessing.keras))
+  if (!isKerasFormat(target.format))
+    return encodedNet(netFromKeras(file, target.path), target, told, namedPreprocessing.keras)
+  const begin = beginOf(file, target.path)
+  const own = begin && ownScaling(begin)
+  const notes = notesFor(target.format, begin, notesOf(told, own ?? namedPreprocessing.keras))
   return encodeKeras(file, notes, target.format, target.path)
+}
+
+/** What a model does first, where it scales; all of it may be no net (layers that only Keras has). */
+function beginOf({ model, weights }: KerasFile, where: string): NetFile | undefined {
+  const layers = model.layers.slice(0, 2)
+  const last = layers.at(-1)
+  if (last?.className !== 'Rescaling') return undefined
+  return netFromKeras({ model: { ...model, layers, outputs: [last.name] }, weights }, where)
 }

@@ -9,7 +9,7 @@ import { readKerasConfig } from './kerasConfig.js'
 import { compileConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
 import { readKerasH5 } from './kerasH5.js'
-import { parseJson } from './kerasJson.js'
+import { kerasJsonText, parseJson } from './kerasJson.js'
 import type { KerasFile } from './kerasTypes.js'
 import { placeLayers } from './kerasVariables.js'
 import { kerasVersion } from './kerasVersion.js'
@@ -71,7 +71,7 @@ export async function writeKeras(file: KerasFile): Promise<Uint8Array> {
   const encoder = new TextEncoder()
   return writeZip([
     ['metadata.json', encoder.encode(JSON.stringify(metadata))],
-    ['config.json', encoder.encode(JSON.stringify(config))],
+    ['config.json', encoder.encode(kerasJsonText(config))],
     [weightsName, await writeKerasWeights(file.model, file.weights, file.optimizer)],
     ...(file.notes === undefined ? [] : [[notesName, encoder.encode(file.notes)] as const]),
   ])

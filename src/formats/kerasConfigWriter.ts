@@ -40,7 +40,15 @@ function layerJson(layer: KerasLayer, dialect: Dialect): JsonObject {
 }
 
 /** Layers that take a list of tensors as one argument. */
-const merging: ReadonlySet<string> = new Set(['Add', 'Multiply', 'Concatenate'])
+const merging: ReadonlySet<string> = new Set([
+  'Add',
+  'Subtract',
+  'Multiply',
+  'Average',
+  'Maximum',
+  'Minimum',
+  'Concatenate',
+])
 
 /** [C, H, W] → [null, H, W, C]. */
 function batchShape(shape: NetShape): Json {

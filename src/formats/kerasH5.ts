@@ -9,7 +9,7 @@ import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
 import { readKerasConfig } from './kerasConfig.js'
 import { plainCompile, trainingConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
-import { isObject, parseJson } from './kerasJson.js'
+import { isObject, kerasJsonText, parseJson } from './kerasJson.js'
 import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers } from './kerasVariables.js'
@@ -161,7 +161,7 @@ export async function writeKerasH5(file: KerasFile): Promise<Uint8Array> {
     backend: 'tensorflow',
     keras_version: kerasVersion,
     model_config: JSON.stringify(kerasConfigJson(file.model, 'legacy')),
-    ...(training === undefined ? {} : { training_config: JSON.stringify(training) }),
+    ...(training === undefined ? {} : { training_config: kerasJsonText(training) }),
     ...(file.notes === undefined ? {} : { [notesName]: file.notes }),
   }
   return writeHdf5({ attributes, children })

@@ -115,3 +115,11 @@ function sizeOf(text: string): { depth: number; values: number } {
   }
   return { depth, values }
 }
+
+/** Settings of optimizers that Keras refuses as whole numbers: 0 is written as 0.0. Quotes in texts stand behind a backslash. */
+const wholeFloats = /("(?:momentum|learning_rate)":-?\d+)(?=[,}])/g
+
+/** As the text of a file of Keras's. */
+export function kerasJsonText(value: Json): string {
+  return JSON.stringify(value).replace(wholeFloats, '$1.0')
+}

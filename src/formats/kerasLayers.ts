@@ -50,6 +50,12 @@ const kerasActivations = [
   'tanh',
   'softmax',
   'log_softmax',
+  'selu',
+  'softplus',
+  'softsign',
+  'mish',
+  'hard_sigmoid',
+  'exponential',
 ] as const
 export type KerasActivation = (typeof kerasActivations)[number]
 
@@ -177,8 +183,13 @@ const kerasFields = {
     ]),
     data_format: channelsLast,
   },
+  Permute: { dims: axes },
   Add: {},
+  Subtract: {},
   Multiply: {},
+  Average: {},
+  Maximum: {},
+  Minimum: {},
   Concatenate: { axis: or(number, -1) },
   RandomFlip: {
     mode: or(choice('horizontal', 'vertical', 'horizontal_and_vertical'), 'horizontal_and_vertical'),

@@ -23,6 +23,13 @@ const activationOps: { readonly [A in KerasActivation]: NetOp | undefined } = {
   tanh: { op: 'tanh' },
   softmax: { op: 'softmax' },
   log_softmax: { op: 'logSoftmax' },
+  // only in Keras (kerasOnly.ts)
+  selu: undefined,
+  softplus: undefined,
+  softsign: undefined,
+  mish: undefined,
+  hard_sigmoid: undefined,
+  exponential: undefined,
 }
 
 /** Keras's name of an activation, where it has one with exactly these settings. */
@@ -161,11 +168,6 @@ function lastAxis(axis: number, shape: NetShape, where: string): void {
   throw new LenetError(`${where}: works along axis ${axis} of ${shape.length + 1}; only the last one is known`)
 }
 
-function dense(shape: NetShape, where: string): void {
-  if (shape.length === 1) return
-  throw new LenetError(`${where}: a Dense layer over ${shownShape(shape)}; put a Flatten before it`)
-}
-
 /** The main operation of a layer, or undefined where it does nothing (an activation 'linear'). */
 export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: string): NetOp | undefined {
   const [shape = []] = inputs
@@ -178,7 +180,6 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
     case 'DepthwiseConv2D':
       return convOp(layer, shape, where)
     case 'Dense':
-      dense(shape, where)
       return { op: 'linear', outFeatures: layer.config.units, bias: layer.config.use_bias }
     case 'MaxPooling2D':
     case 'AveragePooling2D':
@@ -217,6 +218,12 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
       const [[top, bottom], [left, right]] = layer.config.cropping
       return { op: 'pad', padding: { top: -top, bottom: -bottom, left: -left, right: -right }, value: 0 }
     }
+    case 'Permute':
+    case 'Subtract':
+    case 'Average':
+    case 'Maximum':
+    case 'Minimum':
+      throw new LenetError(`${where}: a net cannot tell the layer ${layer.className}`)
     case 'Add':
     case 'Multiply':
       return merged(layer.className, inputs, where)

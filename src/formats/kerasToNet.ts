@@ -4,7 +4,9 @@
  * `flattenInOrder(net, 'chw')` makes PyTorch's order of it.
  * Not here: the way back (netToKeras.ts).
  */
+import { LenetError } from '../base/index.js'
 import { layerOp, ownActivation } from './kerasNodes.js'
+import { onlyInKeras } from './kerasOnly.js'
 import { netOptimizer } from './kerasOptimizer.js'
 import type { KerasFile, KerasWeights } from './kerasTypes.js'
 import { checkedVariable, placeLayers, type PlacedLayer } from './kerasVariables.js'
@@ -32,6 +34,8 @@ export function netFromKeras(file: KerasFile, where = 'the Keras model'): NetFil
 
 function layerNodes(place: PlacedLayer, reads: readonly string[], weights: KerasWeights, where: string): NetNode[] {
   const { layer, inputs } = place
+  const only = onlyInKeras(layer, inputs)
+  if (only !== undefined) throw new LenetError(`${where}: only Keras's own files can hold ${only}`)
   const op = layerOp(layer, inputs, where)
   if (op === undefined) return []
   const main: NetNode = { ...op, name: layer.name, inputs: reads, weights: nodeWeights(place, weights, where) }

@@ -5,6 +5,7 @@
  */
 import { LenetError } from '../base/index.js'
 import type { KerasLayer } from './kerasLayers.js'
+import { shapeInKeras, variablesInKeras } from './kerasOnly.js'
 import { inputShape, layerOp, ownActivation } from './kerasNodes.js'
 import type { KerasModel, KerasWeights } from './kerasTypes.js'
 import type { NetTensor } from './net.js'
@@ -115,6 +116,8 @@ const weighted: ReadonlySet<string> = new Set([
 /** The layer's variables in Keras's order, for an input of shape [C, H, W] or [F]. */
 export function layerVariables(layer: KerasLayer, input: NetShape, where: string): KerasVariable[] {
   if (!weighted.has(layer.className)) return []
+  const own = variablesInKeras(layer, input)
+  if (own) return own.map(({ name, shape }) => ({ name, key: name, shape, trainable: true, ...plain }))
   const op = layerOp(layer, [input], where)
   if (op === undefined) return []
   const wanted = opWeights(op, input, where)
@@ -148,6 +151,8 @@ export function placeLayers(model: KerasModel, where: string): PlacedLayer[] {
 }
 
 function outputShape(layer: KerasLayer, inputs: readonly NetShape[], where: string): NetShape {
+  const only = shapeInKeras(layer, inputs, where)
+  if (only) return only
   const op = layerOp(layer, inputs, where)
   const main = op === undefined ? (inputs[0] ?? []) : opShape(op, inputs, where)
   const own = ownActivation(layer)

@@ -24,9 +24,15 @@ const activationNames: { readonly [A in KerasActivation]: string | undefined } =
   tanh: 'tanh',
   softmax: 'softmax',
   log_softmax: 'logSoftmax',
+  selu: 'selu',
+  softplus: 'softplus',
+  softsign: 'softsign',
+  mish: 'mish',
   leaky_relu: undefined,
   hard_silu: undefined,
   hard_tanh: undefined,
+  hard_sigmoid: undefined,
+  exponential: undefined,
 }
 
 function refuseUnknown(layer: KerasLayer, where: string): void {

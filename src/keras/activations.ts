@@ -23,6 +23,7 @@ const table = {
   hard_sigmoid: F.hardSigmoid,
   hard_silu: F.hardSwish,
   tanh: F.tanh,
+  hard_tanh: (x) => F.hardtanh(x),
   softmax: F.softmax,
   log_softmax: F.logSoftmax,
   exponential: (x) => x.exp(),

@@ -1,15 +1,21 @@
 /** Models saved and loaded: the same outputs, the same next epoch; checkpoints and backups. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import { saveModel } from '../../src/files/model.node.js'
+import { ZipArchive } from '../../src/formats/index.js'
+import * as keras from '../../src/keras/index.node.js'
 import {
   callbacks,
+  Input,
   layers,
   loadModel,
+  losses,
   optimizers,
   Sequential,
+  summaryText,
   tensor,
   utils,
   type Model,
@@ -136,4 +142,77 @@ test('BackupAndRestore goes on where training was broken off', async (t) => {
   assert.deepEqual(resumed.epoch, [1, 2])
   assert.equal(expected.epoch.length, 3)
   assert.equal(existsSync(folder), false)
+})
+
+/** Every layer that files know, in a graph. */
+function graph(): Model {
+  const input = Input({ shape: [6, 6, 2] })
+  let y = layers.conv2d(4, 3, { groups: 2, dilationRate: 2, padding: 'same', activation: 'mish' }).apply(input)
+  y = layers.layerNormalization().apply(
+    layers
+      .zeroPadding2d([
+        [1, 0],
+        [0, 1],
+      ])
+      .apply(y),
+  )
+  y = layers.reLU({ maxValue: 2, negativeSlope: 0.1, threshold: 0.1 }).apply(y)
+  y = layers
+    .cropping2d([
+      [1, 0],
+      [0, 1],
+    ])
+    .apply(y)
+  const z = layers.depthwiseConv2d(3, { depthMultiplier: 2, padding: 'same', activation: 'hard_sigmoid' }).apply(input)
+  const merged = [
+    layers.add(),
+    layers.subtract(),
+    layers.multiply(),
+    layers.average(),
+    layers.maximum(),
+    layers.minimum(),
+  ]
+  y = layers.concatenate({ axis: 1 }).apply(merged.map((layer) => layer.apply([y, z])))
+  y = layers.dense(2).apply(layers.permute([2, 1, 3]).apply(y))
+  y = layers.reshape([6, -1]).apply(layers.leakyReLU().apply(layers.eLU().apply(y)))
+  y = layers.flatten().apply(layers.softmax().apply(y))
+  const made = keras.model({ inputs: input, outputs: layers.dense(3).apply(y), name: 'graph' })
+  made.compile({ optimizer: 'adam', loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }) })
+  return made
+}
+
+describe('a functional model is the same model', () => {
+  for (const ending of ['keras', 'h5'])
+    test(`.${ending}`, async (t) => {
+      const path = join(folderFor(t), `net.${ending}`)
+      const first = graph()
+      await first.fit(x, y, quiet)
+      await first.save(path)
+      const second = await loadModel(path)
+      assert.equal(second.className, 'Functional')
+      assert.deepEqual(await predicted(second), await predicted(first))
+      assert.equal(summaryText(second, 80), summaryText(first, 80))
+      const [once, again] = [await first.fit(x, y, quiet), await second.fit(x, y, quiet)]
+      assert.ok(Math.abs((once.history['loss']?.[0] ?? NaN) - (again.history['loss']?.[0] ?? NaN)) < 1e-6)
+    })
+
+  test('.weights.h5', async (t) => {
+    const path = join(folderFor(t), 'net.weights.h5')
+    const [first, second] = [graph(), graph()]
+    await first.saveWeights(path)
+    await second.loadWeights(path)
+    assert.deepEqual(await predicted(second), await predicted(first))
+  })
+
+  test('what only Keras has goes to no other format', async (t) => {
+    const path = join(folderFor(t), 'net.onnx')
+    await assert.rejects(saveModel(graph(), path), /only Keras's own files can hold/)
+  })
+})
+
+test('Keras takes no whole number for a momentum or a learning rate', async (t) => {
+  const path = join(folderFor(t), 'net.keras')
+  await model(optimizers.sgd({ learningRate: 1 })).save(path)
+  const config = new TextDecoder().decode(new ZipArchive(readFileSync(path), 'net.keras').read('config.json', 1e6))
+  assert.match(config, /"learning_rate":1\.0,.*"momentum":0\.0[,}]/)
 })

@@ -1,11 +1,20 @@
 /** A small model trained and told of as `case_run` of the oracle's scripts does, held against what Keras did. Not a test. */
 import assert from 'node:assert/strict'
-import { clearSession, summaryText, type Model } from '../../src/keras/index.js'
+import { clearSession, Functional, Sequential, summaryText, type Model } from '../../src/keras/index.js'
 import { tensor, type Tensor } from '../../src/tensor/index.js'
 import { Numbers, setKernels, type KerasCase, type Nested } from '../oracle/kerasCases.js'
 
+/** The model of Keras' configuration, with the weights that Keras began with, compiled. */
+export function kerasModelOf(known: KerasCase): Model {
+  const { config } = known
+  const model = 'input_layers' in config ? Functional.fromConfig(config) : Sequential.fromConfig(config)
+  setKernels(model, 5)
+  model.compileFromConfig(known.compile)
+  return model
+}
+
 /** The data of `case_run`. */
-function dataOf(model: Model, { labels }: KerasCase): readonly [x: Tensor, y: Tensor] {
+export function kerasDataOf(model: Model, { labels }: KerasCase): readonly [x: Tensor, y: Tensor] {
   const sizes = model.inputShape ?? []
   const numbers = new Numbers(9)
   const count = sizes.reduce((product, n) => product * n, 24)
@@ -29,13 +38,11 @@ function near(found: ArrayLike<number>, expected: readonly number[], what: strin
 const flatNumbers = (values: Nested): number[] =>
   values.flatMap((value) => (typeof value === 'number' ? [value] : flatNumbers(value)))
 
-/** Trains what `make` gives, with Keras' weights; everything that Keras tells must be the same. */
-export async function assertTrainsAsKeras(known: KerasCase, make: () => Model): Promise<void> {
+/** Trains the model with Keras' weights; everything that Keras tells must be the same. */
+export async function assertTrainsAsKeras(known: KerasCase): Promise<void> {
   clearSession()
-  const model = make()
-  setKernels(model, 5)
-  model.compileFromConfig(known.compile)
-  const [x, y] = dataOf(model, known)
+  const model = kerasModelOf(known)
+  const [x, y] = kerasDataOf(model, known)
   const options = { batchSize: 8, epochs: 3, shuffle: false, validationSplit: 0.25, verbose: 0 } as const
   const fitted = await model.fit(x, y, options)
   assert.deepEqual(Object.keys(fitted.history), known.keys)
@@ -80,10 +87,9 @@ function essential(config: unknown): unknown {
 }
 
 /** Configurations of the model and its compilation go through ours unchanged. */
-export function assertSameConfig(known: KerasCase, make: () => Model): void {
-  const model = make()
+export function assertSameConfig(known: KerasCase): void {
+  const model = kerasModelOf(known)
   assert.deepEqual(essential(model.getConfig()), essential(known.config))
-  model.compileFromConfig(known.compile)
   const { optimizer, loss, metrics } = known.compile
   const found = model.getCompileConfig() ?? {}
   for (const [name, part] of Object.entries({ optimizer, loss }))
