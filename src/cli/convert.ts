@@ -17,6 +17,7 @@ import {
   ownScaling,
   parameterCount,
   shownPreprocessing,
+  type FormatName,
   type ModelFile,
   type Target,
 } from '../files/index.js'
@@ -31,7 +32,7 @@ import { createOutput, count } from './output.js'
 
 export interface ConvertOptions {
   readonly model?: string
-  /** Of a .pth: { model, optimizer } instead of a bare state dict. */
+  /** Of a .pth: { model, optimizer } instead of a bare state dict; of an .h5: the state where Keras 2 goes on from it. */
   readonly optimizer?: boolean
   readonly normalize?: string
   readonly json?: boolean
@@ -78,6 +79,8 @@ interface Plan {
   readonly net: NetFile
   readonly target: Target
   readonly optimizer: OptimizerFate
+  /** `--optimizer` was given. */
+  readonly forTraining: boolean
   readonly preprocessing: NetPreprocessing
 }
 
@@ -103,7 +106,7 @@ function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan 
     ...notesFor(target.format, whole, { classes: whole.classes, preprocessing }),
     ...(optimizer === 'kept' && state !== undefined ? { optimizer: state } : {}),
   }
-  return { from, net, target, optimizer, preprocessing }
+  return { from, net, target, optimizer, forTraining: options.optimizer === true, preprocessing }
 }
 
 function checkPaths(input: string, output: string): void {
@@ -119,7 +122,7 @@ export async function convertCommand(input: string, outputPath: string, options:
   const from = await readModel(input, options.model)
   from.notices.forEach((line) => output.notice(line))
   const plan = planOf(from, target, options)
-  const files = await encodeModel(plan.net, target, from.path)
+  const files = await encodeModel(plan.net, target, from.path, plan.forTraining)
   const back = await decodeModel(files, target, plan.net)
   const most = check(plan, back)
   await writeModel(files)
@@ -157,7 +160,15 @@ function check({ from, net, target, preprocessing }: Plan, back: NetFile): numbe
 const steps = ({ optimizer }: NetFile): string =>
   optimizer === undefined ? '' : `${optimizer.name} after ${count(optimizer.step, 'step')}`
 
-function tellings({ from, net, target, optimizer, preprocessing }: Plan, most: number): string[] {
+/** Who goes on from the state in the file. */
+function goesOn(format: FormatName, forTraining: boolean): string {
+  if (format !== 'h5') return ''
+  return forTraining
+    ? ': Keras 2 goes on from it, Keras 3 must compile the model again to train'
+    : ' for lenet; Keras begins anew: --optimizer keeps it for Keras 2, .keras files for Keras 3'
+}
+
+function tellings({ from, net, target, optimizer, forTraining, preprocessing }: Plan, most: number): string[] {
   const [a, b] = [formats[from.format].title, formats[target.format].title]
   const lines = [
     `${from.path} (${a}: ${from.name}, ${count(parameterCount(net), 'parameter')}) → ${target.path} (${b})`,
@@ -166,7 +177,7 @@ function tellings({ from, net, target, optimizer, preprocessing }: Plan, most: n
   ]
   if (target.format === 'npz' && net.preprocessing !== undefined)
     lines.push('the file cannot say so: read it with --normalize')
-  if (optimizer === 'kept') lines.push(`optimizer: ${steps(net)}, kept`)
+  if (optimizer === 'kept') lines.push(`optimizer: ${steps(net)}, kept${goesOn(target.format, forTraining)}`)
   const hint =
     target.format === 'pth'
       ? 'a bare state dict is written; --optimizer writes { model, optimizer }'

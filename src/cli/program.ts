@@ -153,7 +153,10 @@ function addConversion(program: Command): void {
     .argument('<out>', 'the file to write; its ending tells the format')
     .option('--model <net>', 'which net the file holds, if its names do not tell')
     .option('--normalize <how>', normalizeHelp)
-    .option('--optimizer', 'of a .pth: { model, optimizer } instead of a bare state dict')
+    .option(
+      '--optimizer',
+      'of a .pth: { model, optimizer } instead of a bare state dict; of an .h5: Keras 2 trains on from it',
+    )
     .addHelpText('after', convertHelp)
     .action(async (from, to, options) => (await import('./convert.js')).convertCommand(from, to, options))
 }

@@ -108,8 +108,19 @@ export const encodeKeras = async (
   return kerasEncoders[format]({ ...file, ...(text === undefined ? {} : { notes: text }) }, path)
 }
 
-/** The bytes of the net in the target's format. Throws LenetError, beginning with `where`, for what it cannot hold. */
-export async function encodeModel(net: NetFile, { format, path }: Target, where: string): Promise<Encoded> {
+/**
+ * The bytes of the net in the target's format.
+ * @param forTraining of .h5: the optimizer's state where Keras 2 goes on from it
+ * @throws LenetError, beginning with `where`, for what the format cannot hold
+ */
+export async function encodeModel(
+  net: NetFile,
+  { format, path }: Target,
+  where: string,
+  forTraining = false,
+): Promise<Encoded> {
+  if (format === 'h5' && forTraining)
+    return only(path, await writeKerasH5(kerasFile(net, where), { optimizerFor: 'keras2' }))
   if (isKerasFormat(format)) return kerasEncoders[format](kerasFile(net, where), path)
   if (format === 'onnx') return only(path, writeOnnx(inTorchOrder(net), where))
   const inOrder = flattenInOrder(net, 'chw', where)

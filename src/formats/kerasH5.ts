@@ -10,7 +10,7 @@ import { readKerasConfig } from './kerasConfig.js'
 import { plainCompile, trainingConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
 import { isObject, kerasJsonText, parseJson } from './kerasJson.js'
-import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
+import { legacyVariables, optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
 import type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers } from './kerasVariables.js'
 import { weightsOf } from './kerasMatch.js'
@@ -106,7 +106,8 @@ function readOptimizer(
   const names = nameList(file, 'optimizer_weights', 'weight_names') ?? []
   if (names.length === 0) return undefined
   const values = names.map((name) => file.tensor(`optimizer_weights/${name}`))
-  return optimizerFrom(model, compile, values, file.where)
+  const isLegacy = /(?:^|\/)iter(?::0)?$/.test(names[0] ?? '')
+  return optimizerFrom(model, compile, values, file.where, isLegacy)
 }
 
 /** Reads an .h5 file of a whole model. `where` names it in errors. Throws LenetError. */
@@ -145,18 +146,33 @@ function optimizerGroup(model: KerasModel, optimizer: KerasOptimizer, where: str
   return group(new Map([['vars', group(new Map(variables))]]))
 }
 
+/** That of Keras 2's older optimizers: Keras 2 takes a `training_config` without `is_legacy_optimizer`, which Keras 3 refuses, for theirs. */
+function keras2Group(model: KerasModel, optimizer: KerasOptimizer, where: string): Hdf5Group {
+  const variables = legacyVariables(model, optimizer, where)
+  return group(new Map(variables), { weight_names: [...variables.keys()] })
+}
+
+export interface KerasH5Options {
+  /** Which program's `fit` finds the optimizer's state; default neither, and then both train on with a fresh one. */
+  readonly optimizerFor?: 'keras2'
+}
+
 /**
  * The file as .h5. Optimizer state lies where Keras does not look, in `optimizer/vars` as in a .weights.h5: both Kerases
- * open the file and train on with a fresh optimizer. In `optimizer_weights`, Keras's own place, Keras 3.15 would build its
- * optimizer for no variables and then refuse to train; Keras 2 has another list. State goes to Keras by .keras files.
+ * open the file and train on with a fresh optimizer. With `optimizerFor: 'keras2'` it lies in `optimizer_weights`: Keras 2
+ * goes on with it, and Keras 3.15 must compile the model again before it trains, as with its own .h5 files (it builds the
+ * optimizer for no variables). State goes to Keras 3 by .keras files.
  * Throws LenetError where weights and model disagree.
  */
-export async function writeKerasH5(file: KerasFile): Promise<Uint8Array> {
+export async function writeKerasH5(file: KerasFile, { optimizerFor }: KerasH5Options = {}): Promise<Uint8Array> {
   const where = 'the model being saved'
   checkWeights(file.model, file.weights, where)
   const training = trainingConfig(file.compile, file.optimizer)
   const children: Children = new Map([['model_weights', weightsGroup(file.model, file.weights)]])
-  if (file.optimizer !== undefined) children.set('optimizer', optimizerGroup(file.model, file.optimizer, where))
+  if (file.optimizer !== undefined) {
+    if (optimizerFor === 'keras2') children.set('optimizer_weights', keras2Group(file.model, file.optimizer, where))
+    else children.set('optimizer', optimizerGroup(file.model, file.optimizer, where))
+  }
   const attributes = {
     backend: 'tensorflow',
     keras_version: kerasVersion,

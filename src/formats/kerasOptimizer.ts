@@ -43,7 +43,9 @@ const rows: { readonly [C in ClassName]: Row } = {
 }
 
 /** Slots in the order of the file: those in one list take turns, variable by variable. */
-function slotStages(className: ClassName, config: JsonObject): readonly (readonly string[])[] {
+type Stages = readonly (readonly string[])[]
+
+function slotStages(className: ClassName, config: JsonObject): Stages {
   const hasMomentum = typeof config['momentum'] === 'number' && config['momentum'] !== 0
   switch (className) {
     case 'Adam':
@@ -61,6 +63,12 @@ function slotStages(className: ClassName, config: JsonObject): readonly (readonl
       return [['accumulator']]
   }
 }
+
+/** In Keras 2's older optimizers every slot has its turn after the one before. */
+const legacyStages = (className: ClassName, config: JsonObject): Stages =>
+  slotStages(className, config)
+    .flat()
+    .map((slot) => [slot])
 
 interface Trainable {
   readonly layer: string
@@ -82,18 +90,34 @@ export function optimizerVariables(
   where: string,
 ): (NetTensor | bigint)[] {
   const learningRate = { shape: [], data: Float32Array.of(optimizer.learningRate) }
-  const variables: (NetTensor | bigint)[] = [BigInt(optimizer.iterations), learningRate]
-  for (const stage of slotStages(optimizer.className, optimizer.config)) {
-    for (const { layer, variable } of trainables(model, where)) {
-      for (const slot of stage) {
+  const stages = slotStages(optimizer.className, optimizer.config)
+  return [BigInt(optimizer.iterations), learningRate, ...inOrder(stages, model, optimizer, where)]
+}
+
+function inOrder(stages: Stages, model: KerasModel, optimizer: KerasOptimizer, where: string): NetTensor[] {
+  const list = trainables(model, where)
+  return stages.flatMap((stage) =>
+    list.flatMap(({ layer, variable }) =>
+      stage.map((slot) => {
         const value = optimizer.slots.get(slot)?.get(layer)?.get(variable.name)
         const place = `${where}, optimizer ${optimizer.className}, ${slot} of ${layer}/${variable.name}`
         if (value === undefined) throw new LenetError(`${place}: is missing`)
         checkShape(value, variable, place)
-        variables.push(value)
-      }
-    }
-  }
+        return value
+      }),
+    ),
+  )
+}
+
+/** As `optimizerVariables`, in the order of Keras 2's older optimizers, which keep no learning rate among them. */
+export function legacyVariables(
+  model: KerasModel,
+  optimizer: KerasOptimizer,
+  where: string,
+): ReadonlyMap<string, NetTensor | bigint> {
+  const slots = inOrder(legacyStages(optimizer.className, optimizer.config), model, optimizer, where)
+  const variables = new Map<string, NetTensor | bigint>([['iter:0', BigInt(optimizer.iterations)]])
+  slots.forEach((value, i) => variables.set(`slot_${i}:0`, value))
   return variables
 }
 
@@ -124,19 +148,23 @@ const classNames: readonly ClassName[] = ['SGD', 'Adam', 'AdamW', 'RMSprop', 'Ad
 /**
  * The optimizer out of a file's list of variables, or a sentence that says why not: a model trains on without it, so
  * this is no error. Keras 2 keeps no learning rate in the list.
+ * @param isLegacy the list is in the order of Keras 2's older optimizers
  */
 export function optimizerFrom(
   model: KerasModel,
   compile: KerasCompile | undefined,
   values: readonly NetTensor[],
   where: string,
+  isLegacy = false,
 ): KerasOptimizer | string {
   const known = compiledOptimizer(compile)
   if (known === undefined) return `${where}: the optimizer's state is not read: its class is not known`
   const list = trainables(model, where)
-  const stages = slotStages(known.className, known.config)
+  const stages = (isLegacy ? legacyStages : slotStages)(known.className, known.config)
   const slotCount = stages.reduce((sum, stage) => sum + stage.length * list.length, 0)
-  const head = values.length - slotCount
+  // Keras 2's SGD keeps momenta also where it uses none
+  const isUnused = stages.length === 0 && values.length === 1 + list.length
+  const head = isUnused ? 1 : values.length - slotCount
   if (head !== 1 && head !== 2) {
     return `${where}: the optimizer's state is not read: ${values.length} variables, ${slotCount + 2} are expected`
   }
@@ -149,7 +177,7 @@ export function optimizerFrom(
 
 function readSlots(
   values: readonly NetTensor[],
-  stages: readonly (readonly string[])[],
+  stages: Stages,
   list: readonly Trainable[],
 ): ReadonlyMap<string, KerasWeights> | undefined {
   const slots = new Map<string, Map<string, Map<string, NetTensor>>>()

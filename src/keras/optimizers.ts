@@ -262,6 +262,9 @@ const optionNames: Readonly<Record<string, string>> = {
   initial_accumulator_value: 'initialAccumulatorValue',
 }
 
+/** They say nothing where `use_ema` is false, as it must be; Keras 2's RMSprop has another default. */
+const emaSettings: ReadonlySet<string> = new Set(['ema_momentum', 'ema_overwrite_frequency'])
+
 /** Of a configuration: options under our names. Throws LenetError for what we do not do. */
 function optionsFrom(what: string, config: unknown): Record<string, unknown> {
   const options: Record<string, unknown> = {}
@@ -270,7 +273,7 @@ function optionsFrom(what: string, config: unknown): Record<string, unknown> {
     const name = optionNames[key]
     const isNone = key === 'weight_decay' && value === null
     if (name !== undefined && !isNone) options[name] = value
-    else if (key in fixed && key !== 'ema_momentum' && value !== fixed[key])
+    else if (key in fixed && !emaSettings.has(key) && value !== fixed[key])
       throw new LenetError(`${what}: ${key} is ${JSON.stringify(value)}, which is not supported`)
   }
   return options
