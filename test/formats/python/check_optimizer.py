@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from peers import node, pictures, same
+from peers import done, node, pictures, same
 from torch_nets import LeNet
 
 x, y = torch.from_numpy(pictures(8)), torch.arange(8)
@@ -59,4 +59,4 @@ with tempfile.TemporaryDirectory() as folder:
     read = json.loads(Path(folder, "read.json").read_text())
     for name in optimizers:
         same(f"we go on from PyTorch's {name}, five losses", read[name], wanted[name])
-print(f"PyTorch {torch.__version__}: training goes on both ways")
+done(f"PyTorch {torch.__version__}, training goes on both ways")

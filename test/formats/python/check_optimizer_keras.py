@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tf_keras
 from keras_nets import make
-from peers import node, pictures, same
+from peers import done, node, pictures, same
 
 x, y = pictures(8).transpose(0, 2, 3, 1), np.arange(8)
 
@@ -94,4 +94,4 @@ def check_theirs(folder):
 with tempfile.TemporaryDirectory() as folder:
     check_ours(folder)
     check_theirs(folder)
-print(f"Keras {keras.__version__}, tf_keras {tf_keras.__version__}: training goes on both ways")
+done(f"Keras {keras.__version__}, tf_keras {tf_keras.__version__}, training goes on both ways")

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tf_keras
 from keras_nets import make
-from peers import names, our_files, ours_reads, pictures, same
+from peers import done, names, our_files, ours_reads, pictures, same
 
 
 def logits(model, count=4):
@@ -62,4 +62,4 @@ def check_theirs(folder):
 with tempfile.TemporaryDirectory() as folder:
     check_ours(folder)
     check_theirs(folder)
-print(f"Keras {keras.__version__}, tf_keras {tf_keras.__version__}: all right")
+done(f"Keras {keras.__version__}, tf_keras {tf_keras.__version__}")

@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime
-from peers import names, our_files, pictures, same
+from peers import done, names, our_files, pictures, same
 from safetensors.numpy import load_file
 
 with tempfile.TemporaryDirectory() as folder:
@@ -24,4 +24,4 @@ with tempfile.TemporaryDirectory() as folder:
         with np.load(f"{path}.npz", allow_pickle=False) as arrays:
             assert sorted(tensors) == sorted(arrays.files)
             assert all(np.array_equal(tensors[key], arrays[key]) for key in tensors)
-print(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}: all right")
+done(f"onnx {onnx.__version__}, onnxruntime {onnxruntime.__version__}")

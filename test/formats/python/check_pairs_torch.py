@@ -11,7 +11,7 @@ import onnxscript  # noqa: F401  the newer exporter needs it
 import safetensors.numpy
 import safetensors.torch
 import torch
-from peers import names, our_files, ours_reads, pictures, same
+from peers import done, names, our_files, ours_reads, pictures, same
 from torch_nets import nets
 
 x = torch.from_numpy(pictures(4))
@@ -72,4 +72,4 @@ def check_theirs(folder):
 with tempfile.TemporaryDirectory() as folder:
     check_ours(folder)
     check_theirs(folder)
-print(f"PyTorch {torch.__version__}, safetensors {safetensors.__version__}, NumPy {np.__version__}: all right")
+done(f"PyTorch {torch.__version__}, safetensors {safetensors.__version__}, NumPy {np.__version__}")

@@ -8,6 +8,7 @@ import numpy as np
 
 compiled = Path(__file__).resolve().parents[3] / "dist/test/formats/python"
 names = ("lenet", "lenet1", "norm")
+differences = []
 
 
 def node(script, *arguments):
@@ -26,7 +27,13 @@ def same(what, got, wanted, most=1e-5):
     assert got.shape == wanted.shape, (what, got.shape, wanted.shape)
     difference = float(np.abs(got - wanted).max())
     assert difference <= most, f"{what}: {difference}"
+    differences.append(difference)
     print(f"{what}: {difference:.1e}", flush=True)
+
+
+def done(programs):
+    """The closing line."""
+    print(f"{programs}: {len(differences)} comparisons, the worst difference {max(differences):.1e}")
 
 
 def our_files(folder):
@@ -43,3 +50,4 @@ def ours_reads(folder, files):
     ]
     Path(folder, "theirs.json").write_text(json.dumps(entries))
     node("readPeerFiles", folder)
+    differences.extend(json.loads(Path(folder, "read.json").read_text()))
