@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 
 const UNAVAILABLE = 75
 /** The most that one check may take, and the part of the time that installing may take. */
-const checkMs = 180_000
+const checkMs = 300_000
 const installShare = 0.7
 const root = join(import.meta.dirname, '..')
 

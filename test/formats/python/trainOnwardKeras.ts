@@ -6,14 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeKerasH5 } from '../../../src/formats/index.js'
-import {
-  loadModel,
-  losses,
-  optimizers,
-  tensor,
-  type Optimizer,
-  type Sequential,
-} from '../../../src/keras/index.node.js'
+import { loadModel, losses, optimizers, tensor, type Optimizer, type Model } from '../../../src/keras/index.node.js'
 import { kerasFileOf } from '../../../src/keras/modelFile.js'
 import { lenetKeras } from '../../../src/models/index.js'
 import { manualSeed } from '../../../src/tensor/index.js'
@@ -32,7 +25,7 @@ const makers: Readonly<Record<string, () => Optimizer>> = {
   rmsprop: () => optimizers.rmsprop({ learningRate: 3e-4, momentum: 0.5 }),
 }
 
-async function fiveSteps(model: Sequential): Promise<readonly number[]> {
+async function fiveSteps(model: Model): Promise<readonly number[]> {
   const { history } = await model.fit(x, y, { epochs: 5, batchSize: 8, shuffle: false, verbose: 0 })
   return history['loss'] ?? []
 }

@@ -1,8 +1,8 @@
 /** Writes each net of peerNets.ts in every format into the folder given, as `lenet convert` does, and logits.json. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { targetOf } from '../../../src/cli/modelFormats.js'
-import { encodeModel, writeModel } from '../../../src/cli/modelWriting.js'
+import { encodeModel } from '../../../src/files/index.js'
+import { targetOf, writeModel } from '../../../src/files/model.node.js'
 import { netOfModule } from '../../../src/nn/index.js'
 import { peerLogits, peerNames, peerNet } from './peerNets.js'
 
