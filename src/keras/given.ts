@@ -1,16 +1,19 @@
 /** What people give to fit and evaluate, and as rows. Not here: rows themselves (rows.ts), labels (labels.ts). */
-import { LenetError, UsageError } from '../base/index.js'
-import type { Tensor, TensorData } from '../tensor/index.js'
+import { LenetError, showShape, UsageError } from '../base/index.js'
+import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import type { Callback } from './callbacks/callback.js'
 import { labelRows } from './labels.js'
 import { asTensor, expectWhole } from './layer.js'
 import type { Loss } from './losses.js'
 import type { Verbose } from './progbar.js'
-import { Rows } from './rows.js'
+import { Places, Rows } from './rows.js'
 import type { Data } from './run.js'
 
 /** Pictures [N, height, width, channels] or vectors [N, features]: a tensor, or nested numbers. */
 export type Inputs = Tensor | TensorData
+
+/** By class number. */
+export type ClassWeights = Readonly<Record<number, number>> | ReadonlyMap<number, number>
 
 export interface FitOptions {
   /** The epoch to train to; default 1. */
@@ -18,7 +21,11 @@ export interface FitOptions {
   /** Default 32. */
   readonly batchSize?: number
   /** Evaluated after each epoch. */
-  readonly validationData?: readonly [x: Inputs, y: Inputs]
+  readonly validationData?: readonly [x: Inputs, y: Inputs, sampleWeight?: Inputs | undefined]
+  /** How much pictures of each class count in the loss, by class number; 1 where nothing is said. */
+  readonly classWeight?: ClassWeights
+  /** How much each picture counts in the loss: [N]. */
+  readonly sampleWeight?: Inputs
   /** Pictures at a time when they are evaluated: it changes only the time. Default `batchSize`. */
   readonly validationBatchSize?: number
   /** The last part of the data, before shuffling, is not trained on but evaluated; a fraction of 1. */
@@ -41,15 +48,19 @@ export interface EvaluateOptions {
   readonly batchSize?: number
   readonly verbose?: Verbose | 'auto'
   readonly callbacks?: readonly Callback[]
+  /** How much each picture counts in the loss: [N]. */
+  readonly sampleWeight?: Inputs
 }
 
-export type PredictOptions = EvaluateOptions
+export type PredictOptions = Omit<EvaluateOptions, 'sampleWeight'>
 
-const evaluateOptions = ['batchSize', 'verbose', 'callbacks']
+const predictOptions = ['batchSize', 'verbose', 'callbacks']
+const evaluateOptions = [...predictOptions, 'sampleWeight']
 const known = {
   fit: [
     ...evaluateOptions,
     'epochs',
+    'classWeight',
     'validationData',
     'validationSplit',
     'validationBatchSize',
@@ -59,7 +70,7 @@ const known = {
     'signal',
   ],
   evaluate: evaluateOptions,
-  predict: evaluateOptions,
+  predict: predictOptions,
 } as const
 
 /** Throws UsageError for an option that is not there, and for one that makes no sense. */
@@ -77,14 +88,51 @@ export function checkOptions(what: keyof typeof known, options: FitOptions): voi
 }
 
 /** As many rows of both. Throws LenetError where they do not fit together, or the loss. */
-export function dataOf(loss: Loss, outputs: readonly number[], x: Inputs, y: Inputs): Data {
+export function dataOf(
+  loss: Loss,
+  outputs: readonly number[],
+  [x, y, sampleWeight]: readonly [x: Inputs, y: Inputs, sampleWeight?: Inputs | undefined],
+): Data {
   const [inputs, labels] = [new Rows(asTensor(x)), labelRows(asTensor(y), loss, outputs)]
   if (inputs.length !== labels.length)
     throw new LenetError(
       `Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. 'x' sizes: ${inputs.length}, 'y' sizes: ${labels.length}`,
     )
   if (inputs.length === 0) throw new LenetError('there are no pictures: the data has no rows')
-  return { inputs, labels }
+  return { inputs, labels, weights: sampleWeight === undefined ? null : weightRows(sampleWeight, labels.length) }
+}
+
+function weightRows(given: Inputs, count: number): Rows {
+  const weights = asTensor(given)
+  if (weights.dim() === 1 && weights.size(0) === count) return new Rows(weights.float())
+  throw new LenetError(
+    `sampleWeight: expects one number a picture, [${count}], got the shape ${showShape(weights.shape)}`,
+  )
+}
+
+/** A weight a picture, by its class. Throws UsageError where pictures have weights of their own already. */
+export function byClass(data: Data, classWeight: ClassWeights | undefined): Data {
+  if (classWeight === undefined) return data
+  if (data.weights) throw new UsageError('fit: You cannot use `classWeight` and `sampleWeight` at the same time.')
+  const entries = classWeight instanceof Map ? [...classWeight] : Object.entries(classWeight)
+  const known = new Map(entries.map(([label, weight]) => [Number(label), weight]))
+  for (const [label, weight] of known)
+    if (!Number.isInteger(label) || typeof weight !== 'number' || !(weight >= 0))
+      throw new UsageError(`fit: classWeight must give a number of 0 or more by class number, got ${label}: ${weight}`)
+  const weights = Float32Array.from(classesOf(data.labels), (label) => known.get(label) ?? 1)
+  return { ...data, weights: new Rows(fromArray(weights, [weights.length], 'f32')) }
+}
+
+/** The class of each row; of several values, which of them is the largest. */
+function classesOf(labels: Rows): number[] {
+  const all = labels.at(new Places(Int32Array.from({ length: labels.length }, (_, i) => i)))
+  const values = Array.from(all.toTypedArray())
+  const size = values.length / labels.length
+  if (size === 1) return values
+  return Array.from({ length: labels.length }, (_, n) => {
+    const row = values.slice(n * size, (n + 1) * size)
+    return row.indexOf(Math.max(...row))
+  })
 }
 
 /** The last part, before any shuffling, is held back for validation: a fraction of 1; none by default. */
@@ -95,7 +143,8 @@ export function split(data: Data, share = 0): { data: Data; validation: Data | n
   if (!(share > 0 && share < 1) || at === 0 || at === count)
     throw new UsageError(`fit: validationSplit ${share} of ${count} pictures leaves nothing on one side`)
   const part = (from: number, to: number): Data => {
-    return { inputs: data.inputs.part(from, to), labels: data.labels.part(from, to) }
+    const { inputs, labels, weights } = data
+    return { inputs: inputs.part(from, to), labels: labels.part(from, to), weights: weights?.part(from, to) ?? null }
   }
   return { data: part(0, at), validation: part(at, count) }
 }

@@ -24,8 +24,18 @@ export abstract class Loss {
   abstract readonly name: string
   abstract readonly className: string
   abstract readonly labels: LabelKind
-  /** The mean over the batch. Labels are [N] (classes) or as the output. */
-  abstract compute(labels: Tensor, prediction: Prediction): Tensor
+  /** The loss of each picture: [N]. Labels are [N] (classes) or as the output. */
+  protected abstract each(labels: Tensor, prediction: Prediction): Tensor
+
+  /** Their mean. */
+  protected mean(labels: Tensor, prediction: Prediction): Tensor {
+    return this.each(labels, prediction).mean()
+  }
+
+  /** The mean over the batch; with weights [N] the mean of loss times weight, over the count of pictures as in Keras. */
+  compute(labels: Tensor, prediction: Prediction, weights: Tensor | null = null): Tensor {
+    return weights ? this.each(labels, prediction).mul(weights).mean() : this.mean(labels, prediction)
+  }
 
   protected ownConfig(): Config {
     return {}
@@ -41,6 +51,16 @@ export abstract class Loss {
 export interface CrossentropyOptions {
   /** The model gives logits, not probabilities; default false. */
   readonly fromLogits?: boolean
+}
+
+export interface SmoothOptions extends CrossentropyOptions {
+  /** How much of a label's 1 is shared out to all classes, of [0, 1]; default 0. */
+  readonly labelSmoothing?: number
+}
+
+function expectShare(what: string, labelSmoothing: number): void {
+  if (labelSmoothing >= 0 && labelSmoothing <= 1) return
+  throw new UsageError(`${what}: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`)
 }
 
 /** Logits, or logarithms of probabilities, which differ by a constant. */
@@ -60,7 +80,11 @@ class SparseCategoricalCrossentropy extends Loss {
     this.fromLogits = fromLogits
   }
 
-  compute(labels: Tensor, prediction: Prediction): Tensor {
+  protected each(labels: Tensor, prediction: Prediction): Tensor {
+    return F.crossEntropy(asLogits(prediction, this.fromLogits), labels, { reduction: 'none' })
+  }
+
+  protected override mean(labels: Tensor, prediction: Prediction): Tensor {
     return F.crossEntropy(asLogits(prediction, this.fromLogits), labels)
   }
 
@@ -75,16 +99,24 @@ class CategoricalCrossentropy extends Loss {
   readonly className = 'CategoricalCrossentropy'
   readonly labels = 'values'
   readonly fromLogits: boolean
+  readonly labelSmoothing: number
 
-  constructor({ fromLogits = false }: CrossentropyOptions = {}) {
+  constructor({ fromLogits = false, labelSmoothing = 0 }: SmoothOptions = {}) {
     super()
+    expectShare('categoricalCrossentropy', labelSmoothing)
     this.fromLogits = fromLogits
+    this.labelSmoothing = labelSmoothing
   }
 
-  compute(labels: Tensor, prediction: Prediction): Tensor {
+  protected each(labels: Tensor, prediction: Prediction): Tensor {
     const logs =
       prediction.logits !== null || this.fromLogits ? asLogits(prediction, true).logSoftmax(1) : this.#logs(prediction)
-    return labels.mul(logs).sum(1).neg().mean()
+    return this.#smooth(labels).mul(logs).sum(1).neg()
+  }
+
+  #smooth(labels: Tensor): Tensor {
+    const { labelSmoothing } = this
+    return labelSmoothing === 0 ? labels : labels.mul(1 - labelSmoothing).add(labelSmoothing / labels.size(1))
   }
 
   /** Of probabilities that were made to add up to 1. */
@@ -96,7 +128,39 @@ class CategoricalCrossentropy extends Loss {
   }
 
   protected override ownConfig(): Config {
-    return { from_logits: this.fromLogits, label_smoothing: 0, axis: -1 }
+    return { from_logits: this.fromLogits, label_smoothing: this.labelSmoothing, axis: -1 }
+  }
+}
+
+/** The mean over all but the batch: [N, …] → [N]. */
+const byPicture = (values: Tensor): Tensor => values.flatten(1).mean(1)
+
+/** Labels are 0 or 1, or between, as many as outputs: each for itself. Source: keras.losses.BinaryCrossentropy. */
+class BinaryCrossentropy extends Loss {
+  readonly name = 'binary_crossentropy'
+  readonly className = 'BinaryCrossentropy'
+  readonly labels = 'values'
+  readonly fromLogits: boolean
+  readonly labelSmoothing: number
+
+  constructor({ fromLogits = false, labelSmoothing = 0 }: SmoothOptions = {}) {
+    super()
+    expectShare('binaryCrossentropy', labelSmoothing)
+    this.fromLogits = fromLogits
+    this.labelSmoothing = labelSmoothing
+  }
+
+  protected each(labels: Tensor, { output }: Prediction): Tensor {
+    const { labelSmoothing } = this
+    const smooth = labelSmoothing === 0 ? labels : labels.mul(1 - labelSmoothing).add(0.5 * labelSmoothing)
+    if (this.fromLogits) return byPicture(F.binaryCrossEntropyWithLogits(output, smooth, { reduction: 'none' }))
+    const sure = output.clamp(epsilon, 1 - epsilon)
+    const [yes, no] = [smooth.mul(sure.log()), smooth.neg().add(1).mul(sure.neg().add(1).log())]
+    return byPicture(yes.add(no).neg())
+  }
+
+  protected override ownConfig(): Config {
+    return { from_logits: this.fromLogits, label_smoothing: this.labelSmoothing, axis: -1 }
   }
 }
 
@@ -106,32 +170,58 @@ class MeanSquaredError extends Loss {
   readonly className = 'MeanSquaredError'
   readonly labels = 'values'
 
-  compute(labels: Tensor, { output }: Prediction): Tensor {
+  protected each(labels: Tensor, { output }: Prediction): Tensor {
+    return byPicture(output.sub(labels).square())
+  }
+
+  protected override mean(labels: Tensor, { output }: Prediction): Tensor {
     return output.sub(labels).square().mean()
+  }
+}
+
+/** The mean of differences without their signs. Source: keras.losses.MeanAbsoluteError. */
+class MeanAbsoluteError extends Loss {
+  readonly name = 'mean_absolute_error'
+  readonly className = 'MeanAbsoluteError'
+  readonly labels = 'values'
+
+  protected each(labels: Tensor, { output }: Prediction): Tensor {
+    return byPicture(output.sub(labels).abs())
   }
 }
 
 export const losses = {
   sparseCategoricalCrossentropy: (options: CrossentropyOptions = {}) => new SparseCategoricalCrossentropy(options),
-  categoricalCrossentropy: (options: CrossentropyOptions = {}) => new CategoricalCrossentropy(options),
+  categoricalCrossentropy: (options: SmoothOptions = {}) => new CategoricalCrossentropy(options),
+  binaryCrossentropy: (options: SmoothOptions = {}) => new BinaryCrossentropy(options),
   meanSquaredError: () => new MeanSquaredError(),
+  meanAbsoluteError: () => new MeanAbsoluteError(),
 } as const
 
-const names: Readonly<Record<string, () => Loss>> = { ...losses, mse: losses.meanSquaredError }
+const names: Readonly<Record<string, (options: SmoothOptions) => Loss>> = {
+  ...losses,
+  mse: losses.meanSquaredError,
+  mae: losses.meanAbsoluteError,
+}
+
+/** Options of Keras' configuration. */
+function optionsOf(config: unknown): SmoothOptions {
+  if (typeof config !== 'object' || config === null) return {}
+  const { from_logits, label_smoothing }: Config = { ...config }
+  return {
+    fromLogits: from_logits === true,
+    ...(typeof label_smoothing === 'number' && { labelSmoothing: label_smoothing }),
+  }
+}
 
 /** By name, by Keras' configuration, or itself. Throws UsageError for one that is not there. */
 export function lossOf(loss: Loss | string | Config): Loss {
   if (loss instanceof Loss) return loss
   const name = typeof loss === 'string' ? loss : String(loss['class_name'] ?? '')
   const found = Object.keys(names).find((known) => sameName(known) === sameName(name))
-  const config = typeof loss === 'string' ? {} : loss['config']
-  const fromLogits =
-    typeof config === 'object' && config !== null && 'from_logits' in config && config.from_logits === true
-  if (found === 'sparseCategoricalCrossentropy' || found === 'categoricalCrossentropy')
-    return losses[found]({ fromLogits })
   const make = found === undefined ? undefined : names[found]
   if (!make) throw new UsageError(`compile: there is no loss '${name}'; there are ${Object.keys(names).join(', ')}`)
-  return make()
+  return make(typeof loss === 'string' ? {} : optionsOf(loss['config']))
 }
 
 /** Checks labels against outputs; both without the batch. Throws LenetError telling both. */

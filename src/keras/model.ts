@@ -9,6 +9,7 @@ import { History } from './callbacks/callback.js'
 import { CallbackList } from './callbacks/list.js'
 import { ProgbarLogger } from './callbacks/progbarLogger.js'
 import {
+  byClass,
   checkOptions,
   dataOf,
   split,
@@ -250,11 +251,12 @@ export abstract class Model extends Layer {
     const given = asTensor(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
-    const all = dataOf(ready.loss, outputs, given, y)
+    const all = dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
     const { validationData, validationSplit } = options
     if (validationData) this.#builtFor(asTensor(validationData[0]).shape.slice(1))
-    const held = validationData && dataOf(ready.loss, outputs, ...validationData)
-    const { data, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
+    const held = validationData && dataOf(ready.loss, outputs, validationData)
+    const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
+    const data = byClass(plain, options.classWeight)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -297,7 +299,7 @@ export abstract class Model extends Layer {
     checkOptions('evaluate', options)
     const given = asTensor(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
-    const data = dataOf(ready.loss, this.outputShape ?? [], given, y)
+    const data = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
     return (await test(this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options), data)).values()
   }
 

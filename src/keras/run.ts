@@ -9,12 +9,14 @@ import type { CallbackList } from './callbacks/list.js'
 import type { ProgbarLogger } from './callbacks/progbarLogger.js'
 import type { Metric } from './metrics.js'
 import { Places, type Rows } from './rows.js'
-import { Means, type Steps } from './steps.js'
+import { Means, type Batch, type Steps } from './steps.js'
 
 /** Pictures and their labels, as many rows of both. */
 export interface Data {
   readonly inputs: Rows
   readonly labels: Rows
+  /** How much each row counts in the loss; null: all alike. */
+  readonly weights: Rows | null
 }
 
 export interface RunOptions {
@@ -92,9 +94,9 @@ async function eachBatch(
   }
 }
 
-function rowsAt({ inputs, labels }: Data, index: Int32Array<ArrayBuffer>): readonly [Tensor, Tensor] {
+function rowsAt({ inputs, labels, weights }: Data, index: Int32Array<ArrayBuffer>): Batch {
   const places = new Places(index)
-  return [inputs.at(places).float(), labels.at(places)]
+  return { inputs: inputs.at(places).float(), labels: labels.at(places), weights: weights?.at(places) ?? null }
 }
 
 /** [loss, metrics…] and logs of a whole pass. */
@@ -103,7 +105,7 @@ export async function test(options: RunOptions, data: Data): Promise<Means> {
   const { callbacks, steps } = options
   await callbacks.tell('onTestBegin')
   const body = (index: Int32Array<ArrayBuffer>): void => {
-    means.add(steps.test(...rowsAt(data, index)), index.length)
+    means.add(steps.test(rowsAt(data, index)), index.length)
   }
   await eachBatch(options, [data.inputs.length, false], 'Test', body, () => means.logs())
   await callbacks.tell('onTestEnd', means.logs())
@@ -151,7 +153,7 @@ async function trainEpoch(options: FitOptions, epoch: number, done: number): Pro
   const means = new Means(options.metrics)
   let [batch, bad] = [done, NaN]
   const body = (index: Int32Array<ArrayBuffer>): void => {
-    const values = steps.train(...rowsAt(data, index), index.length)
+    const values = steps.train(rowsAt(data, index), index.length)
     onUpdate()
     means.add(values, index.length)
     batch++

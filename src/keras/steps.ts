@@ -41,6 +41,14 @@ export interface Compiled {
   readonly metrics: readonly Metric[]
 }
 
+/** What a step is given. */
+export interface Batch {
+  readonly inputs: Tensor
+  readonly labels: Tensor
+  /** [N]: how much each picture counts in the loss; null: all alike. */
+  readonly weights: Tensor | null
+}
+
 /** The mean loss of a batch, and what the batch adds to each metric's mean. */
 export type BatchValues = readonly number[]
 
@@ -51,29 +59,46 @@ const detached = ({ output, logits }: Prediction): Prediction => ({
   logits: logits?.detach() ?? null,
 })
 
+/** A batch as a flat list, and back. */
+const listOf = ({ inputs, labels, weights }: Batch): Tensor[] =>
+  weights ? [inputs, labels, weights] : [inputs, labels]
+
+/** One step for batches with weights and one for those without: their lists are not alike. */
+type Steppers = Readonly<Record<'plain' | 'weighted', Step>>
+
+function steppers(body: (batch: Batch, rest: readonly Tensor[]) => Tensor[]): Steppers {
+  const plain = (...[inputs, labels, ...rest]: Tensor[]): Tensor[] =>
+    inputs && labels ? body({ inputs, labels, weights: null }, rest) : []
+  const weighted = (...[inputs, labels, weights, ...rest]: Tensor[]): Tensor[] =>
+    inputs && labels && weights ? body({ inputs, labels, weights }, rest) : []
+  return { plain: compileStep(plain), weighted: compileStep(weighted) }
+}
+
+const stepperOf = (all: Steppers, { weights }: Batch): Step => (weights ? all.weighted : all.plain)
+
 const valuesOf = (results: readonly Tensor[]): number[] => results.map((result) => result.item())
 
 export class Steps {
   readonly #model: Trained
-  readonly #learn: Step
-  readonly #judge: Step
+  readonly #learn: Steppers
+  readonly #judge: Steppers
   readonly #predict: Step
   #drawn: Drawn | null = null
 
   constructor(model: Trained, compiled: Compiled | null) {
     this.#model = model
-    this.#learn = compileStep((...args: Tensor[]) => (compiled ? this.#trainOn(compiled, args) : []))
-    this.#judge = compileStep((...args: Tensor[]) => (compiled ? this.#test(compiled, args) : []))
+    this.#learn = steppers((batch, random) => (compiled ? this.#trainOn(compiled, batch, random) : []))
+    this.#judge = steppers((batch) => (compiled ? this.#test(compiled, batch) : []))
     this.#predict = compileStep((...args: Tensor[]) => args.map((x) => model.forward(x, false, () => []).output))
   }
 
-  train(inputs: Tensor, labels: Tensor, count: number): BatchValues {
+  train(batch: Batch, count: number): BatchValues {
     this.#drawn = new Drawn(this.#model.layers, count)
-    return valuesOf(this.#learn(inputs, labels, ...this.#drawn.tensors))
+    return valuesOf(stepperOf(this.#learn, batch)(...listOf(batch), ...this.#drawn.tensors))
   }
 
-  test(inputs: Tensor, labels: Tensor): BatchValues {
-    return noGrad(() => valuesOf(this.#judge(inputs, labels)))
+  test(batch: Batch): BatchValues {
+    return noGrad(() => valuesOf(stepperOf(this.#judge, batch)(...listOf(batch))))
   }
 
   /** The output in our order. */
@@ -81,10 +106,10 @@ export class Steps {
     return noGrad(() => this.#predict(inputs)[0])
   }
 
-  #trainOn({ optimizer, loss, metrics }: Compiled, [inputs, labels, ...random]: readonly Tensor[]): Tensor[] {
-    if (!inputs || !labels) return []
+  #trainOn({ optimizer, loss, metrics }: Compiled, batch: Batch, random: readonly Tensor[]): Tensor[] {
+    const { inputs, labels, weights } = batch
     const prediction = this.#model.forward(inputs, true, (layer) => this.#drawn?.of(layer, random) ?? [])
-    const value = loss.compute(labels, prediction)
+    const value = loss.compute(labels, prediction, weights)
     const sums = metrics.map((metric) => metric.sum(labels, detached(prediction)))
     optimizer.zeroGrad()
     value.backward()
@@ -92,10 +117,9 @@ export class Steps {
     return [value, ...sums]
   }
 
-  #test({ loss, metrics }: Compiled, [inputs, labels]: readonly Tensor[]): Tensor[] {
-    if (!inputs || !labels) return []
+  #test({ loss, metrics }: Compiled, { inputs, labels, weights }: Batch): Tensor[] {
     const prediction = this.#model.forward(inputs, false, () => [])
-    return [loss.compute(labels, prediction), ...metrics.map((metric) => metric.sum(labels, prediction))]
+    return [loss.compute(labels, prediction, weights), ...metrics.map((metric) => metric.sum(labels, prediction))]
   }
 }
 

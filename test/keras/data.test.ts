@@ -117,6 +117,35 @@ describe('what does not fit', () => {
       () => layers.dense({ units: 3, filters: 3 } as { units: number }),
       /dense: there is no option filters/,
     ],
+    'weights of classes and of pictures': [
+      () => compiled().fit(bytes, labels, { ...quiet, classWeight: { 1: 2 }, sampleWeight: labels }),
+      /cannot use `classWeight` and `sampleWeight` at the same time/,
+    ],
+    'weights of fewer pictures': [
+      () => compiled().fit(bytes, labels, { ...quiet, sampleWeight: [1, 2] }),
+      /sampleWeight: expects one number a picture, \[20\], got the shape \[2\]/,
+    ],
+    'a weight below 0': [
+      () => compiled().fit(bytes, labels, { ...quiet, classWeight: { 1: -2 } }),
+      /classWeight must give a number of 0 or more by class number, got 1: -2/,
+    ],
+    'more than all smoothed': [
+      () => losses.categoricalCrossentropy({ labelSmoothing: 2 }),
+      /labelSmoothing must be from 0 to 1, got 2/,
+    ],
+    'a regularizer': [
+      () =>
+        Sequential.fromConfig({
+          name: 'm',
+          layers: [
+            {
+              class_name: 'Dense',
+              config: { units: 1, kernel_regularizer: { class_name: 'L2', config: { l2: 0.1 } } },
+            },
+          ],
+        }),
+      /kernel_regularizer is .*, which is not supported; it can be null/,
+    ],
     'filters that do not fall into groups': [
       () => layers.conv2d(5, 3, { groups: 2 }),
       /number of filters must be evenly divisible by the number of groups\. Received: groups=2, filters=5/,

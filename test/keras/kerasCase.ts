@@ -44,7 +44,12 @@ export async function assertTrainsAsKeras(known: KerasCase): Promise<void> {
   const model = kerasModelOf(known)
   const [x, y] = kerasDataOf(model, known)
   const options = { batchSize: 8, epochs: 3, shuffle: false, validationSplit: 0.25, verbose: 0 } as const
-  const fitted = await model.fit(x, y, options)
+  const { class_weight, sample_weight } = known.fit ?? {}
+  const weights = {
+    ...(class_weight && { classWeight: class_weight }),
+    ...(sample_weight && { sampleWeight: Float32Array.from(sample_weight) }),
+  }
+  const fitted = await model.fit(x, y, { ...options, ...weights })
   assert.deepEqual(Object.keys(fitted.history), known.keys)
   for (const key of known.keys) near(fitted.history[key] ?? [], known.history[key] ?? [], key)
   assertWeights(model, known)

@@ -20,6 +20,10 @@ interface KerasNet {
 export interface KerasCase {
   readonly name: string
   readonly labels: 'classes' | 'onehot' | 'flat'
+  readonly fit?: {
+    readonly class_weight?: Readonly<Record<string, number>>
+    readonly sample_weight?: readonly number[]
+  }
   readonly summary: string
   readonly wide: string
   readonly config: Readonly<Record<string, unknown>>

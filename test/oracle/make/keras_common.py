@@ -66,7 +66,7 @@ def model_of(shape, make):
     return keras.Model(x, make(x), name="net")
 
 
-def case_run(name, shape, make, compiled, kind, fitted=lambda: {}):
+def case_run(name, shape, make, compiled, kind, fitted={}):
     keras.utils.clear_session()
     model = model_of(shape, make)
     weights_for(model, 5)
@@ -78,10 +78,11 @@ def case_run(name, shape, make, compiled, kind, fitted=lambda: {}):
         y = np.eye(5, dtype=np.float32)[y]
     if kind == "flat":
         y = numbers.uniform(24 * int(np.prod(model.output_shape[1:]))).reshape(24, -1)
-    history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, validation_split=0.25, verbose=0, **fitted())
+    history = model.fit(x, y, batch_size=8, epochs=3, shuffle=False, validation_split=0.25, verbose=0, **{k: np.asarray(v, np.float32) if k == "sample_weight" else v for k, v in fitted.items()})
     return {
         "name": name,
         "labels": kind,
+        **({"fit": fitted} if fitted else {}),
         "summary": summary(model, 80),
         "wide": summary(model, 140, line_length=100, show_trainable=True),
         "config": model.get_config(),

@@ -69,6 +69,25 @@ def inside(x):
     return head(L.Flatten()(y))
 
 
+def everything(x):
+    y = L.ZeroPadding2D(((1, 0), (0, 1)))(x)
+    y = L.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(y)
+    y = L.LayerNormalization()(y)
+    names = ["relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "hard_silu", "sigmoid", "tanh", "softmax", "log_softmax", "linear"]
+    parts = [L.Conv2D(2, 1, activation=name)(y) for name in names]
+    y = L.Concatenate()(parts)
+    y = L.Conv2D(6, 3, groups=2, padding="same")(y)
+    z = L.Conv2D(6, 3, dilation_rate=2, padding="same", activation="gelu")(y)
+    y = L.Add()([y, z])
+    y = L.Cropping2D(((1, 0), (0, 1)))(y)
+    y = L.MaxPooling2D(2)(y)
+    return L.Dense(5)(L.LayerNormalization()(L.Flatten()(y)))
+
+
+def smooth():
+    return dict(optimizer=keras.optimizers.SGD(0.1), loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), metrics=["accuracy"])
+
+
 #  name, input, layers (or, of x, a functional model), compile arguments, kind of labels, fit arguments
 CASES = [
     ("depthwise", (7, 6, 3), lambda: [L.DepthwiseConv2D(3, depth_multiplier=2, padding="same", activation="relu6"),
@@ -97,6 +116,18 @@ CASES = [
     ("models inside a row", (6, 6, 2), lambda: [keras.Sequential([keras.Input((6, 6, 2)), L.Rescaling(0.5), L.Conv2D(3, 3, activation="relu")], name="front"),
         L.MaxPooling2D(), keras.Sequential([keras.Input((2, 2, 3)), L.Flatten(), L.Dense(5, activation="softmax")], name="head")],
         lambda: dict(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"]), "classes"),
+    ("everything", (8, 7, 4), lambda x: everything(x), smooth, "onehot", {"class_weight": {0: 0.5, 2: 2.0, 3: 1.5}}),
+    ("class weights", (6,), lambda: [L.Dense(5, activation="softmax")],
+        lambda: dict(optimizer="sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"]), "classes", {"class_weight": {1: 3.0, 4: 0.0}}),
+    ("sample weights", (6,), lambda: [L.Dense(5, activation="tanh")], lambda: dict(optimizer="sgd", loss="mse"), "onehot",
+        {"sample_weight": [(i % 5) / 2 for i in range(24)]}),
+    ("binary losses", (6,), lambda: [L.Dense(5)], lambda: dict(optimizer="adam",
+        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)), "onehot", {"sample_weight": [1 + i % 3 for i in range(24)]}),
+    ("binary probabilities", (6,), lambda: [L.Dense(5), L.Activation("hard_sigmoid")], lambda: dict(optimizer="adam", loss="binary_crossentropy"), "onehot"),
+    ("absolute errors", (5, 4, 2), lambda: [L.Conv2D(2, 2), L.Flatten()], lambda: dict(optimizer="sgd", loss="mae"), "flat",
+        {"sample_weight": [(i % 4) / 2 for i in range(24)]}),
+    ("smooth probabilities", (6,), lambda: [L.Dense(5, activation="softmax"), L.Rescaling(0.9, offset=0.02)],
+        lambda: dict(optimizer="adam", loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.3)), "onehot", {"class_weight": {0: 2.0}}),
     ("pictures flattened anew", (4, 4, 3), lambda: [L.Conv2D(3, 2), L.Flatten(), L.Reshape((3, 9)), L.Softmax(), L.Flatten()],
         lambda: dict(optimizer="adam", loss="mse"), "flat"),
 ]
