@@ -5,7 +5,7 @@
  * Source: keras/src/models/{sequential,functional}.py and saving/serialization_lib.py of Keras 3.15.
  */
 import { plainCompile } from './kerasCompile.js'
-import { isList, isObject, JsonPlace } from './kerasJson.js'
+import { isList, isObject, JsonPlace, type Json } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
 import type { KerasCompile, KerasModel } from './kerasTypes.js'
 import { shownName } from './shownName.js'
@@ -84,10 +84,14 @@ function refuseModes(config: JsonPlace): void {
     config.at('dtype').fail(`refused: quantised weights (${shownName(policy)}) are not known`)
 }
 
+/** kerasLayers.ts keeps an L2 of kernels. */
+const isKept = (key: string, value: Json): boolean =>
+  /^(kernel|depthwise)_regularizer$/.test(key) && isObject(value) && value['class_name'] === 'L2'
+
 /** What changes training or precision and is not kept. */
 function warnAbout(config: JsonPlace, warnings: string[]): void {
   for (const [key, value] of Object.entries(config.object())) {
-    if (value !== null && /(regularizer|constraint|quantization_config)$/.test(key)) {
+    if (value !== null && /(regularizer|constraint|quantization_config)$/.test(key) && !isKept(key, value)) {
       warnings.push(`${config.where}: its ${key} is not kept`)
     }
   }

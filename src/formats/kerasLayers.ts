@@ -125,6 +125,12 @@ const batchShape: Field<readonly (number | null)[]> = (place) =>
 const anything: Field<Json> = (place) => place.value ?? null
 const seed = or(anything, null)
 
+/** L2 alone is kept: `{ class_name: 'L2', config: { l2 } }`, as both Kerases read it. */
+const l2: Field<Json> = (place) => {
+  const config = isObject(place.value) && place.value['class_name'] === 'L2' ? place.at('config') : undefined
+  return config === undefined ? null : { class_name: 'L2', config: { l2: config.at('l2').number() } }
+}
+
 const conv = {
   kernel_size: pair,
   strides: or(pair, [1, 1]),
@@ -141,9 +147,9 @@ const factor = or<Json>(anything, 0)
 const kerasFields = {
   InputLayer: { batch_shape: batchShape },
   Rescaling: { scale: or(numbers, [1]), offset: or(numbers, [0]) },
-  Conv2D: { filters: size, groups: or(size, 1), ...conv },
-  DepthwiseConv2D: { depth_multiplier: or(size, 1), ...conv },
-  Dense: { units: size, activation, use_bias: or(flag, true) },
+  Conv2D: { filters: size, groups: or(size, 1), ...conv, kernel_regularizer: l2 },
+  DepthwiseConv2D: { depth_multiplier: or(size, 1), ...conv, depthwise_regularizer: l2 },
+  Dense: { units: size, activation, use_bias: or(flag, true), kernel_regularizer: l2 },
   MaxPooling2D: pool,
   AveragePooling2D: pool,
   GlobalAveragePooling2D: { data_format: channelsLast, keepdims: or(flag, false) },

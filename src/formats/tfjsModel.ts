@@ -62,7 +62,8 @@ function renamed(layer: Json): Json {
   const config = isObject(layer) ? (layer['config'] ?? null) : null
   if (!isObject(layer) || !isObject(config) || typeof config['activation'] !== 'string') return layer
   const found = Object.entries(activationNames).find(([name]) => name === config['activation'])
-  return { ...layer, config: { ...config, activation: found?.[1] ?? config['activation'] } }
+  const kept = Object.entries(config).filter(([key]) => !key.endsWith('_regularizer')) // it has no class L2
+  return { ...layer, config: { ...Object.fromEntries(kept), activation: found?.[1] ?? config['activation'] } }
 }
 
 /** Reshape with all sizes told: TF.js does not work out a -1 in time. */

@@ -28,6 +28,7 @@ import { optimizerOf } from './optimizers.js'
 import { inFlatOrder } from './order.js'
 import { output } from './output.js'
 import type { Verbose } from './progbar.js'
+import { penaltyOf } from './regularizers.js'
 import { Rows } from './rows.js'
 import { predict, test, train, type RunOptions } from './run.js'
 import { Steps, type Trained } from './steps.js'
@@ -200,7 +201,11 @@ export abstract class Model extends Layer {
   }
 
   get #trained(): Trained {
-    return { layers: this.leaves, forward: (x, training, drawn) => this.forward(x, training, drawn) }
+    return {
+      layers: this.leaves,
+      penalty: () => penaltyOf(this.trainableWeights),
+      forward: (x, training, drawn) => this.forward(x, training, drawn),
+    }
   }
 
   #mustBeCompiled(what: string): Compilation {

@@ -32,6 +32,8 @@ export class Drawn {
 /** What of a model steps need. */
 export interface Trained {
   readonly layers: readonly Layer[]
+  /** What is added to the loss for large weights; null: nothing. */
+  penalty(): Tensor | null
   forward(x: Tensor, training: boolean, drawn: (layer: Layer) => readonly Tensor[]): Prediction
 }
 
@@ -109,7 +111,7 @@ export class Steps {
   #trainOn({ optimizer, loss, metrics }: Compiled, batch: Batch, random: readonly Tensor[]): Tensor[] {
     const { inputs, labels, weights } = batch
     const prediction = this.#model.forward(inputs, true, (layer) => this.#drawn?.of(layer, random) ?? [])
-    const value = loss.compute(labels, prediction, weights)
+    const value = this.#penalised(loss.compute(labels, prediction, weights))
     const sums = metrics.map((metric) => metric.sum(labels, detached(prediction)))
     optimizer.zeroGrad()
     value.backward()
@@ -117,9 +119,17 @@ export class Steps {
     return [value, ...sums]
   }
 
+  #penalised(loss: Tensor): Tensor {
+    const penalty = this.#model.penalty()
+    return penalty ? loss.add(penalty) : loss
+  }
+
   #test({ loss, metrics }: Compiled, { inputs, labels, weights }: Batch): Tensor[] {
     const prediction = this.#model.forward(inputs, false, () => [])
-    return [loss.compute(labels, prediction, weights), ...metrics.map((metric) => metric.sum(labels, prediction))]
+    return [
+      this.#penalised(loss.compute(labels, prediction, weights)),
+      ...metrics.map((metric) => metric.sum(labels, prediction)),
+    ]
   }
 }
 

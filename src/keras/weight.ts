@@ -19,6 +19,8 @@ export interface WeightOptions {
   readonly order?: Order
   /** Default true. */
   readonly trainable?: boolean
+  /** What the sum of its squares counts in the loss; default 0. */
+  readonly l2?: number
 }
 
 export class Weight {
@@ -31,13 +33,15 @@ export class Weight {
   readonly order: Order
   /** Whether the layer trains it when the layer itself is trained. */
   readonly trainable: boolean
+  readonly l2: number
 
-  constructor({ name, shape, tensor, order = null, trainable = true }: WeightOptions) {
+  constructor({ name, shape, tensor, order = null, trainable = true, l2 = 0 }: WeightOptions) {
     this.name = name
     this.shape = shape
     this.tensor = tensor
     this.order = order
     this.trainable = trainable
+    this.l2 = l2
   }
 
   get size(): number {

@@ -14,6 +14,7 @@ import {
   type LayerOptions,
   type Spec,
 } from '../layer.js'
+import { l2Of, regularizerConfig, type Regularizer } from '../regularizers.js'
 import { depthwiseOrder, kernelOrder, Weight, type Order } from '../weight.js'
 import { dilated, geometry, paddingOf, pairOf, type Geometry, type Padding, type Pair, type Size2 } from './window.js'
 
@@ -45,6 +46,8 @@ interface Kernel {
   readonly order: Order
   readonly outputs: number
   readonly groups: number
+  /** Of its penalty. */
+  readonly l2: number
 }
 
 /** What both convolutions are: a window with a kernel, a bias and an activation. */
@@ -80,8 +83,8 @@ abstract class Convolution extends Layer {
     const window = dilated(this.kernelSize, this.dilationRate)
     this.#geometry = geometry(`layer '${this.name}'`, input.sizes, window, this.strides, this.padding)
     this.#kernel = this.kernelFor(input.sizes[2] ?? 0, input)
-    const { shape, tensor, order, outputs } = this.#kernel
-    const weights = [new Weight({ name: 'kernel', shape, tensor, order })]
+    const { shape, tensor, order, outputs, l2 } = this.#kernel
+    const weights = [new Weight({ name: 'kernel', shape, tensor, order, l2 })]
     if (this.useBias) {
       this.#bias = new nn.Parameter(zeros([outputs]))
       initialise(this.className, this.#bias, this.biasInitializer)
@@ -125,6 +128,8 @@ export interface Conv2DOptions extends ConvolutionOptions {
   readonly groups?: number
   /** Default 'glorotUniform'. */
   readonly kernelInitializer?: Initializer
+  /** Default none. */
+  readonly kernelRegularizer?: Regularizer
 }
 
 /** [N, H, W, C] → [N, OH, OW, filters]. Source: keras.layers.Conv2D. */
@@ -132,14 +137,16 @@ export class Conv2D extends Convolution {
   readonly filters: number
   readonly groups: number
   readonly #initializer: Initializer
+  readonly #l2: number
 
   constructor(options: Conv2DOptions) {
-    super('conv2d', options, ['filters', 'groups', 'kernelInitializer'])
+    super('conv2d', options, ['filters', 'groups', 'kernelInitializer', 'kernelRegularizer'])
     expectWhole('conv2d', 'filters', options.filters)
     this.filters = options.filters
     this.groups = options.groups ?? 1
     expectWhole('conv2d', 'groups', this.groups)
     this.#initializer = options.kernelInitializer ?? 'GlorotUniform'
+    this.#l2 = l2Of('conv2d', options.kernelRegularizer)
     if (this.filters % this.groups !== 0)
       throw new UsageError(
         `conv2d: The number of filters must be evenly divisible by the number of groups. Received: groups=${this.groups}, filters=${this.filters}.`,
@@ -159,7 +166,7 @@ export class Conv2D extends Convolution {
     const tensor = new nn.Parameter(zeros([filters, channels / groups, ...this.kernelSize]))
     initialise('conv2d', tensor, this.#initializer)
     const shape = [...this.kernelSize, channels / groups, filters]
-    return { shape, tensor, order: kernelOrder(shape), outputs: filters, groups }
+    return { shape, tensor, order: kernelOrder(shape), outputs: filters, groups, l2: this.#l2 }
   }
 
   protected ownConfig(): Config {
@@ -171,7 +178,7 @@ export class Conv2D extends Convolution {
       use_bias: this.useBias,
       kernel_initializer: initializerConfig(this.#initializer),
       bias_initializer: initializerConfig(this.biasInitializer),
-      kernel_regularizer: null,
+      kernel_regularizer: regularizerConfig(this.#l2),
       bias_regularizer: null,
       activity_regularizer: null,
       kernel_constraint: null,
@@ -185,18 +192,22 @@ export interface DepthwiseConv2DOptions extends ConvolutionOptions {
   readonly depthMultiplier?: number
   /** Default 'glorotUniform'. */
   readonly depthwiseInitializer?: Initializer
+  /** Default none. */
+  readonly depthwiseRegularizer?: Regularizer
 }
 
 /** Every channel by kernels of its own: [N, H, W, C] → [N, OH, OW, C · depthMultiplier]. Source: keras.layers.DepthwiseConv2D. */
 export class DepthwiseConv2D extends Convolution {
   readonly depthMultiplier: number
   readonly #initializer: Initializer
+  readonly #l2: number
 
   constructor(options: DepthwiseConv2DOptions) {
-    super('depthwiseConv2d', options, ['depthMultiplier', 'depthwiseInitializer'])
+    super('depthwiseConv2d', options, ['depthMultiplier', 'depthwiseInitializer', 'depthwiseRegularizer'])
     this.depthMultiplier = options.depthMultiplier ?? 1
     expectWhole('depthwiseConv2d', 'depthMultiplier', this.depthMultiplier)
     this.#initializer = options.depthwiseInitializer ?? 'GlorotUniform'
+    this.#l2 = l2Of('depthwiseConv2d', options.depthwiseRegularizer)
   }
 
   protected kernelFor(channels: number): Kernel {
@@ -207,7 +218,7 @@ export class DepthwiseConv2D extends Convolution {
     const outputs = channels * depthMultiplier
     const tensor = new nn.Parameter(drawn.view(outputs, 1, ...kernelSize))
     const shape = [...kernelSize, channels, depthMultiplier]
-    return { shape, tensor, order: depthwiseOrder(shape), outputs, groups: channels }
+    return { shape, tensor, order: depthwiseOrder(shape), outputs, groups: channels, l2: this.#l2 }
   }
 
   protected ownConfig(): Config {
@@ -218,7 +229,7 @@ export class DepthwiseConv2D extends Convolution {
       use_bias: this.useBias,
       depthwise_initializer: initializerConfig(this.#initializer),
       bias_initializer: initializerConfig(this.biasInitializer),
-      depthwise_regularizer: null,
+      depthwise_regularizer: regularizerConfig(this.#l2),
       bias_regularizer: null,
       activity_regularizer: null,
       depthwise_constraint: null,

@@ -16,6 +16,7 @@ import {
   type Spec,
 } from '../layer.js'
 import type { KerasTensor } from '../kerasTensor.js'
+import { l2Of, regularizerConfig, type Regularizer } from '../regularizers.js'
 import { denseOrder, flatOrder, Weight } from '../weight.js'
 
 export interface DenseOptions extends LayerOptions {
@@ -28,6 +29,8 @@ export interface DenseOptions extends LayerOptions {
   readonly kernelInitializer?: Initializer
   /** Default 'zeros'. */
   readonly biasInitializer?: Initializer
+  /** Default none. */
+  readonly kernelRegularizer?: Regularizer
 }
 
 /** activation(x kernel + bias): […, in] → […, units]. Source: keras.layers.Dense. */
@@ -35,15 +38,24 @@ export class Dense extends Layer {
   readonly units: number
   readonly activation: ActivationName
   readonly #useBias: boolean
+  readonly #l2: number
   readonly #initializers: readonly [kernel: Initializer, bias: Initializer]
   #kernel: nn.Parameter | null = null
   #bias: nn.Parameter | null = null
 
   constructor(options: DenseOptions) {
     super(options)
-    expectOptions('dense', options, ['units', 'activation', 'useBias', 'kernelInitializer', 'biasInitializer'])
+    expectOptions('dense', options, [
+      'units',
+      'activation',
+      'useBias',
+      'kernelInitializer',
+      'biasInitializer',
+      'kernelRegularizer',
+    ])
     expectWhole('dense', 'units', options.units)
     this.units = options.units
+    this.#l2 = l2Of('dense', options.kernelRegularizer)
     this.activation = activationName('dense', options.activation)
     this.#useBias = options.useBias ?? true
     this.#initializers = [options.kernelInitializer ?? 'GlorotUniform', options.biasInitializer ?? 'Zeros']
@@ -56,7 +68,7 @@ export class Dense extends Layer {
     this.#kernel = new nn.Parameter(zeros([units, inputs]))
     initialise('dense', this.#kernel, this.#initializers[0])
     const order = denseOrder(inputs, units, input.flatOf && flatOrder(input.flatOf))
-    const weights = [new Weight({ name: 'kernel', shape: [inputs, units], tensor: this.#kernel, order })]
+    const weights = [new Weight({ name: 'kernel', shape: [inputs, units], tensor: this.#kernel, order, l2: this.#l2 })]
     if (this.#useBias) {
       this.#bias = new nn.Parameter(zeros([units]))
       initialise('dense', this.#bias, this.#initializers[1])
@@ -88,7 +100,7 @@ export class Dense extends Layer {
       use_bias: this.#useBias,
       kernel_initializer: initializerConfig(this.#initializers[0]),
       bias_initializer: initializerConfig(this.#initializers[1]),
-      kernel_regularizer: null,
+      kernel_regularizer: regularizerConfig(this.#l2),
       bias_regularizer: null,
       kernel_constraint: null,
       bias_constraint: null,

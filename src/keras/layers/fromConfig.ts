@@ -54,8 +54,6 @@ const fixed: Readonly<Record<string, readonly string[]>> = {
   sparse: ['false'],
   ragged: ['false'],
   optional: ['false'],
-  kernel_regularizer: ['null'],
-  depthwise_regularizer: ['null'],
   bias_regularizer: ['null'],
   activity_regularizer: ['null'],
   beta_regularizer: ['null'],

@@ -128,6 +128,10 @@ CASES = [
         {"sample_weight": [(i % 4) / 2 for i in range(24)]}),
     ("smooth probabilities", (6,), lambda: [L.Dense(5, activation="softmax"), L.Rescaling(0.9, offset=0.02)],
         lambda: dict(optimizer="adam", loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.3)), "onehot", {"class_weight": {0: 2.0}}),
+    ("penalties", (5, 4, 2), lambda: [L.Conv2D(3, 2, kernel_regularizer="l2", activation="relu"),
+        L.DepthwiseConv2D(2, depthwise_regularizer=keras.regularizers.L2(0.03)), L.Flatten(),
+        L.Dense(5, kernel_regularizer=keras.regularizers.L2(0.1), activation="softmax")],
+        lambda: dict(optimizer="sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"]), "classes", {"class_weight": {0: 2.0}}),
     ("pictures flattened anew", (4, 4, 3), lambda: [L.Conv2D(3, 2), L.Flatten(), L.Reshape((3, 9)), L.Softmax(), L.Flatten()],
         lambda: dict(optimizer="adam", loss="mse"), "flat"),
 ]
