@@ -4,6 +4,7 @@
  * Not here: Keras 3's .weights.h5 (kerasWeightsH5.ts), the config itself (kerasConfig.ts).
  * Source: keras/src/legacy/saving/legacy_h5_format.py of Keras 3.15.
  */
+import { LenetError } from '../base/index.js'
 import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
 import { readKerasConfig } from './kerasConfig.js'
@@ -72,6 +73,7 @@ function readH5Model(file: Hdf5File): KerasFile | undefined {
   const [text] = file.texts('', 'model_config') ?? []
   if (text === undefined) return undefined
   const { model, warnings } = readKerasConfig(parseJson(text, `${file.where}, model_config`))
+  refuseTwoMeanings(model, file.where)
   placeLayers(model, file.where) // sizes are known before any weight is read
   const weights = weightsOf(model, readLayers(file, 'model_weights'), file.where, 'ordered')
   const compile = readTraining(file)
@@ -117,6 +119,16 @@ export async function readKerasH5(bytes: Uint8Array, where: string): Promise<Ker
     where,
     (file) => readH5Model(file) ?? file.fail('', 'holds weights alone, no model (model_config is missing)'),
   )
+}
+
+/** One name, two functions: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3, and an .h5 may be of or for either. */
+function refuseTwoMeanings({ layers }: KerasModel, where: string): void {
+  for (const { name, config } of layers) {
+    if (!('activation' in config) || config.activation !== 'hard_sigmoid') continue
+    throw new LenetError(
+      `${where}, layer ${name}: hard_sigmoid is one function in Keras 2 and another in Keras 3; use a .keras file`,
+    )
+  }
 }
 
 type Children = Map<string, Hdf5Group | NetTensor | bigint>
@@ -166,6 +178,7 @@ export interface KerasH5Options {
  */
 export async function writeKerasH5(file: KerasFile, { optimizerFor }: KerasH5Options = {}): Promise<Uint8Array> {
   const where = 'the model being saved'
+  refuseTwoMeanings(file.model, where)
   checkWeights(file.model, file.weights, where)
   const training = trainingConfig(file.compile, file.optimizer)
   const children: Children = new Map([['model_weights', weightsGroup(file.model, file.weights)]])

@@ -163,7 +163,7 @@ function graph(): Model {
       [0, 1],
     ])
     .apply(y)
-  const z = layers.depthwiseConv2d(3, { depthMultiplier: 2, padding: 'same', activation: 'hard_sigmoid' }).apply(input)
+  const z = layers.depthwiseConv2d(3, { depthMultiplier: 2, padding: 'same', activation: 'softsign' }).apply(input)
   const merged = [
     layers.add(),
     layers.subtract(),
@@ -208,6 +208,16 @@ describe('a functional model is the same model', () => {
     const path = join(folderFor(t), 'net.onnx')
     await assert.rejects(saveModel(graph(), path), /only Keras's own files can hold/)
   })
+})
+
+test('an activation that means another function in Keras 2 goes into no .h5', async (t) => {
+  const made = new Sequential([layers.dense(2, { inputShape: [3], activation: 'hard_sigmoid' })])
+  const folder = folderFor(t)
+  await made.save(join(folder, 'net.keras'))
+  await assert.rejects(
+    made.save(join(folder, 'net.h5')),
+    /hard_sigmoid is one function in Keras 2 and another in Keras 3/,
+  )
 })
 
 test('Keras takes no whole number for a momentum or a learning rate', async (t) => {

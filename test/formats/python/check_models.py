@@ -21,7 +21,7 @@ import tf_keras
 script = Path(__file__).resolve().parents[3] / "dist/test/formats/python/writeKerasModels.js"
 
 # Activations that Keras 2 has no name for.
-not_in_keras2 = {"activations", "everything", "groups_and_dilation"}
+not_in_keras2 = {"everything", "groups_and_dilation"}
 # Keras 3 forgets a list of axes when it reads an .h5, its own too (saving_utils.model_from_config); Keras 2 does not.
 not_in_h5_of_keras3 = {"layer_norm"}
 

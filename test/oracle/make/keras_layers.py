@@ -123,7 +123,7 @@ CASES = [
         {"sample_weight": [(i % 5) / 2 for i in range(24)]}),
     ("binary losses", (6,), lambda: [L.Dense(5)], lambda: dict(optimizer="adam",
         loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)), "onehot", {"sample_weight": [1 + i % 3 for i in range(24)]}),
-    ("binary probabilities", (6,), lambda: [L.Dense(5), L.Activation("hard_sigmoid")], lambda: dict(optimizer="adam", loss="binary_crossentropy"), "onehot"),
+    ("binary probabilities", (6,), lambda: [L.Dense(5, activation="sigmoid")], lambda: dict(optimizer="adam", loss="binary_crossentropy"), "onehot"),
     ("absolute errors", (5, 4, 2), lambda: [L.Conv2D(2, 2), L.Flatten()], lambda: dict(optimizer="sgd", loss="mae"), "flat",
         {"sample_weight": [(i % 4) / 2 for i in range(24)]}),
     ("smooth probabilities", (6,), lambda: [L.Dense(5, activation="softmax"), L.Rescaling(0.9, offset=0.02)],
