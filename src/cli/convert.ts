@@ -72,7 +72,8 @@ function difference(before: Float32Array, after: Float32Array): { most: number; 
   return { most, allowed: tolerance * before.reduce((size, value) => Math.max(size, Math.abs(value)), 1) }
 }
 
-type OptimizerFate = 'none' | 'kept' | 'dropped'
+/** 'unread': the file has one that does not belong to the net. */
+type OptimizerFate = 'none' | 'kept' | 'dropped' | 'unread'
 
 interface Plan {
   readonly from: ModelFile
@@ -99,7 +100,8 @@ function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan 
     formats[from.format].family === 'keras' && formats[target.format].family === 'torch'
       ? asMade(given, from.name)
       : given
-  const optimizer = optimizerFate(target, whole, options.optimizer === true)
+  const fate = optimizerFate(target, whole, options.optimizer === true)
+  const optimizer = fate === 'none' && from.optimizerNotice() !== undefined ? 'unread' : fate
   const { preprocessing: _own, optimizer: state, ...rest } = whole
   const net: NetFile = {
     ...rest,
@@ -157,8 +159,12 @@ function check({ from, net, target, preprocessing }: Plan, back: NetFile): numbe
   )
 }
 
-const steps = ({ optimizer }: NetFile): string =>
-  optimizer === undefined ? '' : `${optimizer.name} after ${count(optimizer.step, 'step')}`
+function steps({ optimizer }: NetFile): string {
+  if (optimizer === undefined) return ''
+  const { name, step, parameters } = optimizer
+  const some = parameters === undefined ? '' : ` of ${count(parameters.length, 'tensor')}, the others are frozen`
+  return `${name} after ${count(step, 'step')}${some}`
+}
 
 /** Who goes on from the state in the file. */
 function goesOn(format: FormatName, forTraining: boolean): string {
@@ -183,5 +189,7 @@ function tellings({ from, net, target, optimizer, forTraining, preprocessing }: 
       ? 'a bare state dict is written; --optimizer writes { model, optimizer }'
       : `${b} files have no place for it`
   if (optimizer === 'dropped') lines.push(`optimizer: ${steps(from.netFile())}, dropped: ${hint}`)
+  const notice = from.optimizerNotice()
+  if (notice !== undefined) lines.push(notice)
   return lines
 }

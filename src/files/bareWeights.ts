@@ -36,6 +36,8 @@ export interface Found {
   readonly netFile: () => NetFile
   /** The net was taken for one by its shapes only. */
   readonly guessed: boolean
+  /** Names of the net's tensors in the order of the file's state dict. */
+  readonly order?: readonly string[]
 }
 
 type Tensors = ReadonlyMap<string, PthTensor>
@@ -91,7 +93,7 @@ export const channelsOf = (net: Layer): number | undefined =>
   [...net.parameters()].find(({ shape }) => shape.length === 4)?.shape[1]
 
 /** One of our nets under other names, Keras's for instance: its shapes, in the file's order or that of the names. */
-function byShapes(state: Tensors): { name: string; state: Tensors } | undefined {
+function byShapes(state: Tensors): { name: string; state: Tensors; order: readonly string[] } | undefined {
   const isPlain = [...state.keys()].every((name) => /\.(weight|bias)$/.test(name))
   if (!isPlain) return undefined
   for (const entries of [[...state], inNaturalOrder(state)]) {
@@ -100,7 +102,12 @@ function byShapes(state: Tensors): { name: string; state: Tensors } | undefined 
     for (const [name, make] of Object.entries(namedNets)) {
       const wanted = [...new make(channels, classes).stateDict()]
       if (shapesText(wanted.map(([, { shape }]) => shape)) !== shapesText(shapes)) continue
-      return { name, state: new Map(wanted.flatMap(([key], i) => (entries[i] ? [[key, entries[i][1]] as const] : []))) }
+      const keys = new Map(wanted.map(([key], i) => [entries[i]?.[0] ?? '', key]))
+      return {
+        name,
+        state: new Map(wanted.flatMap(([key], i) => (entries[i] ? [[key, entries[i][1]] as const] : []))),
+        order: [...state.keys()].flatMap((key) => keys.get(key) ?? []),
+      }
     }
   }
   return undefined
@@ -118,11 +125,23 @@ function inFile<T>(path: string, body: () => T): T {
   }
 }
 
-function made(name: string, make: MakeNet, state: Tensors, path: string, guessed = false): Found {
+function made(
+  name: string,
+  make: MakeNet,
+  { state, order = [...state.keys()] }: { readonly state: Tensors; readonly order?: readonly string[] },
+  path: string,
+  guessed = false,
+): Found {
   const { channels, classes } = ends([...state.values()].map(({ shape }) => shape))
   const module = make(state.get('conv1.weight')?.shape[1] ?? channels, classes)
   inFile(path, () => module.loadStateDict(tensorsOf(state, path)))
-  return { name, module, guessed, netFile: () => netOfModule(module, [channels, pictureSide, pictureSide], path) }
+  return {
+    name,
+    module,
+    guessed,
+    order,
+    netFile: () => netOfModule(module, [channels, pictureSide, pictureSide], path),
+  }
 }
 
 /**
@@ -134,20 +153,20 @@ export function netOfState(state: Tensors, path: string, says: Says | undefined)
   if (says !== undefined && named !== undefined && Object.hasOwn(namedNets, says.name) && says.name !== named)
     throw new LenetError(`${path} holds a ${named} (by its names), not the ${says.name} that it is said to be`)
   if (says !== undefined) return said(state, path, says)
-  if (named !== undefined) return made(named, makerOf(named), state, path)
+  if (named !== undefined) return made(named, makerOf(named), { state }, path)
   const guess = byShapes(state)
-  if (guess !== undefined) return made(guess.name, makerOf(guess.name), guess.state, path, true)
+  if (guess !== undefined) return made(guess.name, makerOf(guess.name), guess, path, true)
   throw new LenetError(`${path} holds none of the nets lenet and lenet1 (it has ${few(state.keys())}); ${howToSay}`)
 }
 
 function said(state: Tensors, path: string, says: Says): Found {
   if ('net' in says) {
     const weights = new Map([...state].map(([name, tensor]) => [name, { ...tensor, data: asFloat32(tensor) }]))
-    return asFound(says.name, withWeights(says.net, weights, path), path)
+    return { ...asFound(says.name, withWeights(says.net, weights, path), path), order: [...state.keys()] }
   }
   const other = byShapes(state)
   const isOther = other?.name === says.name && byNames(state) === undefined
-  return made(says.name, says.make, isOther ? other.state : state, path)
+  return made(says.name, says.make, isOther ? other : { state }, path)
 }
 
 /** The net that is made, as data. */
@@ -183,7 +202,7 @@ export async function netOfKerasWeights(
   bytes: Uint8Array,
   path: string,
   says: Says | undefined,
-): Promise<{ found: Found; notes: string | undefined }> {
+): Promise<{ found: Found; notes: string | undefined; warnings: readonly string[] }> {
   const loose = await readLooseWeights(bytes, path)
   const { channels, classes } = looseEnds(loose)
   const wanted = looseShapes(loose).join(' ')
@@ -193,10 +212,11 @@ export async function netOfKerasWeights(
     const net = netOfSays(candidate, channels, classes)
     const { model } = kerasFromNet(net)
     if (says === undefined && modelShapes(model).join(' ') !== wanted) continue
-    const { weights, notes } = await readKerasWeights(bytes, path, model)
+    const { weights, notes, optimizer, warnings } = await readKerasWeights(bytes, path, model)
+    const own = netFromKeras({ model, weights, ...(optimizer && { optimizer }) }, path)
     const named = byNames(new Map(loose.map(({ name }) => [name, name]))) === candidate.name
     const guessed = says === undefined && !named
-    return { found: asFound(candidate.name, netFromKeras({ model, weights }, path), path, guessed), notes }
+    return { found: asFound(candidate.name, own, path, guessed), notes, warnings }
   }
   throw new LenetError(
     `${path} holds none of the nets lenet and lenet1 (it has ${few(loose.map(({ name }) => name))}); ${howToSay}`,

@@ -61,7 +61,8 @@ export function withNamesOf(net: NetFile, other: NetFile): NetFile {
     taken.add(own)
     names.set(name, own)
   }
-  return renamed(net, (name) => names.get(name) ?? name)
+  const { parameterOrder: _old, ...whole } = renamed(net, (name) => names.get(name) ?? name)
+  return other.parameterOrder === undefined ? whole : { ...whole, parameterOrder: other.parameterOrder }
 }
 
 function renamed(net: NetFile, to: (name: string) => string): NetFile {
@@ -69,11 +70,14 @@ function renamed(net: NetFile, to: (name: string) => string): NetFile {
   const inputs = net.inputs.map((input) => ({ ...input, name: to(input.name) }))
   const whole = { ...net, inputs, nodes, outputs: net.outputs.map(to) }
   if (net.optimizer === undefined) return whole
-  const state = [...net.optimizer.state].map(([parameter, slots]) => {
-    const dot = parameter.lastIndexOf('.')
-    return [`${to(parameter.slice(0, dot))}${parameter.slice(dot)}`, slots] as const
-  })
-  return { ...whole, optimizer: { ...net.optimizer, state: new Map(state) } }
+  const toParameter = (name: string): string => {
+    const dot = name.lastIndexOf('.')
+    return `${to(name.slice(0, dot))}${name.slice(dot)}`
+  }
+  const { parameters, ...optimizer } = net.optimizer
+  const state = new Map([...optimizer.state].map(([name, slots]) => [toParameter(name), slots]))
+  const some = parameters === undefined ? {} : { parameters: parameters.map(toParameter) }
+  return { ...whole, optimizer: { ...optimizer, state, ...some } }
 }
 
 /** The net with other weights of the same names and shapes. Throws LenetError, showing both sides. */

@@ -13,7 +13,10 @@ export const notesMember = 'lenet.json'
 const isNumbers = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'number' && Number.isFinite(item))
 
-export type Notes = Pick<NetFile, 'classes' | 'preprocessing'>
+const areTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string')
+
+export type Notes = Pick<NetFile, 'classes' | 'preprocessing' | 'parameterOrder'>
 
 /** What a file of the format must say: preprocessing only where its readers would expect another. */
 export function notesFor(
@@ -28,13 +31,14 @@ export function notesFor(
   return {
     ...(classes === undefined ? {} : { classes }),
     ...(samePreprocessing(preprocessing, usual) ? {} : { preprocessing }),
+    ...(net?.parameterOrder === undefined ? {} : { parameterOrder: net.parameterOrder }),
   }
 }
 
 /** What files keep of a net besides weights, as JSON; undefined where there is nothing to keep. */
-export function notesText({ classes, preprocessing }: Notes): string | undefined {
-  if (classes === undefined && preprocessing === undefined) return undefined
-  return JSON.stringify({ classes, preprocessing })
+export function notesText({ classes, preprocessing, parameterOrder }: Notes): string | undefined {
+  const all = { classes, preprocessing, parameterOrder }
+  return Object.values(all).every((value) => value === undefined) ? undefined : JSON.stringify(all)
 }
 
 /** What is no such text, or damaged, is refused: a net that is given other pictures would be silently wrong. */
@@ -46,11 +50,11 @@ export function notesOf(text: string, where: string): Notes {
     throw new LenetError(`${where}: should be JSON and is not`)
   }
   if (typeof value !== 'object' || value === null) throw new LenetError(`${where}: should be an object`)
-  const found: { classes?: unknown; preprocessing?: unknown } = value
-  const { classes, preprocessing } = found
-  const areTexts = Array.isArray(classes) && classes.every((name) => typeof name === 'string')
+  const found: { classes?: unknown; preprocessing?: unknown; parameterOrder?: unknown } = value
+  const { classes, preprocessing, parameterOrder } = found
   return {
-    ...(areTexts ? { classes } : {}),
+    ...(areTexts(classes) ? { classes } : {}),
+    ...(areTexts(parameterOrder) ? { parameterOrder } : {}),
     ...(preprocessing === undefined ? {} : { preprocessing: preprocessingOf(preprocessing, where) }),
   }
 }

@@ -7,6 +7,7 @@
 import { LenetError } from '../base/index.js'
 import {
   netFromKeras,
+  netParameters,
   optimizerFromTorch,
   readKeras,
   readNpz,
@@ -15,6 +16,7 @@ import {
   readSafetensors,
   readTfjs,
   selectStateDict,
+  withParameterOrder,
   ZipArchive,
   type KerasFile,
   type NetFile,
@@ -52,8 +54,10 @@ export interface ModelFile {
   readonly name: string
   /** Runs: pictures [N, C, H, W] in, logits [N, classes] out. */
   readonly net: Layer
-  /** As data, as the file has it; with the optimizer where the file has one. Throws LenetError where a user's net is not known in files. */
+  /** As data, as the file has it; with the optimizer where the file has one that can be read. Throws LenetError where a user's net is not known in files. */
   readonly netFile: () => NetFile
+  /** Why the file's optimizer is not read, or not wholly; undefined where it is, or there is none. */
+  readonly optimizerNotice: () => string | undefined
   readonly preprocessing: NetPreprocessing
   /** The file says so itself. */
   readonly ownPreprocessing: boolean
@@ -68,7 +72,7 @@ export interface ModelFile {
 
 interface Read {
   readonly found: Found
-  readonly optimizer?: () => NetFile['optimizer']
+  readonly optimizer?: () => { readonly state?: NetFile['optimizer']; readonly notice?: string | undefined }
   readonly notes?: Notes
   readonly warnings?: readonly string[]
 }
@@ -100,11 +104,14 @@ async function pth(source: Source, says: Says | undefined): Promise<Read> {
   const file = readPth(bytes, path)
   const found = netOfState(selectStateDict(file), path, says)
   const classes = classesIn(file)
-  const parameters = (): [string, readonly number[]][] =>
-    [...found.module.namedParameters()].map(([name, { shape }]) => [name, shape])
+  const { order = [] } = found
+  const netFile = (): NetFile => withParameterOrder(found.netFile(), order)
   return {
-    found,
-    optimizer: () => optimizerFromTorch(file.whole, parameters(), path),
+    found: { ...found, netFile },
+    optimizer: () => {
+      const read = optimizerFromTorch(file.whole, netParameters(netFile()), path)
+      return typeof read === 'string' ? { notice: read } : { state: read }
+    },
     notes: { ...zipNotes(source), ...(classes === undefined ? {} : { classes }) },
     warnings: file.warnings,
   }
@@ -123,7 +130,7 @@ async function npz(source: Source, says: Says | undefined): Promise<Read> {
 
 const ofGraph = (net: NetFile, path: string): Read => {
   const found = asFound(path.split(/[\\/]/).at(-1) ?? path, net, path)
-  return { found, optimizer: () => net.optimizer, notes: net }
+  return { found, optimizer: () => ({ state: net.optimizer }), notes: net }
 }
 
 async function onnx({ bytes, path, beside }: Source): Promise<Read> {
@@ -138,8 +145,9 @@ function ofKeras(file: KerasFile, path: string, notes = file.notes): Read {
 const keras: Reader = async ({ bytes, path }) => ofKeras(await readKeras(bytes, path), path)
 
 async function weights({ bytes, path }: Source, says: Says | undefined): Promise<Read> {
-  const { found, notes } = await netOfKerasWeights(bytes, path, says)
-  return { found, notes: told(notes, `${path}, notes`) }
+  const { found, notes, warnings } = await netOfKerasWeights(bytes, path, says)
+  const optimizer = () => ({ state: found.netFile().optimizer, notice: warnings[0] })
+  return { found, notes: told(notes, `${path}, notes`), optimizer }
 }
 
 async function tfjs({ bytes, path, beside }: Source): Promise<Read> {
@@ -193,7 +201,8 @@ export async function readModelFrom(source: Source, says?: Says): Promise<ModelF
     format,
     name: (net && (says?.name ?? knownName(net))) ?? found.name,
     net: found.module,
-    netFile: () => withRest(found.netFile(), notes, optimizer?.()),
+    netFile: () => withRest(found.netFile(), notes, optimizer?.().state),
+    optimizerNotice: () => optimizer?.().notice,
     preprocessing: own ?? familyPreprocessing[family],
     ownPreprocessing: own !== undefined,
     classes: notes.classes,
@@ -203,11 +212,13 @@ export async function readModelFrom(source: Source, says?: Says): Promise<ModelF
   }
 }
 
-function withRest(net: NetFile, { classes, preprocessing }: Notes, optimizer: NetFile['optimizer']): NetFile {
+function withRest(net: NetFile, notes: Notes, optimizer: NetFile['optimizer']): NetFile {
+  const { classes, preprocessing, parameterOrder = net.parameterOrder } = notes
   return {
     inputs: net.inputs,
     nodes: net.nodes,
     outputs: net.outputs,
+    ...(parameterOrder === undefined ? {} : { parameterOrder }),
     ...(classes === undefined ? {} : { classes }),
     ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(optimizer === undefined ? {} : { optimizer }),

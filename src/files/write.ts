@@ -124,8 +124,9 @@ export async function encodeModel(
   if (isKerasFormat(format)) return kerasEncoders[format](kerasFile(net, where), path)
   if (format === 'onnx') return only(path, writeOnnx(inTorchOrder(net), where))
   const inOrder = flattenInOrder(net, 'chw', where)
-  if (format === 'pth') return only(path, withNotes(writeNetPth(inOrder), notesText(net)))
-  return encodeState(netStateDict(inOrder), net, format, path)
+  const { parameterOrder: _told, ...notes } = net // by the order of the state dict
+  if (format === 'pth') return only(path, withNotes(writeNetPth(inOrder), notesText(notes)))
+  return encodeState(netStateDict(inOrder), notes, format, path)
 }
 
 const stateOf = (format: StateFormat, bytes: Uint8Array, path: string): ReadonlyMap<string, PthTensor> => {

@@ -143,6 +143,34 @@ function compiledOptimizer(
   return { className, config: isObject(config) ? config : {} }
 }
 
+const usualAdam = { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7 } as const
+const usualAdamW = { ...usualAdam, weight_decay: 0.004 } as const
+
+/**
+ * Keras's own settings by how many variables an optimizer has for each trainable one; undefined where the count does not
+ * tell (RMSprop of two: momentum, or centered). SGD's momentum is 0.9 where there is one.
+ */
+const usualConfigs: { readonly [C in ClassName]: readonly (JsonObject | undefined)[] } = {
+  Adam: [undefined, undefined, usualAdam, { ...usualAdam, amsgrad: true }],
+  AdamW: [undefined, undefined, usualAdamW, { ...usualAdamW, amsgrad: true }],
+  SGD: [{}, { momentum: 0.9 }],
+  RMSprop: [undefined, { rho: 0.9, epsilon: 1e-7 }],
+  Adagrad: [undefined, { epsilon: 1e-7 }],
+}
+
+/** How a model was probably compiled whose optimizer has this name and so many variables; undefined where they do not tell. */
+export function usualCompile(
+  model: KerasModel,
+  name: string,
+  variables: number,
+  where: string,
+): KerasCompile | undefined {
+  const className = classNames.find((known) => known.toLowerCase() === name.toLowerCase())
+  const each = (variables - 2) / Math.max(1, trainables(model, where).length)
+  const config = className && usualConfigs[className][each]
+  return config && { optimizer: { class_name: className, config } }
+}
+
 const classNames: readonly ClassName[] = ['SGD', 'Adam', 'AdamW', 'RMSprop', 'Adagrad']
 
 /**
@@ -240,7 +268,9 @@ export function netOptimizer(model: KerasModel, optimizer: KerasOptimizer, where
     const value = optimizer.config[theirs]
     if (typeof value === 'number' || typeof value === 'boolean') settings[ours] = value
   }
-  return { name: row.net, step: optimizer.iterations, settings, state }
+  const trained = trainables(model, where).map(({ layer, variable }) => `${layer}.${variable.key}`)
+  const some = model.layers.every(({ trainable }) => trainable) ? {} : { parameters: trained }
+  return { name: row.net, step: optimizer.iterations, settings, state, ...some }
 }
 
 /** In Keras's terms and layouts, for the layers of `model`. A slot that is missing begins at zero. */

@@ -9,7 +9,8 @@ import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
 import { isLegacyH5, notesName, readH5Weights, readVariables } from './kerasH5.js'
 import { layerWeights, weightsOf } from './kerasMatch.js'
-import { optimizerFrom, optimizerVariables } from './kerasOptimizer.js'
+import { isObject, parseJson } from './kerasJson.js'
+import { optimizerFrom, optimizerVariables, usualCompile } from './kerasOptimizer.js'
 import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers, type PlacedLayer } from './kerasVariables.js'
 import type { NetTensor } from './net.js'
@@ -98,6 +99,9 @@ function readLayer(
   return layerWeights(place, readVariables(file, path), `${file.where}, ${path}`)
 }
 
+/** The attribute of the file that says the optimizer's class and settings; Keras passes over it. */
+const optimizerName = 'lenet_optimizer'
+
 export interface WeightsRead {
   readonly weights: KerasWeights
   readonly optimizer?: KerasOptimizer
@@ -107,7 +111,8 @@ export interface WeightsRead {
 }
 
 /**
- * Weights for `model` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where `compile` says which.
+ * Weights for `model` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where it has one. `compile`
+ * says its settings; else our files do, and of others those that Keras begins with are taken, with a warning.
  * `isOwn`: the file belongs to this very model, so that its layers' names must be the model's.
  * Throws LenetError, telling both sides, where they do not fit.
  */
@@ -124,11 +129,31 @@ export async function readKerasWeights(
     const weights = readWeights(file, model, isOwn)
     const [told] = file.texts('', notesName) ?? []
     const notes = told === undefined ? {} : { notes: told }
-    if (compile === undefined || !file.has('optimizer/vars')) return { weights, ...notes, warnings: [] }
-    const optimizer = optimizerFrom(model, compile, readVariables(file, 'optimizer/vars'), where)
+    if (!file.has('optimizer/vars')) return { weights, ...notes, warnings: [] }
+    const variables = readVariables(file, 'optimizer/vars')
+    const own = compile ?? ownCompile(file)
+    const optimizer =
+      own === undefined ? looseOptimizer(file, model, variables) : optimizerFrom(model, own, variables, where)
     if (typeof optimizer === 'string') return { weights, ...notes, warnings: [optimizer] }
-    return { weights, optimizer, ...notes, warnings: [] }
+    const guess = `${where}: its optimizer's settings are not in the file; those that Keras begins with are taken`
+    return { weights, optimizer, ...notes, warnings: own === undefined ? [guess] : [] }
   })
+}
+
+/** The optimizer's class and settings, which our files of weights keep beside its variables. */
+function ownCompile(file: Hdf5File): KerasCompile | undefined {
+  const [text] = file.texts('', optimizerName) ?? []
+  if (text === undefined) return undefined
+  const { value } = parseJson(text, `${file.where}, ${optimizerName}`)
+  return isObject(value) ? { optimizer: value } : undefined
+}
+
+/** Keras itself keeps the optimizer's name and its variables alone. */
+function looseOptimizer(file: Hdf5File, model: KerasModel, variables: readonly NetTensor[]): KerasOptimizer | string {
+  const [name = ''] = file.texts('optimizer/vars', 'name') ?? []
+  const compile = usualCompile(model, name, variables.length, file.where)
+  if (compile !== undefined) return optimizerFrom(model, compile, variables, file.where)
+  return `${file.where}: the optimizer's state is not read: ${shownName(name)} with ${variables.length} variables tells no settings`
 }
 
 /** The weights of a file without a model, under the file's own names. */
@@ -172,7 +197,14 @@ export async function writeKerasWeights(
     children.set('optimizer', varsGroup(optimizer.className.toLowerCase(), optimizerVariables(model, optimizer, where)))
   }
   children.set('vars', { attributes: { name: model.name }, children: new Map() })
-  return writeHdf5({ attributes: notes === undefined ? {} : { [notesName]: notes }, children })
+  const told = optimizer && { class_name: optimizer.className, config: optimizer.config }
+  return writeHdf5({
+    attributes: {
+      ...(notes === undefined ? {} : { [notesName]: notes }),
+      ...(told === undefined ? {} : { [optimizerName]: JSON.stringify(told) }),
+    },
+    children,
+  })
 }
 
 function missing(layer: string, name: string): never {

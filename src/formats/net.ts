@@ -146,6 +146,8 @@ export interface NetOptimizer {
   /** Steps done. */
   readonly step: number
   readonly settings: NetOptimizerSettings
+  /** The parameters that it trains, where these are not all of the net's (the others are frozen). */
+  readonly parameters?: readonly string[]
   readonly state: ReadonlyMap<string, ReadonlyMap<string, NetTensor>>
 }
 
@@ -171,6 +173,11 @@ export interface NetFile {
   readonly outputs: readonly string[]
   readonly classes?: readonly string[]
   readonly preprocessing?: NetPreprocessing
+  /**
+   * Names of parameters in the order of the module that they come from (`module.parameters()`), by which PyTorch numbers
+   * them in an optimizer; missing where it is that of the nodes.
+   */
+  readonly parameterOrder?: readonly string[]
   readonly optimizer?: NetOptimizer
 }
 

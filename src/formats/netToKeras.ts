@@ -57,6 +57,15 @@ interface Made {
   readonly values: Map<string, string>
   /** Node → its layer, for weights and optimizer slots. */
   readonly layerOf: Map<string, string>
+  /** Nodes with parameters of which the optimizer trains none. */
+  readonly frozen: ReadonlySet<string>
+}
+
+function frozenNodes({ nodes, optimizer }: NetFile): Set<string> {
+  const trained = optimizer?.parameters && new Set(optimizer.parameters)
+  const isFrozen = ({ name, weights }: NetNode): boolean =>
+    trained !== undefined && weights.size > 0 && ![...weights.keys()].some((key) => trained.has(`${name}.${key}`))
+  return new Set(nodes.filter(isFrozen).map(({ name }) => name))
 }
 
 /** The Keras model. `where` names the net in errors. Throws LenetError. */
@@ -73,7 +82,8 @@ export function kerasFromNet(given: NetFile, where = 'the net'): KerasFile {
   const model: KerasModel = { className, name: className.toLowerCase(), layers: made.layers, outputs }
   const weights = kerasWeights(model, net, made, where)
   if (net.optimizer === undefined) return { model, weights }
-  const renamed = { ...net.optimizer, state: renamedState(net, made) }
+  const { parameters: _some, ...optimizer } = net.optimizer // its layers are frozen instead
+  const renamed = { ...optimizer, state: renamedState(net, made) }
   return { model, weights, compile: compileFor(net), optimizer: kerasOptimizer(model, renamed, where) }
 }
 
@@ -81,7 +91,13 @@ function makeLayers(net: NetFile, shapes: ReadonlyMap<string, NetShape>, where: 
   const fused = fusedActivations(net)
   const fusedNodes = new Set(fused.values())
   const names = new Names()
-  const made: Made = { layers: [], weights: new Map(), values: new Map(), layerOf: new Map() }
+  const made: Made = {
+    layers: [],
+    weights: new Map(),
+    values: new Map(),
+    layerOf: new Map(),
+    frozen: frozenNodes(net),
+  }
   for (const { name, shape } of net.inputs) {
     const own = names.fresh(name)
     const batchShape = shape.length === 3 ? [null, ...shape.slice(1), shape[0] ?? null] : [null, ...shape]
@@ -109,7 +125,8 @@ function addLayers(made: Made, node: NetNode, plan: readonly LayerPlan[], names:
   let inbound = node.inputs.map((name) => made.values.get(name) ?? name)
   for (const [i, { className, config }] of plan.entries()) {
     const name = names.fresh(i === plan.length - 1 ? node.name : `${node.name}_pad`)
-    made.layers.push(kerasLayer(className, name, new JsonPlace(config, `${where}, ${node.name}`), inbound))
+    const place = new JsonPlace(config, `${where}, ${node.name}`)
+    made.layers.push(kerasLayer(className, name, place, inbound, !made.frozen.has(node.name)))
     inbound = [name]
   }
   const last = inbound[0] ?? ''

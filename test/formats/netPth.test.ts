@@ -9,15 +9,18 @@ import {
   netStateDict,
   optimizerFromTorch,
   optimizerToTorch,
+  readOnnx,
   readPth,
+  withParameterOrder,
   writeNetPth,
+  writeOnnx,
   writePthObject,
+  type PthValue,
 } from '../../src/formats/index.js'
 import { filesBeside } from '../../src/formats/filesBeside.node.js'
 import type { NetFile, NetOptimizer } from '../../src/formats/net.js'
 import { everyOperation } from './everyOperation.js'
 import { base64Fixtures, pick } from './helpers.js'
-import { assertRefused } from './refusal.js'
 
 const parameters = [
   ['conv1.weight', [2, 1, 3, 3]],
@@ -28,18 +31,23 @@ const parameters = [
   ['fc1.bias', [3]],
 ] as const
 
+function read(whole: PthValue, of: readonly (readonly [string, readonly number[]])[]): NetOptimizer {
+  const found = optimizerFromTorch(whole, of, 'c.pth')
+  return typeof found === 'object' ? found : assert.fail(found)
+}
+
 test("PyTorch's Adam is read out of its checkpoint by parameter", () => {
   for (const name of ['checkpoint', 'checkpoint_legacy']) {
     const { whole } = readPth(pick(base64Fixtures('pth.json'), name), name)
-    const found = optimizerFromTorch(whole, parameters, name)
-    assert.equal(found?.name, 'adam')
-    assert.equal(found?.step, 2)
-    assert.deepEqual(found?.settings, { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, amsgrad: false })
+    const found = read(whole, parameters)
+    assert.equal(found.name, 'adam')
+    assert.equal(found.step, 2)
+    assert.deepEqual(found.settings, { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, amsgrad: false })
     assert.deepEqual(
-      [...(found?.state.keys() ?? [])],
+      [...found.state.keys()],
       parameters.map(([key]) => key),
     )
-    const mean = found?.state.get('fc1.weight')?.get('exp_avg')
+    const mean = found.state.get('fc1.weight')?.get('exp_avg')
     assert.deepEqual(
       [...(mean?.data ?? [])],
       [0, 1, 2, 3, 4, 5].map((i) => (i - 3) / 4 + 4),
@@ -47,18 +55,66 @@ test("PyTorch's Adam is read out of its checkpoint by parameter", () => {
   }
 })
 
-test('another number of parameters, or another shape, is refused', () => {
+test('an optimizer of another net is left out with a sentence', () => {
   const { whole } = readPth(pick(base64Fixtures('pth.json'), 'checkpoint'), 'c.pth')
-  assertRefused(
-    () => optimizerFromTorch(whole, parameters.slice(1), 'c.pth'),
-    'c.pth',
-    /it has 6 parameters, the net 5/,
-  )
+  const left = (of: typeof parameters | readonly (readonly [string, readonly number[]])[]): string => {
+    const told = optimizerFromTorch(whole, of, 'c.pth')
+    return typeof told === 'string' ? told : assert.fail()
+  }
+  assert.equal(left(parameters.slice(1)), "c.pth: the optimizer's state is not read: it has 6 parameters, the net 5")
   const turned = parameters.map(([name, shape]) => [name, shape.toReversed()] as const)
-  assertRefused(
-    () => optimizerFromTorch(whole, turned, 'c.pth'),
-    'c.pth',
-    /exp_avg is \[2, 1, 3, 3\], the parameter \[3, 3, 1, 2\]/,
+  assert.match(left(turned), /it has 6 parameters, the net 6, and their shapes do not tell which is whose$/)
+})
+
+test('an optimizer of some parameters: by their names, by their shapes where these tell, and written as it was', () => {
+  const { whole } = readPth(pick(base64Fixtures('pth.json'), 'checkpoint'), 'c.pth')
+  const more = [['conv0.weight', [2, 1, 3, 3]], ...parameters.slice(1), ['fc2.weight', [4, 3]]] as const
+  assert.deepEqual(
+    read(whole, more).parameters,
+    [...more.slice(0, 6)].map(([name]) => name),
+  )
+  const twice = [...parameters.slice(0, 2), ['bn0.bias', [2]], ...parameters.slice(2)] as const
+  assert.match(String(optimizerFromTorch(whole, twice, 'c.pth')), /its? has 6 parameters, the net 7, and their shapes/)
+
+  const optimizer = whole instanceof Map ? whole.get('optimizer') : undefined
+  const [group] =
+    optimizer instanceof Map && Array.isArray(optimizer.get('param_groups'))
+      ? [optimizer.get('param_groups')].flat()
+      : []
+  const names = parameters.map(([name]) => `module.${name}`)
+  if (!(group instanceof Map)) return assert.fail()
+  group.set('param_names', names)
+  const found = read(whole, twice)
+  assert.deepEqual(
+    found.parameters,
+    parameters.map(([name]) => name),
+  )
+  assert.deepEqual(read(whole, parameters).parameters, undefined)
+
+  const { whole: again } = readPth(writePthObject({ optimizer: optimizerToTorch(found, twice) }), 'again.pth')
+  assert.deepEqual(read(again, parameters).state, found.state)
+  assert.match(String(optimizerFromTorch(again, twice, 'again.pth')), /6 parameters, the net 7/)
+})
+
+test("parameters are numbered in their module's order", () => {
+  const { net } = everyOperation()
+  const names = netParameters(net).map(([name]) => name)
+  const order = [
+    ...names.filter((name) => name.startsWith('rows')),
+    ...names.filter((name) => !name.startsWith('rows')),
+  ]
+  assert.notDeepEqual(order, names)
+  const moved = withParameterOrder(net, ['other', ...order])
+  assert.deepEqual(
+    netParameters(moved).map(([name]) => name),
+    order,
+  )
+  assert.deepEqual([...netStateDict(moved)].toSorted(), [...netStateDict(net)].toSorted())
+  assert.equal(withParameterOrder(net, names).parameterOrder, undefined)
+  const again = readOnnx(writeOnnx(moved), 'again.onnx')
+  assert.deepEqual(
+    netParameters(again).map(([name]) => name),
+    order,
   )
 })
 

@@ -1,16 +1,20 @@
-/** What our own ONNX files keep in metadata_props besides the graph: names of classes and the pictures' preprocessing. */
+/**
+ * What our own ONNX files keep in metadata_props besides the graph: names of classes, the pictures' preprocessing, the
+ * order of the module's parameters.
+ */
 import { LenetError } from '../../base/index.js'
 import { parseJson, type JsonValue } from '../json.js'
 import type { NetFile, NetPreprocessing } from '../net.js'
 
 export const classesKey = 'lenet.classes'
 export const preprocessingKey = 'lenet.preprocessing'
+export const orderKey = 'lenet.parameters'
 
 /** Throws LenetError where the metadata is no JSON, or not of the kind: other pictures would be silently wrong. */
 export function notesOf(
   metadata: ReadonlyMap<string, string>,
   file: string,
-): Pick<NetFile, 'classes' | 'preprocessing'> {
+): Pick<NetFile, 'classes' | 'preprocessing' | 'parameterOrder'> {
   const read = <T>(key: string, as: (value: JsonValue) => T | undefined, what: string): T | undefined => {
     const [text, where] = [metadata.get(key), `${file}, metadata ${key}`]
     if (text === undefined) return undefined
@@ -20,7 +24,12 @@ export function notesOf(
   }
   const classes = read(classesKey, textsOf, 'names of classes')
   const preprocessing = read(preprocessingKey, preprocessingOf, 'scale, mean and std')
-  return { ...(classes ? { classes } : {}), ...(preprocessing ? { preprocessing } : {}) }
+  const parameterOrder = read(orderKey, textsOf, 'names of parameters')
+  return {
+    ...(classes ? { classes } : {}),
+    ...(preprocessing ? { preprocessing } : {}),
+    ...(parameterOrder ? { parameterOrder } : {}),
+  }
 }
 
 function textsOf(value: JsonValue): string[] | undefined {

@@ -4,7 +4,7 @@
  * Not here: what each node computes (nodes.ts), the way from a module to data (trace.ts), files (cli).
  */
 import { LenetError } from '../../base/index.js'
-import { netShapes, type NetFile, type NetNode } from '../../formats/index.js'
+import { netShapes, nodesInParameterOrder, type NetFile, type NetNode } from '../../formats/index.js'
 import { flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { Buffer, Parameter } from '../parameter.js'
@@ -76,7 +76,7 @@ export class GraphModule extends Module {
       throw new LenetError(`${where}: it has ${ins} inputs and ${outs} outputs; nets of one and one can be run`)
     }
     this.#net = net
-    for (const node of net.nodes) this.#weights.set(node.name, ownedWeights(node))
+    for (const node of nodesInParameterOrder(net)) this.#weights.set(node.name, ownedWeights(node))
   }
 
   /** Sizes of one picture or list, as the file tells them; null where any is right. */

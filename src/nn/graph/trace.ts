@@ -8,6 +8,7 @@ import { LenetError, showShape, type Shape } from '../../base/index.js'
 import {
   netActivations,
   netShapes,
+  withParameterOrder,
   type NetFile,
   type NetNode,
   type NetOp,
@@ -190,5 +191,8 @@ export function netOfModule(module: Layer, inputShape: Shape, where: string = mo
   const output = tracer.value(out)
   const net: NetFile = { inputs: [{ name: 'input', shape: inputShape }], nodes: tracer.nodes, outputs: [output] }
   netShapes(net, where)
-  return net
+  return withParameterOrder(
+    net,
+    [...module.namedParameters()].map(([name]) => name),
+  )
 }
