@@ -165,7 +165,8 @@ export function usualCompile(
   variables: number,
   where: string,
 ): KerasCompile | undefined {
-  const className = classNames.find((known) => known.toLowerCase() === name.toLowerCase())
+  // Keras writes it in snake case: rm_sprop, adam_w
+  const className = classNames.find((known) => known.toLowerCase() === name.replaceAll('_', '').toLowerCase())
   const each = (variables - 2) / Math.max(1, trainables(model, where).length)
   const config = className && usualConfigs[className][each]
   return config && { optimizer: { class_name: className, config } }

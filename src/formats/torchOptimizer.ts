@@ -154,27 +154,43 @@ function shapeOf(entry: PthValue | undefined, name: NetOptimizer['name']): reado
 /** Parameters of the optimizer times those of the net that are compared. */
 const mostPairs = 2 ** 22
 
-/** Which parameters fit these shapes in this order (undefined: any), if only one choice does. */
-function onlyFit(
-  shapes: readonly (readonly number[] | undefined)[],
-  parameters: readonly NamedShape[],
-): NamedShape[] | undefined {
-  if (shapes.length * parameters.length > mostPairs) return undefined
-  const fits = (i: number, j: number): boolean =>
-    shapes[i] === undefined || String(shapes[i]) === String(parameters[j]?.[1])
-  /** ways[i][j]: choices for the shapes from i on among the parameters from j on; 2 stands for more. */
-  const ways = Array.from({ length: shapes.length + 1 }, () => new Uint8Array(parameters.length + 1))
-  ways[shapes.length]?.fill(1)
-  for (let i = shapes.length - 1; i >= 0; i--) {
-    for (let j = parameters.length - 1; j >= 0; j--) {
-      const taken = fits(i, j) ? (ways[i + 1]?.[j + 1] ?? 0) : 0
-      const row = ways[i]
-      if (row !== undefined) row[j] = Math.min(2, (row[j + 1] ?? 0) + taken)
-    }
+type SomeShape = readonly number[] | undefined
+
+/** Whole layers, by the names before the last dot. */
+function layersOf(parameters: readonly NamedShape[]): NamedShape[][] {
+  const layers = new Map<string, NamedShape[]>()
+  for (const parameter of parameters) {
+    const layer = parameter[0].replace(/\.?[^.]*$/, '')
+    layers.set(layer, [...(layers.get(layer) ?? []), parameter])
   }
+  return [...layers.values()]
+}
+
+/** Which of the units fit these shapes in this order (undefined: any), if only one choice does. */
+function onlyFit(shapes: readonly SomeShape[], units: readonly (readonly NamedShape[])[]): NamedShape[] | undefined {
+  if (shapes.length * units.length > mostPairs) return undefined
+  const fits = (i: number, unit: readonly NamedShape[]): boolean =>
+    i + unit.length <= shapes.length &&
+    unit.every(([, shape], k) => shapes[i + k] === undefined || String(shapes[i + k]) === String(shape))
+  /** ways[i][j]: choices for the shapes from i on among the units from j on; 2 stands for more. */
+  const ways = Array.from({ length: shapes.length + 1 }, () => new Uint8Array(units.length + 1))
+  ways[shapes.length]?.fill(1)
+  const waysWith = (i: number, j: number): number => {
+    const unit = units[j] ?? []
+    return fits(i, unit) ? (ways[i + unit.length]?.[j + 1] ?? 0) : 0
+  }
+  for (let i = shapes.length - 1; i >= 0; i--)
+    for (let j = units.length - 1; j >= 0; j--) {
+      const row = ways[i]
+      if (row !== undefined) row[j] = Math.min(2, (row[j + 1] ?? 0) + waysWith(i, j))
+    }
   if (ways[0]?.[0] !== 1) return undefined
   let i = 0
-  return parameters.filter((_, j) => i < shapes.length && fits(i, j) && ways[i + 1]?.[j + 1] === 1 && ++i > 0)
+  return units.flatMap((unit, j) => {
+    if (i >= shapes.length || waysWith(i, j) !== 1) return []
+    i += unit.length
+    return unit
+  })
 }
 
 /** The parameters that the optimizer trains, in its order; undefined where the file does not tell. */
@@ -190,7 +206,10 @@ function trainedOf(
     if (new Set(named).size === names.length && named.every((found) => found !== undefined)) return named
   }
   const shapes = numbers.map((number) => shapeOf(entryOf(state, number), optimizer))
-  if (numbers.length < parameters.length) return onlyFit(shapes, parameters)
+  if (numbers.length < parameters.length) {
+    const each = parameters.map((parameter) => [parameter])
+    return onlyFit(shapes, layersOf(parameters)) ?? onlyFit(shapes, each) // layers are mostly frozen as a whole
+  }
   const isAll = shapes.every((shape, i) => shape === undefined || String(shape) === String(parameters[i]?.[1]))
   return numbers.length === parameters.length && isAll ? parameters : undefined
 }

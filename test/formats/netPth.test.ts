@@ -71,10 +71,16 @@ test('an optimizer of some parameters: by their names, by their shapes where the
   const more = [['conv0.weight', [2, 1, 3, 3]], ...parameters.slice(1), ['fc2.weight', [4, 3]]] as const
   assert.deepEqual(
     read(whole, more).parameters,
-    [...more.slice(0, 6)].map(([name]) => name),
+    more.slice(0, 6).map(([name]) => name),
   )
-  const twice = [...parameters.slice(0, 2), ['bn0.bias', [2]], ...parameters.slice(2)] as const
-  assert.match(String(optimizerFromTorch(whole, twice, 'c.pth')), /its? has 6 parameters, the net 7, and their shapes/)
+  const besides = [...parameters.slice(0, 2), ['bn0.bias', [2]], ...parameters.slice(2)] as const
+  assert.deepEqual(
+    read(whole, besides).parameters,
+    parameters.map(([name]) => name),
+    'layers are taken whole',
+  )
+  const twice = [...parameters.slice(0, 2), ['bn0.weight', [2]], ['bn0.bias', [2]], ...parameters.slice(2)] as const
+  assert.match(String(optimizerFromTorch(whole, twice, 'c.pth')), /its? has 6 parameters, the net 8, and their shapes/)
 
   const optimizer = whole instanceof Map ? whole.get('optimizer') : undefined
   const [group] =
@@ -93,7 +99,7 @@ test('an optimizer of some parameters: by their names, by their shapes where the
 
   const { whole: again } = readPth(writePthObject({ optimizer: optimizerToTorch(found, twice) }), 'again.pth')
   assert.deepEqual(read(again, parameters).state, found.state)
-  assert.match(String(optimizerFromTorch(again, twice, 'again.pth')), /6 parameters, the net 7/)
+  assert.match(String(optimizerFromTorch(again, twice, 'again.pth')), /6 parameters, the net 8/)
 })
 
 test("parameters are numbered in their module's order", () => {

@@ -5,6 +5,7 @@ that Keras saved without their model keep theirs. Run after `npm run build` by `
 python test/formats/python/check_convert.py
 """
 
+import copy
 import os
 import subprocess
 import tempfile
@@ -107,7 +108,7 @@ with tempfile.TemporaryDirectory() as name:
                         mine = Crossed()
                         mine.load_state_dict(net.state_dict())
                         own = make(trained(mine, frozen))
-                        own.load_state_dict(optimizer.state_dict())
+                        own.load_state_dict(copy.deepcopy(optimizer.state_dict()))  # else it would share the lists
                         close(f"{kind}, frozen {frozen}, by .{ending}", steps(other, again, 3), steps(mine, own, 3))
             loaded = keras.models.load_model(folder / "mid.keras")
             assert int(loaded.optimizer.iterations) == 3 or kind == "sgd"  # PyTorch's SGD counts no steps
