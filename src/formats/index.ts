@@ -41,7 +41,7 @@ export {
   type Pair,
   type PictureOrder,
 } from './net.js'
-export { netShapes, opShape, opWeights, type NetShape } from './netShapes.js'
+export { netShapes, opShape, opWeights, shownShape, type NetShape } from './netShapes.js'
 export { flattenInOrder } from './netOrder.js'
 export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'
 export { isKerasClass, kerasLayer, type KerasClass, type KerasConfig, type KerasLayer } from './kerasLayers.js'

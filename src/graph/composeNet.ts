@@ -49,7 +49,7 @@ export interface ConvOptions {
 }
 
 /** Zeros before and after a dimension so that a window gives ⌈size / stride⌉ results; an odd one comes after. */
-export function samePadding(size: number, kernel: number, stride: number, dilation: number): [number, number] {
+function samePadding(size: number, kernel: number, stride: number, dilation: number): [number, number] {
   const results = Math.ceil(size / stride)
   const total = Math.max(0, (results - 1) * stride + (kernel - 1) * dilation + 1 - size)
   return [Math.floor(total / 2), total - Math.floor(total / 2)]

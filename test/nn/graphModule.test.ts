@@ -253,3 +253,16 @@ describe('a module becomes a net as data', () => {
     assert.throws(() => netOfModule(new Odd(), [4]), /Odd: .*(sub|exp|fc)/)
   })
 })
+
+test("its text names nodes in PyTorch's words, what they read where it is not the line before, and their sizes", () => {
+  const lines = String(new GraphModule(netOfModule(new LeNet(3, 10), [3, 32, 32]))).split('\n')
+  assert.equal(lines[1], '  (conv1): Conv2d(3, 6, kernel_size=(5, 5), stride=(1, 1)) → [6, 28, 28]')
+  assert.equal(lines[3], '  (maxPool2d): MaxPool2d(kernel_size=(2, 2), stride=(2, 2)) → [6, 14, 14]')
+  assert.equal(lines.at(-2), '  (fc3): Linear(in_features=84, out_features=10, bias=True) → [10]')
+  const all = String(new GraphModule(everyOperation().net))
+  assert.match(all, /\(sum\): add of s1, s2, s3 → \[6, 8, 5\]/)
+  assert.match(
+    all,
+    /\(block\.conv\): Conv2d\(3, 6, .*padding=\(0, 1, 1, 2\), dilation=\(2, 1\), groups=3, bias=False\)/,
+  )
+})

@@ -4,10 +4,18 @@
  * Not here: what each node computes (nodes.ts), the way from a module to data (trace.ts), files (cli).
  */
 import { LenetError } from '../../base/index.js'
-import { netShapes, nodesInParameterOrder, type NetFile, type NetNode } from '../../formats/index.js'
+import {
+  netShapes,
+  nodesInParameterOrder,
+  shownShape,
+  type NetFile,
+  type NetNode,
+  type NetShape,
+} from '../../formats/index.js'
 import { flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { Module } from '../module.js'
 import { Buffer, Parameter } from '../parameter.js'
+import { nodeText } from './nodeText.js'
 import { runOp, tensorOf, type NodeWeights, type OpOf } from './nodes.js'
 
 type Owned = Parameter | Buffer
@@ -45,19 +53,6 @@ function batchNorm(x: Tensor, { eps, momentum }: OpOf<'batchNorm'>, weights: Nod
   return new Tensor(found.output)
 }
 
-/** Numbers and lists as they are; padding as one number, or as [top, bottom, left, right]. */
-function shown(value: unknown): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value)
-  const sizes: unknown[] = Object.values(value)
-  return new Set(sizes).size === 1 ? String(sizes[0]) : `[${sizes.join(', ')}]`
-}
-
-const settingsOf = (node: NetNode): string =>
-  Object.entries(node)
-    .filter(([key]) => !['name', 'inputs', 'weights', 'op'].includes(key))
-    .map(([key, value]) => `${key}=${shown(value)}`)
-    .join(', ')
-
 /**
  * Takes a batch [N, …] of the net's one input, pictures as [N, C, H, W], and gives its one output. Random layers of Keras
  * (augmentation) do nothing.
@@ -66,11 +61,12 @@ export class GraphModule extends Module {
   /** The file's description; parameters may have been trained since: `netFileOf` gives them as they are. */
   readonly #net: NetFile
   readonly #weights = new Map<string, ReadonlyMap<string, Owned>>()
+  readonly #shapes: ReadonlyMap<string, NetShape>
 
   /** Throws LenetError, with `where`, where the net does not fit together or has not one input and one output. */
   constructor(net: NetFile, where = 'the net') {
     super()
-    netShapes(net, where)
+    this.#shapes = netShapes(net, where)
     if (net.inputs.length !== 1 || net.outputs.length !== 1) {
       const [ins, outs] = [net.inputs.length, net.outputs.length]
       throw new LenetError(`${where}: it has ${ins} inputs and ${outs} outputs; nets of one and one can be run`)
@@ -125,11 +121,16 @@ export class GraphModule extends Module {
     }
   }
 
-  /** A line for each node: what it is called, does and reads. */
+  /** A line for each node: its name, what it is in PyTorch's words, what it reads if not the line before, its sizes. */
   override toString(): string {
-    const lines = this.#net.nodes.map(
-      (node) => `  (${node.name}): ${node.op}(${settingsOf(node)}) of ${node.inputs.join(', ')}`,
-    )
+    const { inputs, nodes } = this.#net
+    let before = inputs[0]?.name
+    const lines = nodes.map((node) => {
+      const shape = this.#shapes.get(node.name) ?? []
+      const reads = node.inputs.length === 1 && node.inputs[0] === before ? '' : ` of ${node.inputs.join(', ')}`
+      before = node.name
+      return `  (${node.name}): ${nodeText(node, shape)}${reads} → ${shownShape(shape)}`
+    })
     return `${this.constructor.name}(\n${lines.join('\n')}\n)`
   }
 }
