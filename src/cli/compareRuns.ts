@@ -1,6 +1,6 @@
 /** One training of `lenet compare`, in either idiom. Not here: which ones (compare.ts), what is said of them (report). */
 import type { ImageSet } from '../data/index.js'
-import { Callback, losses, Optimizer, optimizers, type Sequential } from '../keras/index.js'
+import { Callback, losses, Optimizer, optimizers, type Model } from '../keras/index.js'
 import { namedNets } from '../models/index.js'
 import { optim } from '../nn/index.js'
 import type { ComparedRun } from '../report/index.js'
@@ -94,7 +94,7 @@ async function torchRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
 }
 
 /** Both idioms keep weights in PyTorch's order inside: only what is seen outside is in Keras' order. */
-export function giveWeights(model: Sequential, net: Net): void {
+export function giveWeights(model: Model, net: Net): void {
   const values = [...net.parameters()].map((parameter) => parameter.toTypedArray())
   model.setWeights(model.weights.map((weight, i) => fromArray(weight.toKeras(values[i] ?? []), weight.shape, 'f32')))
 }
@@ -176,7 +176,7 @@ async function kerasRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
   return { parameters: model.countParams(), trainAccuracy, medianStepMs: watch.medianStepMs, device: watch.tier }
 }
 
-function kerasModel(spec: RunSpec, { train, seed, ...context }: RunContext): Sequential {
+function kerasModel(spec: RunSpec, { train, seed, ...context }: RunContext): Model {
   const make = kerasNets[spec.net]
   if (!make) throw new Error(`no net ${spec.net}`)
   manualSeed(seed)

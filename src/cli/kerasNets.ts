@@ -4,11 +4,11 @@ import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LenetError, UsageError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
-import { Sequential } from '../keras/index.js'
+import { Model } from '../keras/index.js'
 import { lenet1Keras, lenetKeras } from '../models/index.js'
 import { ops, residentLeaf, Tensor } from '../tensor/index.js'
 
-export type MakeModel = (channels: number, classes: number) => Sequential
+export type MakeModel = (channels: number, classes: number) => Model
 
 /** The nets that go by a name. */
 export const kerasNets: Readonly<Record<string, MakeModel>> = { lenet: lenetKeras, lenet1: lenet1Keras }
@@ -18,7 +18,7 @@ const sourceEnding = /\.[cm]?[jt]s$/
 /** The name under which a net's runs and files go: tf_NAME. */
 export const kerasName = (model: string): string => `tf_${basename(model).replace(sourceEnding, '')}`
 
-/** `lenet`, `lenet1`, or a file that exports a function (channels, classes) → Sequential. */
+/** `lenet`, `lenet1`, or a file that exports a function (channels, classes) → a model of Keras. */
 export async function kerasMakerOf(model: string): Promise<MakeModel> {
   const known = Object.hasOwn(kerasNets, model) ? kerasNets[model] : undefined
   if (known) return known
@@ -30,8 +30,8 @@ export async function kerasMakerOf(model: string): Promise<MakeModel> {
   const make = functionOf(await importFile(model), model)
   return (channels, classes) => {
     const made = make(channels, classes)
-    if (made instanceof Sequential) return made
-    throw new LenetError(`--model ${model}: its function must give a keras.Sequential for --idiom keras`)
+    if (made instanceof Model) return made
+    throw new LenetError(`--model ${model}: its function must give a model of lenet/keras for --idiom keras`)
   }
 }
 
@@ -44,7 +44,7 @@ function functionOf(found: Exports, path: string): AnyMaker {
   const [make] = functions
   if (make && functions.length === 1) return make
   throw new LenetError(
-    `--model ${path}: expected one exported function (channels, classes) that gives a keras.Sequential (or a default export), found ${functions.length}`,
+    `--model ${path}: expected one exported function (channels, classes) that gives a model of lenet/keras (or a default export), found ${functions.length}`,
   )
 }
 

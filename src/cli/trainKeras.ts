@@ -5,16 +5,7 @@
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
 import { saveModel } from '../files/model.node.js'
-import {
-  Callback,
-  loadModel,
-  losses,
-  optimizers,
-  utils,
-  type Model,
-  type Optimizer,
-  type Sequential,
-} from '../keras/index.node.js'
+import { Callback, loadModel, losses, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
 import { checkpointOf, type EpochFigures, type Progress } from '../train/index.js'
@@ -117,7 +108,7 @@ class KerasJob {
     return { ...sets, channels: train.channels, classes: train.classes }
   }
 
-  #create({ channels, classes }: Sets): Sequential {
+  #create({ channels, classes }: Sets): Model {
     const { seed, optimizer, lr } = this.#options
     manualSeed(seed)
     const model = this.#make(channels, classes.length)
@@ -130,7 +121,7 @@ class KerasJob {
     return model
   }
 
-  async #train(model: Sequential, { train, test }: Sets): Promise<KerasWatch> {
+  async #train(model: Model, { train, test }: Sets): Promise<KerasWatch> {
     const { epochs, batchSize } = this.#options
     const from = this.#resume(model)
     const watch: KerasWatch = new KerasWatch({
@@ -161,13 +152,13 @@ class KerasJob {
     return watch
   }
 
-  #stopped(model: Sequential, progress: Progress): void {
+  #stopped(model: Model, progress: Progress): void {
     const path = this.#checkpoint(model, progress)
     const command = resumeCommand(process.argv.slice(2), this.#folder)
     this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
-  #checkpoint(model: Sequential, progress: Progress): string {
+  #checkpoint(model: Model, progress: Progress): string {
     const path = checkpointIn(this.#folder)
     const weights = Object.fromEntries(model.weights.map((weight) => [weight.path, weight.get()]))
     const state = checkpointOf(
@@ -181,7 +172,7 @@ class KerasJob {
     return path
   }
 
-  #resume(model: Sequential): Progress | undefined {
+  #resume(model: Model): Progress | undefined {
     if (!this.#from) return undefined
     const { reader, path } = this.#from
     const found = tensorsOf(reader.part('model'), path)
@@ -194,7 +185,7 @@ class KerasJob {
   }
 
   /** What was loaded must be what was saved: its outputs for some pictures are compared. */
-  async #saveAndLoad(model: Sequential, { test, classes }: Sets): Promise<{ model: Model; path: string }> {
+  async #saveAndLoad(model: Model, { test, classes }: Sets): Promise<{ model: Model; path: string }> {
     const path = this.#path
     await saveModel(model, path, { classes })
     this.#left = `stopped before the evaluation's end: the model is ${path}`

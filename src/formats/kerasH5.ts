@@ -131,6 +131,16 @@ function refuseTwoMeanings({ layers }: KerasModel, where: string): void {
   }
 }
 
+/** Keras 3 forgets all axes but the last when it reads an .h5 (tried with 3.15: `axis` arrives as -1). */
+function refuseLostAxes({ layers }: KerasModel, where: string): void {
+  for (const layer of layers) {
+    if (layer.className !== 'LayerNormalization' || layer.config.axis.length === 1) continue
+    throw new LenetError(
+      `${where}, layer ${layer.name}: Keras 3 does not read a LayerNormalization of several axes from .h5; use a .keras file`,
+    )
+  }
+}
+
 type Children = Map<string, Hdf5Group | NetTensor | bigint>
 const group = (children: Children, attributes: Hdf5Group['attributes'] = {}): Hdf5Group => ({ attributes, children })
 
@@ -179,6 +189,7 @@ export interface KerasH5Options {
 export async function writeKerasH5(file: KerasFile, { optimizerFor }: KerasH5Options = {}): Promise<Uint8Array> {
   const where = 'the model being saved'
   refuseTwoMeanings(file.model, where)
+  refuseLostAxes(file.model, where)
   checkWeights(file.model, file.weights, where)
   const training = trainingConfig(file.compile, file.optimizer)
   const children: Children = new Map([['model_weights', weightsGroup(file.model, file.weights)]])
