@@ -178,9 +178,13 @@ function stepLoss({ net, optimizer }: Run, i: number): Tensor {
 test("memory stays the same over 300 steps of the article's loop", () => {
   const run = start()
   for (let i = 0; i < 20; i++) step(run, 16, true, i)
-  const { usedBytes } = device().memory
-  for (let i = 0; i < 300; i++) step(run, 16, true, i)
-  assert.equal(device().memory.usedBytes, usedBytes)
+  const growth = [0, 1, 2].map(() => {
+    const { usedBytes } = device().memory
+    for (let i = 0; i < 100; i++) step(run, 16, true, i)
+    return device().memory.usedBytes - usedBytes
+  })
+  // once, at no certain time, the plan moves to native code with rooms of its own
+  assert.ok(growth.filter((bytes) => bytes === 0).length >= 2, `bytes more after each 100 steps: ${growth.join(', ')}`)
 })
 
 test('a frozen parameter stays, a shared one gets both gradients', () => {
