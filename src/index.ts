@@ -28,7 +28,7 @@ export { Generator, LenetError, UsageError, type DType, type Shape } from './bas
 export { classifier, type Classifier, type ClassifierOptions, type Picture, type Prediction } from './classifier.js'
 export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
-export { datasets } from './data/index.node.js'
+export { datasets, type DatasetOptions, type FolderOptions } from './data/index.node.js'
 export type { FormatName, ModelFile } from './files/index.js'
 export { loadModel, saveModel, type LoadModelOptions, type SaveModelOptions } from './files/model.node.js'
 export type { NetFile, NetPreprocessing } from './formats/index.js'

@@ -4,5 +4,5 @@ export type { DataSource, FetchedData, FetchHooks, FetchOptions } from './dataSe
 export { loadImageFolder, type ImageFolderOptions } from './imageFolder.node.js'
 export { fetchMnist, loadMnist } from './mnist.node.js'
 export { decodePicture, encodePng, pictureSize, type PictureFit, type PictureSize } from './pictures.node.js'
-export { datasets, type DatasetOptions } from './loaderCifar10.node.js'
+export { datasets, type DatasetOptions, type FolderOptions } from './loaderNamed.node.js'
 export { saveImage } from './loaderImage.node.js'

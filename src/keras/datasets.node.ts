@@ -2,7 +2,7 @@
  * Data sets as Keras gives them: bytes [count, height, width, channels] and labels [count, 1]. Pictures are not copied:
  * the tensor is a view of the table that lies in the device's memory. Not here: fetching (room data).
  */
-import { loadCifar10, loadMnist } from '../data/index.node.js'
+import { loadCifar10, loadImageFolder, loadMnist } from '../data/index.node.js'
 import type { DataProgress, ImageSet } from '../data/index.js'
 import { ops, residentBytes, residentLeaf, Tensor } from '../tensor/index.js'
 
@@ -47,3 +47,33 @@ export const datasets = {
     },
   },
 } as const
+
+export interface ImageDirectoryOptions {
+  /** Every picture is scaled and cropped to size × size; default 32. */
+  readonly imageSize?: number
+  readonly onProgress?: (progress: DataProgress) => void
+}
+
+export interface ImageDirectory {
+  /** Bytes [count, size, size, 3] and labels [count, 1]. */
+  readonly train: Part
+  readonly validation: Part
+  /** The folders' names, by label. */
+  readonly classNames: readonly string[]
+}
+
+/**
+ * Your pictures (PNG, JPEG, GIF, WebP), one folder a class: all of them in memory, and not in batches. `directory/train` and
+ * `directory/test` are taken as they are; of `directory/CLASS` every fifth picture is for validation.
+ * Source: keras.utils.image_dataset_from_directory.
+ * @throws LenetError: no such folder, too few classes, no pictures, or a picture that cannot be read (named)
+ */
+export async function imageDatasetFromDirectory(
+  directory: string,
+  { imageSize = 32, onProgress }: ImageDirectoryOptions = {},
+): Promise<ImageDirectory> {
+  const load = (train: boolean) => loadImageFolder({ dir: directory, train, size: imageSize, onProgress })
+  const [train, validation] = [await load(true), await load(false)]
+  const partOf = (set: ImageSet): Part => [imagesOf(set, false), labelsOf(set, [1])]
+  return { train: partOf(train), validation: partOf(validation), classNames: train.classes }
+}

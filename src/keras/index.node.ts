@@ -8,6 +8,7 @@ import { EpochEvents } from './callbacks/epochEvents.js'
 import { EarlyStopping, ReduceLROnPlateau } from './callbacks/monitor.js'
 import { LearningRateScheduler, TerminateOnNaN } from './callbacks/plain.js'
 import { TensorBoard } from './callbacks/tensorBoard.node.js'
+import { imageDatasetFromDirectory } from './datasets.node.js'
 import { clearSession } from './naming.js'
 import { loadModel } from './save.node.js'
 import { take } from './take.js'
@@ -18,7 +19,13 @@ import type { Layer } from './layer.js'
 import { Model } from './model.js'
 
 export * from './index.js'
-export { datasets, type DataSet, type LoadDataOptions } from './datasets.node.js'
+export {
+  datasets,
+  type DataSet,
+  type ImageDirectory,
+  type ImageDirectoryOptions,
+  type LoadDataOptions,
+} from './datasets.node.js'
 export { loadModel, type LoadModelOptions } from './save.node.js'
 export { fromArray, tensor, Tensor } from '../tensor/index.js'
 
@@ -49,6 +56,7 @@ export const callbacks = {
 
 export const utils = {
   take,
+  imageDatasetFromDirectory,
   clearSession,
   /**
    * Initial weights, the order of batches, dropout and random layers follow from it, the same in each run. The numbers

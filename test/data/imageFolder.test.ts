@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodePng, loadImageFolder } from '../../src/data/index.node.js'
+import { DataLoader } from '../../src/data/index.js'
+import { datasets, encodePng, loadImageFolder } from '../../src/data/index.node.js'
+import { utils } from '../../src/keras/index.node.js'
 
 /** Grey pictures of one brightness each: `counts` by class folder. */
 async function folder(
@@ -63,4 +65,28 @@ test('what is wrong with a folder is named', async () => {
     Promise.all([true, false].map((train) => loadImageFolder({ dir: broken, train }))),
     /broken\.jpg cannot be read as a picture/,
   )
+})
+
+test("as data sets of both idioms: PyTorch's of floats in CHW, Keras's of bytes in HWC", async () => {
+  const dir = await folder({ ant: 5, cat: 5 })
+  const train = await datasets.imageFolder(dir, { size: 8 })
+  assert.deepEqual([train.length, train.classes], [8, ['ant', 'cat']])
+  assert.equal((await datasets.imageFolder(dir, { train: false, limit: 1 })).length, 1)
+  const [[inputs, labels] = []] = [...new DataLoader(train, { batchSize: 8 })]
+  assert.deepEqual([inputs?.shape, labels?.shape], [[8, 3, 8, 8], [8]])
+
+  const { train: all, validation, classNames } = await utils.imageDatasetFromDirectory(dir, { imageSize: 8 })
+  assert.deepEqual(classNames, ['ant', 'cat'])
+  assert.deepEqual(
+    [...all, ...validation].map(({ shape }) => shape),
+    [
+      [8, 8, 8, 3],
+      [8, 1],
+      [2, 8, 8, 3],
+      [2, 1],
+    ],
+  )
+  const [picture, label] = [inputs?.toTypedArray() ?? [], all[1].toTypedArray()[0] ?? NaN]
+  assert.equal(Math.round((picture[0] ?? NaN) * 255), all[0].toTypedArray()[0])
+  assert.equal(label, labels?.toTypedArray()[0])
 })
