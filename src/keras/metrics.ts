@@ -3,7 +3,7 @@ import { UsageError } from '../base/index.js'
 import { arange, type Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
 import type { Loss, Prediction } from './losses.js'
-import { sameName } from './naming.js'
+import { sameName, snakeCase } from './naming.js'
 
 export interface Metric {
   /** The key in logs and history: 'accuracy'. */
@@ -53,22 +53,37 @@ class Named implements Metric {
 export interface TopKOptions {
   /** Default 5. */
   readonly k?: number
-  /** Default 'sparse_top_k_categorical_accuracy'. */
+  /** Default: the class's name in snake case, 'sparse_top_k_categorical_accuracy'. */
   readonly name?: string
 }
 
-function topK({ k = 5, name = 'sparse_top_k_categorical_accuracy' }: TopKOptions = {}): Metric {
-  if (!Number.isInteger(k) || k < 1)
-    throw new UsageError(`sparseTopKCategoricalAccuracy: k must be 1 or more, got ${k}`)
-  const config = { name, dtype: 'float32', k, from_sorted_ids: false }
-  const className = 'SparseTopKCategoricalAccuracy'
-  return new Named(name, inTop(k), 'up', {
-    module: 'keras.metrics',
-    class_name: className,
-    config,
-    registered_name: null,
-  })
+type TopK = (options?: TopKOptions) => Metric
+
+function topK(className: string, sum: (k: number) => Sum): TopK {
+  return ({ k = 5, name = snakeCase(className) } = {}) => {
+    if (!Number.isInteger(k) || k < 1) throw new UsageError(`${className}: k must be 1 or more, got ${k}`)
+    const config = { name, dtype: 'float32', k, from_sorted_ids: false }
+    return new Named(name, sum(k), 'up', {
+      module: 'keras.metrics',
+      class_name: className,
+      config,
+      registered_name: null,
+    })
+  }
 }
+
+const inTopOneHot =
+  (k: number): Sum =>
+  (labels, prediction) =>
+    inTop(k)(labels.argmax(1), prediction)
+
+/** Those that take an option. */
+const topKs = {
+  /** How often the label is among the k largest outputs. */
+  sparseTopKCategoricalAccuracy: topK('SparseTopKCategoricalAccuracy', inTop),
+  /** The same for one-hot labels. */
+  topKCategoricalAccuracy: topK('TopKCategoricalAccuracy', inTopOneHot),
+} as const
 
 export const metrics = {
   /** How often the class of the largest output is the label. */
@@ -77,7 +92,7 @@ export const metrics = {
   categoricalAccuracy: (): Metric => new Named('categorical_accuracy', categoricalAccuracy),
   /** How often outputs above ½ are labels of 1. */
   binaryAccuracy: (): Metric => new Named('binary_accuracy', binaryAccuracy),
-  sparseTopKCategoricalAccuracy: topK,
+  ...topKs,
   meanSquaredError: (): Metric => new Named('mean_squared_error', squaredError, 'down'),
 } as const
 
@@ -102,8 +117,8 @@ export function metricOf(metric: MetricInput, loss: Loss, outputs: readonly numb
   const found = Object.keys(byName).find((known) => sameName(known) === sameName(name))
   if (found === undefined)
     throw new UsageError(`compile: there is no metric '${name}'; there are accuracy, ${Object.keys(byName).join(', ')}`)
-  if (found !== 'sparseTopKCategoricalAccuracy') return byName[found]?.() ?? accuracyFor(name, loss, outputs)
+  if (!Object.hasOwn(topKs, found)) return byName[found]?.() ?? accuracyFor(name, loss, outputs)
   const k = typeof config === 'object' && config !== null && 'k' in config ? Number(config.k) : 5
   const given = typeof config === 'object' && config !== null && 'name' in config ? String(config.name) : undefined
-  return topK({ k, ...(given !== undefined && { name: given }) })
+  return topKs[found as keyof typeof topKs]({ k, ...(given !== undefined && { name: given }) })
 }

@@ -1,7 +1,7 @@
 /** Names of layers and models as Keras gives them: conv2d, conv2d_1, … Not here: names that people choose. */
 
 /** Conv2D → conv2d, MaxPooling2D → max_pooling2d. Source: keras.src.utils.naming.to_snake_case. */
-const snakeCase = (name: string): string =>
+export const snakeCase = (name: string): string =>
   name
     .replace(/\W+/g, '')
     .replace(/(.)([A-Z][a-z]+)/g, '$1_$2')

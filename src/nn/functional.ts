@@ -2,7 +2,7 @@
  * F: layers as functions, without parameters of their own. Source: torch.nn.functional.
  * Not here: what they compute (graph), the layers that own parameters (layers/).
  */
-import { LenetError, showShape, UsageError, type Shape } from '../base/index.js'
+import { LenetError, showShape, type Shape } from '../base/index.js'
 import {
   type AvgPoolOptions,
   type ConvOptions,
@@ -14,15 +14,11 @@ import {
   Tensor,
 } from '../tensor/index.js'
 
+import { checkSamePadding } from './samePadding.js'
+
 export * from './functionalActivations.js'
 export * from './functionalLosses.js'
 export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
-
-/** As PyTorch, 'same' is for a stride of 1: what it means else differs from library to library. */
-export function checkSamePadding(what: string, padding: ConvOptions['padding'], stride: Size2 = 1): void {
-  if (padding === 'same' && ops.pair(stride).some((step) => step !== 1))
-    throw new UsageError(`${what}: padding 'same' is not supported for strided convolutions; give numbers`)
-}
 
 /**
  * x [N, C, H, W] (or [C, H, W]), weight [O, C / groups, kH, kW], bias [O] → [N, O, OH, OW].

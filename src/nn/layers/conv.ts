@@ -6,6 +6,7 @@ import { fans, kaimingUniform_, uniform_ } from '../init.js'
 import { Module } from '../module.js'
 import { emptyParameter, type Parameter } from '../parameter.js'
 import { expectOptions, expectWhole } from './check.js'
+import { checkSamePadding } from '../samePadding.js'
 import { showBool, showSize } from './text.js'
 
 /** PyTorch's default, drawn in its order: the weight of ±1/√fanIn, then the bias of the same. */
@@ -43,7 +44,7 @@ function checkSlide(inChannels: number, outChannels: number, { stride, padding, 
   expectWhole('Conv2d', { 'vertical dilation': dilation[0], 'horizontal dilation': dilation[1], groups })
   if (typeof padding !== 'string')
     expectWhole('Conv2d', { 'vertical padding': padding[0], 'horizontal padding': padding[1] }, 0)
-  F.checkSamePadding('Conv2d', padding, stride)
+  checkSamePadding('Conv2d', padding, stride)
   if (inChannels % groups !== 0 || outChannels % groups !== 0)
     throw new UsageError(
       `Conv2d: ${inChannels} input channels and ${outChannels} output channels do not fall into ${groups} equal groups`,
