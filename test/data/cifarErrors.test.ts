@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { packTar } from 'modern-tar'
 import { fetchCifar10In } from '../../src/data/cifar10.node.js'
 import {
   binaryFiles,
@@ -108,6 +110,23 @@ test('--dir with an archive cut off names it', async (t) => {
     const message = /cifar-10-binary\.tar\.gz cannot be read as an archive: unexpected end of file/
     await assert.rejects(fetchCifar10In(emptyWorld(folder, set), { dir, ...quiet() }), { message })
   }
+})
+
+test('--dir with an archive of links and of paths that lead out: nothing outside is read or written', async (t) => {
+  const folder = temporaryFolder(t)
+  writeFiles(join(folder, 'outside'), { 'data_batch_1.bin': set.data_batch_1 })
+  const name = 'cifar-10-batches-bin/data_batch_1.bin'
+  const link = { header: { name, size: 0, type: 'symlink' as const, linkname: '../../outside/data_batch_1.bin' } }
+  const out = { header: { name: '../../escaped.bin', size: 3, type: 'file' as const }, body: text('out') }
+  const rest = Object.entries(without(binary, 'data_batch_1.bin')).map(([file, data]) => ({
+    header: { name: `cifar-10-batches-bin/${file}`, size: data.length, type: 'file' as const },
+    body: data,
+  }))
+  const archive = gzipSync(await packTar([link, out, ...rest]))
+  const dir = writeFiles(join(folder, 'mine'), { 'cifar-10-binary.tar.gz': archive })
+  const message = /cifar-10-binary\.tar\.gz has no data_batch_1/
+  await assert.rejects(fetchCifar10In(emptyWorld(folder, set), { dir, ...quiet() }), { name: 'LenetError', message })
+  assert.ok(!existsSync(join(folder, 'escaped.bin')) && !existsSync(join(folder, '..', 'escaped.bin')))
 })
 
 test('--dir with sheets of another size or without labels', async (t) => {
