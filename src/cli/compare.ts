@@ -18,7 +18,7 @@ import { loadImages, type DataOptions } from './dataSets.js'
 import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './deviceFlags.js'
 import { createOutput, type Output } from './output.js'
 import { writePicture } from './pictureOut.js'
-import { stopSignal, type StopSignal } from './signals.js'
+import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
 import { openFolder } from './trainShared.js'
 
 export interface CompareOptions extends DataOptions, DeviceFlags {
@@ -59,14 +59,7 @@ export async function compareCommand(options: CompareOptions): Promise<void> {
   const stop = stopSignal()
   const output = createOutput(options.json === true)
   const job = new Comparison(options, output, stop)
-  try {
-    await job.run()
-  } catch (error) {
-    if (error === stop.signal.reason) job.checkStop()
-    throw error
-  } finally {
-    stop.release()
-  }
+  await runUntilStopped(job, stop)
 }
 
 class Comparison {

@@ -57,3 +57,22 @@ export function stopSignal(): StopSignal {
     },
   }
 }
+
+/** Work that a signal may interrupt where it has nothing to save. */
+export interface Stoppable {
+  run(): Promise<void>
+  /** Throws Stopped once a signal came. */
+  checkStop(): void
+}
+
+/** Runs the job; what a signal interrupted ends by what the job says of it. */
+export async function runUntilStopped(job: Stoppable, stop: StopSignal): Promise<void> {
+  try {
+    await job.run()
+  } catch (error) {
+    if (error === stop.signal.reason) job.checkStop()
+    throw error
+  } finally {
+    stop.release()
+  }
+}

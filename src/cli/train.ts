@@ -25,7 +25,7 @@ import { makerOf, saveName } from './models.js'
 import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
-import { stopSignal, type StopSignal } from './signals.js'
+import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
 import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
 import {
   checkFlags,
@@ -44,14 +44,7 @@ export async function trainCommand(options: TrainOptions): Promise<void> {
   const stop = stopSignal()
   const output = createOutput(options.json === true)
   const job = new TrainJob(options, make, output, stop)
-  try {
-    await job.run()
-  } catch (error) {
-    if (error === stop.signal.reason) job.checkStop()
-    throw error
-  } finally {
-    stop.release()
-  }
+  await runUntilStopped(job, stop)
 }
 
 class TrainJob {

@@ -16,7 +16,7 @@ import { KerasWatch } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
-import { stopSignal, type StopSignal } from './signals.js'
+import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
 import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
 import { checkpointIn, resumeCommand, settingsOf, type TrainOptions } from './trainFlags.js'
 
@@ -30,14 +30,7 @@ export async function trainKeras(options: TrainOptions): Promise<void> {
   const make = await kerasMakerOf(options.model)
   const stop = stopSignal()
   const job = new KerasJob(options, make, createOutput(options.json === true), stop)
-  try {
-    await job.run()
-  } catch (error) {
-    if (error === stop.signal.reason) job.checkStop()
-    throw error
-  } finally {
-    stop.release()
-  }
+  await runUntilStopped(job, stop)
 }
 
 interface Sets {

@@ -4,10 +4,10 @@
  * Order of sums: bias, then the group's channels, kernel rows, kernel columns; weight gradient: positions in row-major
  * order for each picture, then pictures. All dense. Not here: conv2d without groups and dilation (conv.ts, sparse.ts).
  */
-import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
+import { add, alu, float, loadSplat, loadVec, mul } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
-import type { Tail } from './conv.js'
+import { tiles, type Tail } from './conv.js'
 
 type Local = { k: 'var'; v: Var }
 type Pair = readonly [number, number]
@@ -71,20 +71,6 @@ function tileOf(g: Geometry, stride: number, accumulators: number): Tile {
       if (fits && costOf(g, tile, stride) < costOf(g, best, stride)) best = tile
     }
   return best
-}
-
-/** Cuts 0 … count into steps of `tile` and a rest. */
-function tiles(
-  b: KernelBuilder,
-  name: string,
-  count: number,
-  tile: number,
-  body: (start: Expr, size: number) => void,
-): void {
-  const whole = Math.floor(count / tile) * tile
-  if (whole === tile) body(int(0), tile)
-  else if (whole > 0) b.for(name, 0, whole, tile, (i) => body(i, tile))
-  if (count > whole) body(int(whole), count - whole)
 }
 
 export function lowerGroupConv(lanes: number, job: GroupConvJob, accumulators: number): ScheduledKernel {
