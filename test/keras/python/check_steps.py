@@ -15,6 +15,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import keras
 import numpy as np
+import tensorflow  # noqa: F401  the backend that Keras takes here
 from keras import layers
 
 script = Path(__file__).resolve().parents[3] / "dist/test/keras/python/steps.js"
