@@ -65,8 +65,10 @@ async function main() {
   try {
     await write(folder)
     console.log(`${(statSync(pathOf(folder, 'pth')).size / 1e6).toFixed(1)} MB, Node ${process.version}`)
-    for (const format of Object.keys(formats))
-      spawnSync(process.execPath, [import.meta.filename, format, folder], { stdio: 'inherit' })
+    for (const format of Object.keys(formats)) {
+      const { status } = spawnSync(process.execPath, [import.meta.filename, format, folder], { stdio: 'inherit' })
+      if (status !== 0) process.exitCode = 1
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

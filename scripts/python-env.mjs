@@ -45,10 +45,12 @@ function make(python, name, folder, until) {
   step('import', own, ['-c', `import ${imports}`], until)
 }
 
-/** Folders of the same group for other lists or Pythons, and half-made ones. */
+/** Whole folders of the same group for other lists or Pythons; half-made ones may be another run's. */
 function removeOthers(home, name, kept) {
   for (const other of readdirSync(home)) {
-    if (other.startsWith(`${name}-`) && other !== kept) rmSync(join(home, other), { recursive: true, force: true })
+    const isWhole = /^[a-z]+-[0-9a-f]{16}$/.test(other)
+    if (isWhole && other.startsWith(`${name}-`) && other !== kept)
+      rmSync(join(home, other), { recursive: true, force: true })
   }
 }
 

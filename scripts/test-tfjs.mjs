@@ -1,7 +1,7 @@
 /**
  * Runs the check of TensorFlow.js (test/formats/tfjs/check.mjs) with npm's @tensorflow/tfjs, which is kept in the cache
  * folder (LENET_HOME) beside the Pythons of python-env.mjs.
- * Exit code: the check's; 75 (try again later) when the package cannot be had.
+ * Exit code: the check's; 75 when the package cannot be had (the caller says that it was skipped).
  * Not part of `npm test`: the package and what it needs are a download of about 30 MB.
  */
 import { spawnSync } from 'node:child_process'
@@ -43,7 +43,9 @@ function main() {
     return UNAVAILABLE
   }
   const args = [join(root, 'test', 'formats', 'tfjs', 'check.mjs'), folder]
-  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', timeout: limits.check }).status ?? 1
+  const { status, error } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', timeout: limits.check })
+  if (status === null) console.error(`test:tfjs: the check did not end: ${error?.message ?? 'it was killed'}`)
+  return status ?? 1
 }
 
 process.exitCode = main()

@@ -8,7 +8,7 @@ import { defaultGenerator, fromArray, manualSeed, type Tensor } from '../tensor/
 import { evaluateNet, Trainer, type EpochEvent, type Net } from '../train/index.js'
 import { normalised } from './dataSets.js'
 import { kerasData, kerasNets } from './kerasNets.js'
-import { KerasWatch } from './kerasWatch.js'
+import { KerasWatch, StopCheck } from './kerasWatch.js'
 
 export type RunSpec = Pick<ComparedRun, 'net' | 'idiom' | 'optimizer' | 'like'>
 
@@ -125,17 +125,6 @@ class TorchAdam extends Optimizer {
   }
 }
 
-class Check extends Callback {
-  readonly #check: () => void
-  constructor(check: () => void) {
-    super()
-    this.#check = check
-  }
-  override onTestBatchEnd(): void {
-    this.#check()
-  }
-}
-
 async function kerasRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): Promise<Found | null> {
   const { like } = spec
   const { epochs, signal, onStep, check } = context
@@ -171,7 +160,7 @@ async function kerasRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
   const [, trainAccuracy = NaN] = await model.evaluate(...train, {
     batchSize: 256,
     verbose: 0,
-    callbacks: [new Check(check)],
+    callbacks: [new StopCheck(check)],
   })
   return { parameters: model.countParams(), trainAccuracy, medianStepMs: watch.medianStepMs, device: watch.tier }
 }

@@ -137,3 +137,15 @@ export class KerasWatch extends Callback {
     this.#options.onEpochEnd?.()
   }
 }
+
+/** Asks after each batch of an evaluation whether a signal came. */
+export class StopCheck extends Callback {
+  readonly #check: () => void
+  constructor(check: () => void) {
+    super()
+    this.#check = check
+  }
+  override onTestBatchEnd(): void {
+    this.#check()
+  }
+}

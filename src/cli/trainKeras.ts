@@ -5,14 +5,14 @@
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
 import { saveModel } from '../files/model.node.js'
-import { Callback, loadModel, losses, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
+import { loadModel, losses, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
 import { checkpointOf, type EpochFigures, type Progress } from '../train/index.js'
 import { loadImages, normalised } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
 import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
-import { KerasWatch } from './kerasWatch.js'
+import { KerasWatch, StopCheck } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
@@ -208,17 +208,6 @@ class KerasJob {
     const { medianStepMs } = watch
     const seconds = (performance.now() - this.#start) / 1000
     tellDone(this.#output, this.#device, { trainAccuracy, testAccuracy, seconds, medianStepMs, model: saved.path })
-  }
-}
-
-class StopCheck extends Callback {
-  readonly #check: () => void
-  constructor(check: () => void) {
-    super()
-    this.#check = check
-  }
-  override onTestBatchEnd(): void {
-    this.#check()
   }
 }
 

@@ -177,7 +177,7 @@ const numbersOf = (told: Told['preprocessing'], usual: NetPreprocessing): NetPre
 async function encodedModule(module: Layer, target: Target, told: Told): Promise<Encoded> {
   const { format, path } = target
   if (isStateFormat(format) && !(module instanceof GraphModule)) {
-    const notes = notesFor(format, undefined, { ...told, ...notesOf(told, namedPreprocessing.torch) })
+    const notes = notesFor(format, undefined, notesOf(told, namedPreprocessing.torch))
     return encodeState(
       [...module.stateDict()].map(([name, x]) => [name, tensorToPth(x)] as const),
       notes,

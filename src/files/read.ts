@@ -56,7 +56,7 @@ export interface ModelFile {
   readonly net: Layer
   /** As data, as the file has it; with the optimizer where the file has one that can be read. Throws LenetError where a user's net is not known in files. */
   readonly netFile: () => NetFile
-  /** Why the file's optimizer is not read, or not wholly; undefined where it is, or there is none. */
+  /** Why the file's optimizer is not read, or not wholly; undefined where it is, or there is none. Of Keras's whole models `notices` say it. */
   readonly optimizerNotice: () => string | undefined
   readonly preprocessing: NetPreprocessing
   /** The file says so itself. */
