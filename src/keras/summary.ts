@@ -141,8 +141,23 @@ function memoryText(bytes: number): string {
   return `${fixed(left, 2)} PB`
 }
 
+/** What Keras counts as built before it has seen an input (`_build_at_init`). */
+const builtAtOnce: ReadonlySet<string> = new Set([
+  'Activation',
+  'AveragePooling2D',
+  'Dropout',
+  'ELU',
+  'GlobalAveragePooling2D',
+  'GlobalMaxPooling2D',
+  'LeakyReLU',
+  'MaxPooling2D',
+  'ReLU',
+  'Reshape',
+  'Softmax',
+])
+
 function cellsOf(layer: Layer, { connections }: Summarized): string[] {
-  const params = layer.built ? grouped(layer.countParams()) : '0 (unbuilt)'
+  const params = layer.built || builtAtOnce.has(layer.className) ? grouped(layer.countParams()) : '0 (unbuilt)'
   const trains = layer.weights.length === 0 ? '-' : layer.trainable ? 'Y' : 'N'
   const shape = layer.output ? showBatch(layer.output.sizes) : '?'
   const read = connections ? [connections.get(layer) ?? '-'] : []

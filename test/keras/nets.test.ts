@@ -1,7 +1,15 @@
 /** The article's nets in Keras' idiom: summaries, configurations, and the losses of 100 steps on CIFAR-10. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { clearSession, losses, optimizers, summaryText, type Optimizer } from '../../src/keras/index.js'
+import {
+  clearSession,
+  layers,
+  losses,
+  optimizers,
+  Sequential,
+  summaryText,
+  type Optimizer,
+} from '../../src/keras/index.js'
 import { callbacks, datasets } from '../../src/keras/index.node.js'
 import { lenet } from '../../src/models/lenetKeras.js'
 import { lenet1 } from '../../src/models/lenet1Keras.js'
@@ -26,6 +34,26 @@ for (const name of names)
     })
     assert.deepEqual(JSON.parse(JSON.stringify(model.getCompileConfig())), oracle[name].compile)
   })
+
+test('a model that is not built yet: layers without weights wait for nothing, or for their input, as in Keras', () => {
+  const model = new Sequential([
+    layers.conv2d(8, 3),
+    layers.activation('relu'),
+    layers.maxPooling2d(2),
+    layers.flatten(),
+    layers.dropout(0.5),
+    layers.zeroPadding2d(1),
+  ])
+  const cells = summaryText(model, 80)
+    .split('\n')
+    .filter((line) => line.startsWith('│'))
+    .map((line) => line.split('│').map((cell) => cell.trim()))
+  // keras.Sequential([...]).summary() of 3.15.1
+  assert.deepEqual(
+    cells.map(([, , shape, params]) => `${shape} ${params}`),
+    ['? 0 (unbuilt)', '? 0', '? 0', '? 0 (unbuilt)', '? 0', '? 0 (unbuilt)'],
+  )
+})
 
 /** Losses of 100 batches in the data's own order, and the model. */
 async function stepLosses(name: keyof typeof nets, optimizer: Optimizer | string, weights = 1) {
