@@ -9,11 +9,15 @@ import { setFlagsFromString } from 'node:v8'
 /** Versions that were tried; they need the switch. */
 const hidden = /^20\./
 
-let asked = false
-
-/** To be called before this process compiles any WebAssembly of ours: what was refused before is not looked at again. */
+/**
+ * To be called before this process compiles any WebAssembly of ours.
+ * @param version stands for this Node's in tests, as `set` does for V8's own
+ */
 export function enableRelaxedSimd(version: string = process.versions.node, set = setFlagsFromString): void {
-  if (asked && set === setFlagsFromString) return
-  asked = true
-  if (hidden.test(version)) set('--experimental-wasm-relaxed-simd')
+  if (!hidden.test(version)) return
+  try {
+    set('--experimental-wasm-relaxed-simd')
+  } catch {
+    // an engine that does not know it: the probe finds no relaxed SIMD
+  }
 }
