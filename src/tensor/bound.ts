@@ -16,6 +16,7 @@ import {
   Region,
   Resident,
   Saved,
+  storageOf,
   valuesOf,
   viewOf,
 } from './storage.js'
@@ -125,7 +126,7 @@ export class Bound {
 
   /** The values of an input that does not lie on the device as this plan wants it. */
   #toCopy(node: Node): HostArray | null {
-    const { storage } = node
+    const storage = storageOf(node)
     const { lanes } = this.plan
     if (storage instanceof Saved)
       return storage.lanes === lanes || node.layout !== 'lanes'

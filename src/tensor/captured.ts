@@ -9,7 +9,7 @@ import { isIdle } from './autograd.js'
 import type { BoundPlan, Structure } from './plans.js'
 import { drawKey } from './random.js'
 import type { ReadLeaf, RecordedRun, Recording, Repeated } from './recording.js'
-import { isHost, PlanResultStorage, Resident } from './storage.js'
+import { hold, isHost, PlanResultStorage, Resident, storageOf } from './storage.js'
 import { Tensor } from './tensor.js'
 
 const noInputs: readonly Node[] = []
@@ -190,7 +190,7 @@ export class Captured {
 
   #take(order: readonly Node[]): boolean {
     for (const { leaf, place } of this.#arguments) {
-      const storage = order[place]?.storage
+      const storage = storageOf(order[place] as Node)
       if (!storage || (storage instanceof PlanResultStorage && (storage.plan === this.#plan || !storage.kept)))
         return false
       leaf.storage = storage
@@ -241,6 +241,7 @@ export class Captured {
   #give(like: Node, value: Value): Node {
     const node = plainLike(like)
     this.#plan.give(node, value)
+    hold(node) // it has no graph to be computed from anew
     return node
   }
 }

@@ -15,20 +15,19 @@ import {
 } from '../base/index.js'
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
-import { backward, buildGradients, clock, computeNode, own } from './autograd.js'
+import { backward, buildGradients, computeNode, own } from './autograd.js'
+import { clock } from './clock.js'
 import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
 import { arithmetic, carryScalar, knownScalar } from './scalars.js'
+import { hold } from './storage.js'
 
 export type Operand = Tensor | number
 
 /** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
 export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
-
-/** A graph that grows without end (a sum over batches) is computed from time to time. */
-const DEEPEST = 256
 
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
 
@@ -43,7 +42,6 @@ export class Tensor {
   constructor(node: Node) {
     this.node = node
     this.born = clock.now
-    if (node.depth > DEEPEST) computeNode(node)
   }
 
   // ── what it is ──
@@ -160,6 +158,7 @@ export class Tensor {
   /** Computes the values now and keeps them, for reading them after later steps. Returns this tensor. */
   realize(): this {
     computeNode(this.node)
+    hold(this.node, Infinity)
     return this
   }
 
@@ -244,10 +243,10 @@ export class Tensor {
     return new Tensor(g.abs(this.node))
   }
   maximum(other: Operand): Tensor {
-    return new Tensor(g.maximum(this.node, nodeOf(other)))
+    return new Tensor(arithmetic('maximum', this, other))
   }
   minimum(other: Operand): Tensor {
-    return new Tensor(g.minimum(this.node, nodeOf(other)))
+    return new Tensor(arithmetic('minimum', this, other))
   }
   /** Not below `min`, not above `max`. */
   clamp(min = -Infinity, max = Infinity): Tensor {

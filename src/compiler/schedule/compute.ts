@@ -218,8 +218,8 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   }
   const inline = s.isPrivate(source) && isElementwise(source)
   if (inline) s.materialize(source)
-  const reads = operandsOf([source], (n) => s.values.get(n)).values()
-  if (!inline || !keepsOrder(s.lanes, node, reads)) s.value(source)
+  const reads = (): Iterable<Value> => operandsOf([source], (n) => s.values.get(n)).values()
+  if (!inline || !keepsOrder(s.lanes, node, reads())) s.value(source)
   const out = s.allocate(node)
   s.emit(lowerReduce(s.lanes, node, out, (n) => s.values.get(n)))
   return out

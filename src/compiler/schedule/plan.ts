@@ -81,7 +81,8 @@ function assemble(
     if (node.storage && index !== undefined) leaves.set(value.word, index)
     if (node.storage?.kind === 'host') hosts.add(value)
   }
-  const words = allWords.map((value) => wordOf(value, allocs, leaves))
+  const numbers = new Map(allocs.map((alloc, i) => [alloc, i]))
+  const words = allWords.map((value) => wordOf(value, numbers, leaves))
   const { kernels, barriers } = intoPhases(scheduled, lanes, (leaf) => hosts.has(leaf))
   const program: Program = {
     kernels: kernels.map((k) => k.kernel),
@@ -92,8 +93,12 @@ function assemble(
   return { program, allocs, words, choices: kernels.map((k) => k.choices ?? []), ...rest }
 }
 
-function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {
-  if (value.alloc) return { alloc: allocs.indexOf(value.alloc), offset: value.offset }
+function wordOf(
+  value: Value,
+  numbers: ReadonlyMap<Alloc, number>,
+  leaves: ReadonlyMap<number, number>,
+): Plan['words'][number] {
+  if (value.alloc) return { alloc: numbers.get(value.alloc) ?? -1, offset: value.offset }
   const leaf = leaves.get(value.word)
   if (leaf === undefined) throw new Error('a value without memory that is no leaf')
   return { leaf }
