@@ -4,6 +4,7 @@
  * Not here: what operations mean (graph), when and where they are computed (runtime.ts), making tensors (create.ts).
  */
 import {
+  expectDType,
   LenetError,
   normalizeDim,
   sameShape,
@@ -293,6 +294,7 @@ export class Tensor {
 
   /** Elements as another type; the tensor itself where it has it already. f32 → i32 and u8 truncate. */
   to(dtype: DType): Tensor {
+    expectDType('to', dtype)
     return dtype === this.dtype ? this : new Tensor(g.cast(this.node, dtype))
   }
   float(): Tensor {
