@@ -3,7 +3,7 @@
  * Not here: when a recording may be trusted (compileStep.ts).
  */
 import type { HostArray } from '../base/index.js'
-import { checkLabels, nodeOf, type HostStorage, type Node, type Storage } from '../graph/index.js'
+import { nodeOf, type Node, type Storage } from '../graph/index.js'
 import type { PlanResult, Value } from '../compiler/index.js'
 import { isIdle } from './autograd.js'
 import type { BoundPlan, Structure } from './plans.js'
@@ -34,12 +34,6 @@ interface FromArgument {
   readonly place: number
 }
 
-interface Checked {
-  readonly place: number
-  readonly classes: number
-  readonly ignored: number | undefined
-}
-
 /** Arguments that lie in one storage must do so again. */
 type Twins = readonly [place: number, first: number]
 
@@ -64,7 +58,6 @@ export class Captured {
   readonly #arguments: FromArgument[] = []
   readonly #twins: Twins[] = []
   readonly #owned: Owned[] = []
-  readonly #checked: Checked[] = []
   readonly #keys: readonly Int32Array[]
   readonly #repeated: readonly Repeated[]
   readonly #outputs: readonly Given[]
@@ -125,10 +118,6 @@ export class Captured {
     args.forEach((storage, place) => {
       if (storage && args.indexOf(storage) < place) this.#twins.push([place, args.indexOf(storage)])
     })
-    for (const { storage, classes, ignored } of recorded.labels) {
-      const place = args.indexOf(storage)
-      if (place >= 0) this.#checked.push({ place, classes, ignored })
-    }
     return leaves.every((read) => this.#bindLeaf(read, args.indexOf(read.storage), recorded.keys))
   }
 
@@ -195,8 +184,6 @@ export class Captured {
         return false
       leaf.storage = storage
     }
-    for (const { place, classes, ignored } of this.#checked)
-      checkLabels(order[place]?.storage as HostStorage, classes, ignored)
     return true
   }
 

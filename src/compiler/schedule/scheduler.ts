@@ -24,6 +24,7 @@ import { plansFor, type Plans } from '../tile/plans.js'
 import type { Target } from '../tile/target.js'
 import { surelyNeeded } from './ahead.js'
 import { inputOf, Ledger } from './ledger.js'
+import type { Check } from './check.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -50,6 +51,8 @@ export class Scheduler extends Ledger {
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
+  /** What the run tells: see `Check`. */
+  readonly checks: Check[] = []
   /** Choices since the last kernel. */
   readonly #asked: string[] = []
   /** Values that are being computed for one another. */
@@ -108,6 +111,13 @@ export class Scheduler extends Ledger {
       if (node !== end) this.value(node)
     }
     this.#calls = calls
+  }
+
+  /** Memory where a kernel tells of a label that is none of so many classes. */
+  flag(classes: number): Value {
+    const flag = this.scratch({ shape: [3], dtype: 'i32', layout: 'plain' })
+    this.checks.push({ flag, classes })
+    return flag
   }
 
   wants(node: Node | null): node is Node {
