@@ -188,7 +188,7 @@ function shownNet({ nodes }: NetFile): string {
  */
 export async function readModelFrom(source: Source, says?: Says): Promise<ModelFile> {
   const { path } = source
-  const format = formatOf(source.bytes, path)
+  const format = await formatOf(source.bytes, path)
   const read = await readers[format](source, says)
   const { bare, family } = formats[format]
   if (says !== undefined && !bare) checkSaid(says, read, path)
