@@ -28,6 +28,7 @@ export function netFromKeras(file: KerasFile, where = 'the Keras model'): NetFil
     values.set(layer.name, own.at(-1)?.name ?? reads[0] ?? layer.name)
   }
   const outputs = file.model.outputs.map((name) => values.get(name) ?? name)
+  inputs.sort((a, b) => file.model.inputs.indexOf(a.name) - file.model.inputs.indexOf(b.name))
   const net = { inputs, nodes, outputs }
   return file.optimizer === undefined ? net : { ...net, optimizer: netOptimizer(file.model, file.optimizer, where) }
 }

@@ -8,6 +8,7 @@
 import { LenetError } from '../base/index.js'
 import { JsonPlace } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
+import { inKerasOrder } from './kerasOrder.js'
 import { activationName } from './kerasNodes.js'
 import { kerasOptimizer } from './kerasOptimizer.js'
 import type { KerasCompile, KerasFile, KerasModel } from './kerasTypes.js'
@@ -79,7 +80,8 @@ export function kerasFromNet(given: NetFile, where = 'the net'): KerasFile {
   )
   const isSequential = isChain && outputs.length === 1 && outputs[0] === made.layers.at(-1)?.name
   const className = isSequential ? 'Sequential' : 'Functional'
-  const model: KerasModel = { className, name: className.toLowerCase(), layers: made.layers, outputs }
+  const inputs = net.inputs.map(({ name }) => made.values.get(name) ?? name)
+  const model = inKerasOrder({ className, name: className.toLowerCase(), layers: made.layers, inputs, outputs })
   const weights = kerasWeights(model, net, made, where)
   if (net.optimizer === undefined) return { model, weights }
   const { parameters: _some, ...optimizer } = net.optimizer // its layers are frozen instead
