@@ -23,7 +23,7 @@ import {
 } from '../files/index.js'
 import { targetOf, writeModel } from '../files/model.node.js'
 import type { NetFile, NetPreprocessing } from '../formats/index.js'
-import { GraphModule } from '../nn/index.js'
+import { GraphModule, picturesAtOnce } from '../nn/index.js'
 import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
 import { readModel } from './modelFiles.js'
@@ -45,8 +45,7 @@ const tolerance = 1e-4
 const usualSide = 32
 
 /** The same bytes in each run, as the net's numbers. */
-function randomPictures(shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
-  const sizes = shape.map((size) => size ?? usualSide)
+function randomPictures(sizes: readonly number[], preprocessing: NetPreprocessing): Float32Array {
   const [channels = 1] = sizes
   const size = sizes.reduce((product, side) => product * side, 1)
   const { mean, std } = meanAndStd(preprocessing)
@@ -58,15 +57,19 @@ function randomPictures(shape: readonly (number | null)[], preprocessing: NetPre
   })
 }
 
-function logits(net: Net, shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
-  const sizes = shape.map((size) => size ?? usualSide)
-  const x = fromArray(randomPictures(shape, preprocessing), [pictures, ...sizes], 'f32')
+/** Of all pictures, as many at a time as memory allows. */
+function logits(net: Net, sizes: readonly number[], preprocessing: NetPreprocessing, atOnce: number): number[] {
+  const all = randomPictures(sizes, preprocessing)
+  const length = (all.length / pictures) * atOnce
   net.eval()
-  return Float32Array.from(noGrad(() => net(x)).toTypedArray())
+  return Array.from({ length: pictures / atOnce }, (_, i) => {
+    const x = fromArray(all.subarray(i * length, (i + 1) * length), [atOnce, ...sizes], 'f32')
+    return Array.from(noGrad(() => net(x)).toTypedArray())
+  }).flat()
 }
 
 /** The largest difference of logits, and of it what is too much for their size. */
-function difference(before: Float32Array, after: Float32Array): { most: number; allowed: number } {
+function difference(before: readonly number[], after: readonly number[]): { most: number; allowed: number } {
   if (before.length !== after.length) return { most: Infinity, allowed: 0 }
   const most = before.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (after[i] ?? Number.NaN))), 0)
   return { most, allowed: tolerance * before.reduce((size, value) => Math.max(size, Math.abs(value)), 1) }
@@ -150,8 +153,11 @@ function check({ from, net, target, preprocessing }: Plan, back: NetFile): numbe
   const usual = ownScaling(back) ?? familyPreprocessing[formats[target.format].family]
   const after = formats[target.format].bare ? preprocessing : (back.preprocessing ?? usual)
   const end = from.net instanceof GraphModule ? logitsOf(back) : back
-  const found = logits(new GraphModule(end, target.path), shape, after)
-  const { most, allowed } = difference(logits(from.net, shape, preprocessing), found)
+  const module = new GraphModule(end, target.path)
+  const sizes = shape.map((size) => size ?? usualSide)
+  const atOnce = picturesAtOnce(module, sizes, pictures)
+  const found = logits(module, sizes, after, atOnce)
+  const { most, allowed } = difference(logits(from.net, sizes, preprocessing, atOnce), found)
   if (most <= allowed) return most
   if (Number.isNaN(most)) throw new LenetError(`${target.path} is not written: the net gives no numbers (NaN)`)
   throw new LenetError(

@@ -1,8 +1,8 @@
 /** Loss and accuracy of a net on a data set. Not here: which sets and nets (cli). */
 import { Generator, pauser } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
-import { nn } from '../nn/index.js'
-import { noGrad, type Tensor } from '../tensor/index.js'
+import { nn, picturesAtOnce } from '../nn/index.js'
+import { noGrad, ops, type Tensor } from '../tensor/index.js'
 
 export type Net = nn.Module & ((x: Tensor) => Tensor)
 
@@ -12,8 +12,8 @@ export interface Evaluation {
   readonly count: number
 }
 
-/** Pictures at a time: it does not change the result, only speed and memory. */
-const batchSize = 256
+/** Pictures at a time, where memory allows it: it does not change the result, only speed and memory. */
+const mostAtOnce = 256
 
 /** Evaluates in eval mode, without gradients and without touching the training's random numbers. */
 export async function evaluateNet(
@@ -32,6 +32,8 @@ export async function evaluateNet(
 
 async function evaluateAll(net: Net, set: Dataset, onBatch: (done: number, of: number) => void): Promise<Evaluation> {
   const pause = pauser()
+  const [first] = set.rows(ops.hostLeaf(Int32Array.of(0), [1], 'i32')) // its shape: nothing is computed
+  const batchSize = picturesAtOnce(net, first.shape.slice(1), mostAtOnce)
   const loader = new DataLoader(set, { batchSize, generator: new Generator(0) })
   let [loss, correct, count, batch] = [0, 0, 0, 0]
   for (const [inputs, labels] of loader) {
