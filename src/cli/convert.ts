@@ -11,7 +11,6 @@ import {
   encodeModel,
   familyPreprocessing,
   formats,
-  logitsOf,
   meanAndStd,
   notesFor,
   ownScaling,
@@ -22,7 +21,7 @@ import {
   type Target,
 } from '../files/index.js'
 import { targetOf, writeModel } from '../files/model.node.js'
-import type { NetFile, NetPreprocessing } from '../formats/index.js'
+import { logitsOf, type NetFile, type NetPreprocessing } from '../formats/index.js'
 import { GraphModule, picturesAtOnce } from '../nn/index.js'
 import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
 import type { Net } from '../train/index.js'

@@ -8,9 +8,11 @@ import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
+  activationOfLoss,
   netFromKeras,
   netStateDict,
   netTensors,
+  placeLayers,
   type KerasFile,
   type NetFile,
   type NetPreprocessing,
@@ -223,13 +225,21 @@ async function encodedKeras(model: Model, target: Target, told: Told): Promise<E
   const begin = beginOf(file, target.path)
   const own = begin && ownScaling(begin)
   const notes = notesFor(target.format, begin, notesOf(told, own ?? namedPreprocessing.keras))
-  return encodeKeras(file, notes, target.format, target.path)
+  const keepsLoss = target.format === 'keras' || target.format === 'h5'
+  const activation = keepsLoss ? undefined : activationOfLoss(file.compile)
+  return encodeKeras(file, { ...notes, ...(activation && { activation }) }, target.format, target.path)
 }
 
-/** What a model does first, where it scales; all of it may be no net (layers that only Keras has). */
-function beginOf({ model, weights }: KerasFile, where: string): NetFile | undefined {
-  const layers = model.layers.slice(0, 2)
-  const last = layers.at(-1)
-  if (last?.className !== 'Rescaling') return undefined
-  return netFromKeras({ model: { ...model, layers, outputs: [last.name] }, weights }, where)
+/** What a model does before its first layer with weights; undefined where that is no net (layers that only Keras has). */
+function beginOf({ model }: KerasFile, where: string): NetFile | undefined {
+  const first = placeLayers(model, where).findIndex(({ variables }) => variables.length > 0)
+  const layers = first < 0 ? model.layers : model.layers.slice(0, first)
+  const read = new Set(layers.flatMap(({ inbound }) => inbound))
+  const outputs = layers.map(({ name }) => name).filter((name) => !read.has(name))
+  try {
+    return netFromKeras({ model: { ...model, layers, outputs }, weights: new Map() }, where)
+  } catch (error) {
+    if (error instanceof LenetError) return undefined
+    throw error
+  }
 }

@@ -1,11 +1,10 @@
 /**
- * Nets as data beside each other: whether two are built alike, one with the other's names, weights exchanged, the part
- * that gives logits. Not here: files.
+ * Nets as data beside each other: whether two are built alike, one with the other's names, weights exchanged.
+ * Not here: files.
  */
 import { LenetError } from '../base/index.js'
 import {
   flattenInOrder,
-  netShapes,
   netTensors,
   shownName,
   walkBack,
@@ -122,22 +121,6 @@ function fitting(
 export function few(names: Iterable<string>): string {
   const all = Array.from(names, shownName)
   return all.length <= 6 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`
-}
-
-/** The net without a softmax at its end: what losses and classifiers take. */
-export function logitsOf(net: NetFile): NetFile {
-  const [output] = net.outputs
-  const last = net.nodes.find(({ name }) => name === output)
-  const readers = net.nodes.filter(({ inputs }) => inputs.includes(output ?? ''))
-  const ends = last?.op === 'softmax' || last?.op === 'logSoftmax'
-  if (!ends || readers.length > 0 || net.outputs.length !== 1) return net
-  return { ...net, nodes: net.nodes.filter((node) => node !== last), outputs: last.inputs }
-}
-
-/** Sizes of the one output; undefined where they are open. */
-export function outputSize(net: NetFile): number | undefined {
-  const shape = netShapes(net).get(net.outputs[0] ?? '') ?? []
-  return shape.length === 1 ? (shape[0] ?? undefined) : undefined
 }
 
 export const parameterCount = (net: NetFile): number =>

@@ -42,7 +42,9 @@ export {
   type PictureOrder,
 } from './net.js'
 export { netShapes, opShape, opWeights, shownShape, type NetShape } from './netShapes.js'
+export { logitsOf, outputActivation, outputSize, usualActivation, type OutputActivation } from './netEnd.js'
 export { flattenInOrder } from './netOrder.js'
+export { activationOfLoss } from './kerasCompile.js'
 export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'
 export { isKerasClass, kerasLayer, type KerasClass, type KerasConfig, type KerasLayer } from './kerasLayers.js'
 export type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'

@@ -136,7 +136,9 @@ export async function readKerasWeights(
     const own = compile ?? ownCompile(file)
     const optimizer =
       own === undefined ? looseOptimizer(file, model, variables) : optimizerFrom(model, own, variables, where)
-    if (typeof optimizer === 'string') return { weights, ...notes, warnings: [optimizer] }
+    // of a model that was compiled and never trained Keras keeps the steps, none, and the learning rate alone
+    const isFresh = variables.length === 2 && variables[0]?.data[0] === 0
+    if (typeof optimizer === 'string') return { weights, ...notes, warnings: isFresh ? [] : [optimizer] }
     const guess = `${where}: its optimizer's settings are not in the file; those that Keras begins with are taken`
     return { weights, optimizer, ...notes, warnings: own === undefined ? [guess] : [] }
   })
