@@ -4,7 +4,7 @@
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Generator, LenetError, UsageError } from '../base/index.js'
+import { Generator as RandomGenerator, LenetError, UsageError } from '../base/index.js'
 import {
   asMade,
   decodeModel,
@@ -23,7 +23,7 @@ import {
 import { targetOf, writeModel } from '../files/model.node.js'
 import { logitsOf, type NetFile, type NetPreprocessing } from '../formats/index.js'
 import { GraphModule, picturesAtOnce } from '../nn/index.js'
-import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
+import { fromArray, manualSeed, noGrad, setDevice } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
 import { readModel } from './modelFiles.js'
 import { normalizeFlag } from './normalizeFlag.js'
@@ -43,28 +43,36 @@ const tolerance = 1e-4
 /** Where the file leaves a picture's size open. */
 const usualSide = 32
 
-/** The same bytes in each run, as the net's numbers. */
-function randomPictures(sizes: readonly number[], preprocessing: NetPreprocessing): Float32Array {
+/** The same bytes in each run, as the net's numbers, some pictures at a time. */
+function* randomPictures(
+  sizes: readonly number[],
+  preprocessing: NetPreprocessing,
+  atOnce: number,
+): Generator<Float32Array> {
   const [channels = 1] = sizes
   const size = sizes.reduce((product, side) => product * side, 1)
   const { mean, std } = meanAndStd(preprocessing)
   const of = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0
-  const random = new Generator(0).uniform(new Float32Array(pictures * size))
-  return random.map((value, i) => {
-    const c = Math.floor((i % size) / (size / channels))
-    return (Math.floor(value * 256) / 255 - of(mean, c)) / of(std, c)
-  })
+  const random: RandomGenerator = new RandomGenerator(0)
+  for (let done = 0; done < pictures; done += atOnce)
+    yield random.uniform(new Float32Array(atOnce * size)).map((value, i) => {
+      const c = Math.floor((i % size) / (size / channels))
+      return (Math.floor(value * 256) / 255 - of(mean, c)) / of(std, c)
+    })
 }
 
-/** Of all pictures, as many at a time as memory allows. */
 function logits(net: Net, sizes: readonly number[], preprocessing: NetPreprocessing, atOnce: number): number[] {
-  const all = randomPictures(sizes, preprocessing)
-  const length = (all.length / pictures) * atOnce
   net.eval()
-  return Array.from({ length: pictures / atOnce }, (_, i) => {
-    const x = fromArray(all.subarray(i * length, (i + 1) * length), [atOnce, ...sizes], 'f32')
-    return Array.from(noGrad(() => net(x)).toTypedArray())
-  }).flat()
+  const all: number[] = []
+  for (const some of randomPictures(sizes, preprocessing, atOnce)) {
+    const x = fromArray(some, [atOnce, ...sizes], 'f32')
+    all.push(
+      ...noGrad(() => net(x))
+        .toTypedArray()
+        .map(Number),
+    )
+  }
+  return all
 }
 
 /** The largest difference of logits, and of it what is too much for their size. */
@@ -123,6 +131,7 @@ export async function convertCommand(input: string, outputPath: string, options:
   const target = targetOf(outputPath)
   checkPaths(input, target.path)
   manualSeed(0)
+  setDevice('wasm') // a few runs are not worth native code, and the memory of its plans besides these
   const from = await readModel(input, options.model)
   from.notices.forEach((line) => output.notice(line))
   const plan = planOf(from, target, options)

@@ -9,13 +9,17 @@ import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
   activationOfLoss,
+  endActivation,
   netFromKeras,
   netStateDict,
   netTensors,
+  outputActivation,
   placeLayers,
+  usualActivation,
   type KerasFile,
   type NetFile,
   type NetPreprocessing,
+  type OutputActivation,
 } from '../formats/index.js'
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
@@ -230,16 +234,42 @@ async function encodedKeras(model: Model, target: Target, told: Told): Promise<E
   return encodeKeras(file, { ...notes, ...(activation && { activation }) }, target.format, target.path)
 }
 
+/** What a model of Keras' idiom takes and gives. */
+export interface KerasForm {
+  /** How bytes of pictures become its numbers: x / 255 unless it scales them itself. */
+  readonly preprocessing: NetPreprocessing
+  readonly activation: OutputActivation
+  /** It ends in that activation, else its outputs are logits (or probabilities, for `none`). */
+  readonly endsInIt: boolean
+}
+
+/** Throws LenetError for a model that files do not know. */
+export function formOfKeras(model: Model): KerasForm {
+  const { compile: _own, ...file } = kerasFileOf(model)
+  const net = netOrNothing(file, model.name)
+  const begin = net ?? beginOf(file, model.name)
+  const [outputs, ...more] = model.outputShape ?? []
+  return {
+    preprocessing: (begin && ownScaling(begin)) ?? namedPreprocessing.keras,
+    activation: net ? outputActivation(net) : usualActivation(more.length > 0 ? undefined : outputs),
+    endsInIt: net !== undefined && endActivation(net) !== undefined,
+  }
+}
+
+function netOrNothing(file: KerasFile, where: string): NetFile | undefined {
+  try {
+    return netFromKeras(file, where)
+  } catch (error) {
+    if (error instanceof LenetError) return undefined // layers that only Keras has
+    throw error
+  }
+}
+
 /** What a model does before its first layer with weights; undefined where that is no net (layers that only Keras has). */
 function beginOf({ model }: KerasFile, where: string): NetFile | undefined {
   const first = placeLayers(model, where).findIndex(({ variables }) => variables.length > 0)
   const layers = first < 0 ? model.layers : model.layers.slice(0, first)
   const read = new Set(layers.flatMap(({ inbound }) => inbound))
   const outputs = layers.map(({ name }) => name).filter((name) => !read.has(name))
-  try {
-    return netFromKeras({ model: { ...model, layers, outputs }, weights: new Map() }, where)
-  } catch (error) {
-    if (error instanceof LenetError) return undefined
-    throw error
-  }
+  return netOrNothing({ model: { ...model, layers, outputs }, weights: new Map() }, where)
 }

@@ -42,7 +42,14 @@ export {
   type PictureOrder,
 } from './net.js'
 export { netShapes, opShape, opWeights, shownShape, type NetShape } from './netShapes.js'
-export { logitsOf, outputActivation, outputSize, usualActivation, type OutputActivation } from './netEnd.js'
+export {
+  endActivation,
+  logitsOf,
+  outputActivation,
+  outputSize,
+  usualActivation,
+  type OutputActivation,
+} from './netEnd.js'
 export { flattenInOrder } from './netOrder.js'
 export { activationOfLoss } from './kerasCompile.js'
 export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'

@@ -12,7 +12,8 @@ const mostBytes = 2 ** 28
  * @param sizes of a picture: [C, H, W]
  */
 export function picturesAtOnce(net: Module, sizes: Shape, most: number): number {
-  if (!(net instanceof GraphModule)) return most
-  const count = mostBytes / net.valueBytes(sizes)
+  const bytes = net instanceof GraphModule ? net.valueBytes(sizes) : undefined
+  if (bytes === undefined) return most
+  const count = mostBytes / bytes
   return count >= most ? most : 2 ** Math.max(0, Math.floor(Math.log2(count)))
 }

@@ -80,11 +80,16 @@ export class GraphModule extends Module {
     return this.#net.inputs[0]?.shape ?? []
   }
 
-  /** Bytes of all its values for an input of these sizes. Throws LenetError for one that it does not take. */
-  valueBytes(sizes: Shape): number {
+  /** Bytes of all its values for an input of these sizes; undefined for one that it does not take. */
+  valueBytes(sizes: Shape): number | undefined {
     const inputs = this.#net.inputs.map((input) => ({ ...input, shape: sizes }))
-    const shapes = [...netShapes({ ...this.#net, inputs }).values()]
-    return shapes.reduce((sum, shape) => sum + 4 * sizeOf(shape.map((size) => size ?? 1)), 0)
+    try {
+      const shapes = [...netShapes({ ...this.#net, inputs }).values()]
+      return shapes.reduce((sum, shape) => sum + 4 * sizeOf(shape.map((size) => size ?? 1)), 0)
+    } catch (error) {
+      if (error instanceof LenetError) return undefined
+      throw error
+    }
   }
 
   /** The net as data, with the parameters' values as they are now. */
