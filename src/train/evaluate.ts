@@ -1,7 +1,6 @@
 /** Loss and accuracy of a net on a data set. Not here: which sets and nets (cli). */
 import { Generator, pauser } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
-import type { OutputActivation } from '../formats/index.js'
 import { F, nn, picturesAtOnce } from '../nn/index.js'
 import { noGrad, ops, type Tensor } from '../tensor/index.js'
 
@@ -26,7 +25,7 @@ export async function evaluateNet(
   net: Net,
   set: Dataset,
   onBatch: (done: number, of: number) => void = () => {},
-  activation: OutputActivation = 'softmax',
+  activation: 'softmax' | 'sigmoid' | 'none' = 'softmax',
 ): Promise<Evaluation> {
   const wasTraining = net.training
   net.eval()
@@ -41,7 +40,7 @@ async function evaluateAll(
   net: Net,
   set: Dataset,
   onBatch: (done: number, of: number) => void,
-  activation: OutputActivation,
+  activation: 'softmax' | 'sigmoid' | 'none',
 ): Promise<Evaluation> {
   const judge = activation === 'softmax' ? judgeClasses : judgeLabels(activation)
   const pause = pauser()

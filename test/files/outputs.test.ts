@@ -11,7 +11,7 @@ import { inflateSync } from 'node:zlib'
 import { encodePng } from '../../src/data/index.node.js'
 import { ownScaling } from '../../src/files/index.js'
 import type { NetFile, NetNode } from '../../src/formats/index.js'
-import { classifier, LeNet, loadModel, nn, saveModel, tensor, torch, type ModelFile } from '../../src/index.js'
+import { classifier, LeNet, loadModel, nn, saveModel, torch, type ModelFile, type Tensor } from '../../src/index.js'
 import * as keras from '../../src/keras/index.node.js'
 
 interface Fixture {
@@ -131,7 +131,7 @@ test('classifier of a module: one output is a logit, and what several are can be
 test('a net that gives [N] for N pictures is of one output', async () => {
   class Flat extends nn.Module {
     fc = new nn.Linear(12, 1)
-    forward(x: ReturnType<typeof tensor>) {
+    forward(x: Tensor) {
       return this.fc(x.flatten(1)).view(-1)
     }
   }
