@@ -4,14 +4,15 @@
  */
 import { join, resolve } from 'node:path'
 import { LenetError } from '../base/index.js'
-import { saveModel } from '../files/model.node.js'
-import { loadModel, losses, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
+import type { ImageSet } from '../data/index.js'
+import { formOfKeras, saveModel } from '../files/model.node.js'
+import { loadModel, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
 import { checkpointOf, type EpochFigures, type Progress } from '../train/index.js'
 import { loadImages, normalised } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
-import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
+import { kerasData, kerasMakerOf, kerasName, lossFor, type KerasData, type MakeModel } from './kerasNets.js'
 import { KerasWatch, StopCheck } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
@@ -33,10 +34,15 @@ export async function trainKeras(options: TrainOptions): Promise<void> {
   await runUntilStopped(job, stop)
 }
 
+interface Images {
+  readonly train: ImageSet
+  readonly test: ImageSet
+}
+
+/** As the net takes them. */
 interface Sets {
   readonly train: KerasData
   readonly test: KerasData
-  readonly channels: number
   readonly classes: readonly string[]
 }
 
@@ -66,8 +72,8 @@ class KerasJob {
   async run(): Promise<void> {
     const output = this.#output
     this.#from = openCheckpoint(this.#options.resume, settingsOf(this.#options))
-    const sets = await output.task('get the data', () => this.#load())
-    const model = await output.task('create the model', () => this.#create(sets))
+    const images = await output.task('get the data', () => this.#load())
+    const { model, sets } = await output.task('create the model', () => this.#create(images))
     await output.task('show the parameters', () => model.summary({ printFn: (text) => output.text(text.trimEnd()) }))
     const watch = await output.task('train the model', () => this.#train(model, sets))
     const saved = await output.task('save and load the model', () => this.#saveAndLoad(model, sets))
@@ -83,7 +89,7 @@ class KerasJob {
     this.#stop.check(this.#left)
   }
 
-  async #load(): Promise<Sets> {
+  async #load(): Promise<Images> {
     const { limitTrain, limitTest } = this.#options
     const read = (train: boolean, limit?: number) =>
       loadImages(this.#output, this.#options, train, limit, this.#stop.signal)
@@ -91,27 +97,31 @@ class KerasJob {
     this.checkStop()
     openFolder(this.#folder)
     if (!this.#from) tellReplaced(this.#output, this.#folder, this.#path, settingsOf(this.#options))
-    const sets = { train: kerasData(train), test: kerasData(test) }
-    const shapes = [sets.train, sets.test].flatMap(({ images, labels }) => [images.shape, labels.shape])
-    this.#output.text(shapes.map((shape) => `(${shape.join(', ')})`).join(' '))
+    const shapes = [train, test].map(
+      (set) => `(${set.count}, ${set.height}, ${set.width}, ${set.channels}) (${set.count}, 1)`,
+    )
+    this.#output.text(shapes.join(' '))
     if (this.#options.samples)
       await this.#output.task('show sample pictures', () =>
         showSamples(this.#output, normalised(train), join(this.#folder, 'samples.png')),
       )
-    return { ...sets, channels: train.channels, classes: train.classes }
+    return { train, test }
   }
 
-  #create({ channels, classes }: Sets): Model {
+  #create({ train, test }: Images): { readonly model: Model; readonly sets: Sets } {
     const { seed, optimizer, lr } = this.#options
+    const { channels, height, width, classes } = train
     manualSeed(seed)
     const model = this.#make(channels, classes.length)
+    if (!model.built) model.build([height, width, channels])
+    const form = formOfKeras(model)
     const make = makers[optimizer as keyof typeof makers]
     model.compile({
       optimizer: make(lr === undefined ? {} : { learningRate: lr }),
-      loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
-      metrics: ['accuracy'],
+      ...lossFor(model, form, classes.length),
     })
-    return model
+    const { scale } = form.preprocessing
+    return { model, sets: { train: kerasData(train, scale), test: kerasData(test, scale), classes } }
   }
 
   async #train(model: Model, { train, test }: Sets): Promise<KerasWatch> {

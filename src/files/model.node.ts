@@ -8,12 +8,18 @@ import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
 import { LenetError, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
+  activationOfLoss,
+  endActivation,
   netFromKeras,
   netStateDict,
   netTensors,
+  outputActivation,
+  placeLayers,
+  usualActivation,
   type KerasFile,
   type NetFile,
   type NetPreprocessing,
+  type OutputActivation,
 } from '../formats/index.js'
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
@@ -223,13 +229,47 @@ async function encodedKeras(model: Model, target: Target, told: Told): Promise<E
   const begin = beginOf(file, target.path)
   const own = begin && ownScaling(begin)
   const notes = notesFor(target.format, begin, notesOf(told, own ?? namedPreprocessing.keras))
-  return encodeKeras(file, notes, target.format, target.path)
+  const keepsLoss = target.format === 'keras' || target.format === 'h5'
+  const activation = keepsLoss ? undefined : activationOfLoss(file.compile)
+  return encodeKeras(file, { ...notes, ...(activation && { activation }) }, target.format, target.path)
 }
 
-/** What a model does first, where it scales; all of it may be no net (layers that only Keras has). */
-function beginOf({ model, weights }: KerasFile, where: string): NetFile | undefined {
-  const layers = model.layers.slice(0, 2)
-  const last = layers.at(-1)
-  if (last?.className !== 'Rescaling') return undefined
-  return netFromKeras({ model: { ...model, layers, outputs: [last.name] }, weights }, where)
+/** What a model of Keras' idiom takes and gives. */
+export interface KerasForm {
+  /** How bytes of pictures become its numbers: x / 255 unless it scales them itself. */
+  readonly preprocessing: NetPreprocessing
+  readonly activation: OutputActivation
+  /** It ends in that activation, else its outputs are logits (or probabilities, for `none`). */
+  readonly endsInIt: boolean
+}
+
+/** Throws LenetError for a model that files do not know. */
+export function formOfKeras(model: Model): KerasForm {
+  const { compile: _own, ...file } = kerasFileOf(model)
+  const net = netOrNothing(file, model.name)
+  const begin = net ?? beginOf(file, model.name)
+  const [outputs, ...more] = model.outputShape ?? []
+  return {
+    preprocessing: (begin && ownScaling(begin)) ?? namedPreprocessing.keras,
+    activation: net ? outputActivation(net) : usualActivation(more.length > 0 ? undefined : outputs),
+    endsInIt: net !== undefined && endActivation(net) !== undefined,
+  }
+}
+
+function netOrNothing(file: KerasFile, where: string): NetFile | undefined {
+  try {
+    return netFromKeras(file, where)
+  } catch (error) {
+    if (error instanceof LenetError) return undefined // layers that only Keras has
+    throw error
+  }
+}
+
+/** What a model does before its first layer with weights; undefined where that is no net (layers that only Keras has). */
+function beginOf({ model }: KerasFile, where: string): NetFile | undefined {
+  const first = placeLayers(model, where).findIndex(({ variables }) => variables.length > 0)
+  const layers = first < 0 ? model.layers : model.layers.slice(0, first)
+  const read = new Set(layers.flatMap(({ inbound }) => inbound))
+  const outputs = layers.map(({ name }) => name).filter((name) => !read.has(name))
+  return netOrNothing({ model: { ...model, layers, outputs }, weights: new Map() }, where)
 }

@@ -42,14 +42,20 @@ async function loadLibrary(): Promise<Hdf5Library> {
 
 const signature = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
-/** HDF5's signature stands at the beginning, or after a user block of 512, 1024 … bytes. */
-export function looksLikeHdf5(bytes: Uint8Array): boolean {
-  return signatureAt(bytes) !== undefined
-}
+const hasSignature = (bytes: Uint8Array, at: number): boolean => signature.every((byte, i) => bytes[at + i] === byte)
+
+/** True where the bytes begin as HDF5 files do that have no user block. */
+export const looksLikeHdf5 = (bytes: Uint8Array): boolean => hasSignature(bytes, 0)
+
+/**
+ * True also of files that begin with a user block of 512, 1024 … bytes of anything. Asked last: files that hold others as
+ * they are (zip, safetensors, ONNX) may have a signature there too.
+ */
+export const mayBeHdf5 = (bytes: Uint8Array): boolean => signatureAt(bytes) !== undefined
 
 function signatureAt(bytes: Uint8Array): number | undefined {
   for (let at = 0; at + 8 <= bytes.length; at = at === 0 ? 512 : at * 2) {
-    if (signature.every((byte, i) => bytes[at + i] === byte)) return at
+    if (hasSignature(bytes, at)) return at
   }
   return undefined
 }

@@ -6,5 +6,6 @@ export { compileInference, type Inference, type InferenceInput, type InferenceOp
 export type { Layer } from './module.js'
 export type { LoadOptions, LoadResult, StateDict } from './stateDict.js'
 export { tensorFromPth, tensorToPth, type Loaded } from './pth.js'
+export { picturesAtOnce } from './graph/atOnce.js'
 export { GraphModule } from './graph/graphModule.js'
 export { netOfModule } from './graph/trace.js'
