@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { prune } from '../../src/device/native/cache.node.js'
+import { CALLERS } from '../../src/device/native/library.node.js'
 import { startNativeService } from '../../src/device/native/service.node.js'
 import { splitWords } from '../../src/device/native/toolchain.node.js'
 import type { ToolchainInfo } from '../../src/device/native/types.js'
@@ -22,8 +23,8 @@ import { built, infoOf, scratch, script, serviceFor, sourceOf, whyNoCompiler, wi
 const skip = whyNoCompiler()
 const notX64 = skip || (process.arch !== 'x64' && 'flags of x64')
 
-function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, caller = 'koffi'): string {
-  const found = serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra), caller }).wait()
+function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, callers = CALLERS): string {
+  const found = serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra), callers }).wait()
   return 'reason' in found ? found.reason : `it found ${found.command}`
 }
 
@@ -64,7 +65,7 @@ describe('the toolchain', { skip }, () => {
     assert.match(reasonWith(t, { PATH: scratch(t) }), /^no C compiler was found/)
     assert.match(reasonWith(t, { PATH: '.' }), /^no C compiler was found/)
     assert.match(reasonWith(t, { PATH: scratch(t), CC: 'mycc' }), /CC='mycc': there is no program 'mycc'/)
-    assert.match(reasonWith(t, {}, 'no-such-koffi'), /native calls are not possible here: .*no-such-koffi/)
+    assert.match(reasonWith(t, {}, ['no-such-koffi', 'nor-this']), /not possible here: there is no no-such-koffi, no nor-this: run/)
     const service = serviceFor(t, join(scratch(t), 'native'), { env: withEnv({ PATH: '' }) })
     assert.match(JSON.stringify(service.build(sourceOf()).wait()), /"error":"no C compiler was found/)
   })

@@ -61,9 +61,9 @@ const gate: Gate = {
 
 async function open(): Promise<Workshop | NoToolchain> {
   try {
-    inNativeCode(() => loadCaller(options.caller))
+    inNativeCode(() => loadCaller(options.callers))
   } catch (error) {
-    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))} (npm install koffi)` }
+    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
   const toolchain = await findToolchain(env, gate)
   if ('reason' in toolchain) return toolchain
@@ -87,7 +87,7 @@ function findBuilt({ folder }: Workshop, key: string): Built | undefined {
   return { path, cached: true }
 }
 
-const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
+const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.callers)
 
 const opens = (path: string): ReturnType<typeof openLibrary> => inNativeCode(() => openLibrary(path, caller))
 
