@@ -197,7 +197,12 @@ function pauseAfter(error: unknown, tries: number, platform: string): number | u
 }
 
 /** The rename of a file onto another; Windows refuses it for a moment now and then. */
-export async function replaceFile(from: string, to: string, move = rename, platform = process.platform): Promise<void> {
+export async function replaceFile(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => Promise<void> = rename,
+  platform: string = process.platform,
+): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
       return await move(from, to)
@@ -210,7 +215,12 @@ export async function replaceFile(from: string, to: string, move = rename, platf
 }
 
 /** {@link replaceFile} for code that cannot wait otherwise than by sleeping. */
-export function replaceFileSync(from: string, to: string, move = renameSync, platform = process.platform): void {
+export function replaceFileSync(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => void = renameSync,
+  platform: string = process.platform,
+): void {
   for (let tries = 0; ; tries++) {
     try {
       return move(from, to)

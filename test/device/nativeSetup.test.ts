@@ -16,7 +16,6 @@ import { describe, test, type TestContext } from 'node:test'
 import { prune } from '../../src/device/native/cache.node.js'
 import { CALLERS } from '../../src/device/native/library.node.js'
 import { startNativeService } from '../../src/device/native/service.node.js'
-import { splitWords } from '../../src/device/native/toolchain.node.js'
 import type { ToolchainInfo } from '../../src/device/native/types.js'
 import { built, infoOf, scratch, script, serviceFor, sourceOf, whyNoCompiler, withEnv } from './nativeTools.js'
 
@@ -31,12 +30,6 @@ function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, cal
 function infoWith(t: TestContext, extra: Readonly<Record<string, string>>): ToolchainInfo {
   return infoOf(serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra) }))
 }
-
-test('CC is split as a shell would', () => {
-  assert.deepEqual(splitWords('ccache  gcc -m64'), ['ccache', 'gcc', '-m64'])
-  assert.deepEqual(splitWords(`'/my tools/cc' -D"A B"=1 a\\ b "x\\"y"`), ['/my tools/cc', '-DA B=1', 'a b', 'x"y'])
-  assert.deepEqual(splitWords('  '), [])
-})
 
 describe('the toolchain', { skip }, () => {
   test('CC with arguments is used before the others', (t) => {
@@ -65,7 +58,10 @@ describe('the toolchain', { skip }, () => {
     assert.match(reasonWith(t, { PATH: scratch(t) }), /^no C compiler was found/)
     assert.match(reasonWith(t, { PATH: '.' }), /^no C compiler was found/)
     assert.match(reasonWith(t, { PATH: scratch(t), CC: 'mycc' }), /CC='mycc': there is no program 'mycc'/)
-    assert.match(reasonWith(t, {}, ['no-such-koffi', 'nor-this']), /not possible here: there is no no-such-koffi, no nor-this: run/)
+    assert.match(
+      reasonWith(t, {}, ['no-such-koffi', 'nor-this']),
+      /not possible here: there is no no-such-koffi, no nor-this: run/,
+    )
     const service = serviceFor(t, join(scratch(t), 'native'), { env: withEnv({ PATH: '' }) })
     assert.match(JSON.stringify(service.build(sourceOf()).wait()), /"error":"no C compiler was found/)
   })

@@ -9,6 +9,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import { cacheHome } from '../../base/fs.node.js'
 import { remove, removeTemporaries } from './cache.node.js'
 import { CALLERS } from './library.node.js'
+import { killGroup } from './process.node.js'
 import {
   type BuildFailure,
   type Built,
@@ -182,13 +183,4 @@ class Service implements NativeService {
 function groupOf(shared: Int32Array): number {
   Atomics.wait(shared, CELL.group, STARTING, START_MS)
   return Atomics.exchange(shared, CELL.group, 0)
-}
-
-function killGroup(group: number): void {
-  if (group <= 0) return
-  try {
-    process.kill(-group, 'SIGKILL')
-  } catch {
-    // It has just ended.
-  }
 }
