@@ -73,7 +73,8 @@ function toolsFolder(npm) {
   mkdirSync(half, { recursive: true })
   try {
     writeFileSync(join(half, 'package.json'), JSON.stringify({ private: true, dependencies: tools }))
-    const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+    const retries = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000']
+    const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...retries]
     run(npm, ['install', ...flags], { cwd: half, timeout: limits.tools })
     renameSync(half, folder)
   } finally {
