@@ -109,7 +109,7 @@ function pack(npm, folder) {
 /** A package manager: how it installs the tarball, how it runs `node` and our command, and lines of its own to pass over. */
 function managers(folder) {
   const tool = (name, ...path) => join(folder, 'node_modules', name, ...path)
-  const node24 = tool('node-24', process.platform === 'win32' ? 'node.exe' : join('bin', 'node'))
+  const node24 = tool('node-24', 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
   const npm = (version, node) => ({
     name: `npm ${version}`,
     node,
