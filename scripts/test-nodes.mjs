@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { npmCommand } from '../dist/src/base/programs.node.js'
 
 const UNAVAILABLE = 75
 const root = join(import.meta.dirname, '..')
@@ -21,11 +22,8 @@ const someTests = ['conformance/', 'device/', 'tensor/', 'compiler/', 'base/', '
 
 /** npm, without the install scripts of what it brings. */
 function npm(args, cwd = root) {
-  const { status, stdout, stderr, error } = spawnSync(isWindows ? 'npm.cmd' : 'npm', args, {
-    cwd,
-    encoding: 'utf8',
-    shell: isWindows,
-  })
+  const { file, args: words, shell } = npmCommand(args)
+  const { status, stdout, stderr, error } = spawnSync(file, words, { cwd, encoding: 'utf8', shell })
   if (status === 0) return stdout
   throw new Error((error?.message ?? stderr).trim().split('\n').at(-1))
 }
