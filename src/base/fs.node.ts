@@ -21,6 +21,7 @@ import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promi
 import { dirname, join, resolve } from 'node:path'
 import envPaths from 'env-paths'
 import { LenetError } from './errors.js'
+import { codeOf, isArrayOf, messageOf } from './realm.js'
 
 /** What a file is made of: all bytes, text (UTF-8), or chunks that need never be in memory together. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
@@ -41,10 +42,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files: close some, or raise the limit (ulimit -n)',
 }
 
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
 /**
  * Turns an error of the file system into one clear sentence that names the path.
  * @param error what node:fs threw; a LenetError comes back as it is
@@ -54,7 +51,7 @@ function codeOf(error: unknown): string | undefined {
 export function fileError(error: unknown, path: string, verb = 'write'): LenetError {
   if (error instanceof LenetError) return error
   const code = codeOf(error)
-  const told = error instanceof Error ? error.message : String(error)
+  const told = messageOf(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
 }
@@ -134,7 +131,7 @@ function modeToKeep(
 
 async function* chunksOf(content: FileContent): AsyncGenerator<Uint8Array> {
   if (typeof content === 'string') yield new TextEncoder().encode(content)
-  else if (content instanceof Uint8Array) yield content
+  else if (isArrayOf('Uint8Array', content)) yield content
   else yield* content
 }
 

@@ -1,7 +1,7 @@
 /** Who takes part: each participant's name, its task and how it is started. Not here: measuring (run.node.ts). */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import type { Python } from './machine.node.js'
 import { layersOf, type NetName } from './nets.js'
 import type { Launch } from './participant.node.js'
@@ -102,7 +102,7 @@ export function installPackages(folder: 'peers' | 'plots'): void {
   try {
     execFileSync(npm, ['ci', '--prefix', script(folder)], { stdio: ['ignore', 'ignore', 'pipe'], shell: npm !== 'npm' })
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
+    const text = messageOf(error)
     throw new LenetError(`npm ci --prefix bench/${folder} failed: ${text.split('\n').slice(0, 3).join(' ')}`)
   }
 }

@@ -4,7 +4,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { accessSync, constants, existsSync } from 'node:fs'
-import { LenetError } from '../base/index.js'
+import { LenetError, codeOf } from '../base/index.js'
 
 const execute = promisify(execFile)
 
@@ -90,7 +90,7 @@ export async function findPython(given: string | undefined): Promise<Python | nu
     if (torch || keras) return { path, torch, keras }
   } catch (error) {
     if (given === undefined) return null
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const isMissing = codeOf(error) === 'ENOENT'
     const why = isMissing ? 'there is no such program' : `it cannot be run: ${String(error).split('\n')[0]}`
     throw new LenetError(`--python ${given}: ${why}`)
   }

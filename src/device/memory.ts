@@ -3,7 +3,7 @@
  * first-fit allocator over it.
  * Not here: what lives where (compiler's memory plan, tensor), and lifetimes: whoever allocates frees.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isError } from '../base/index.js'
 
 const PAGE = 65536
 const ALIGNMENT = 64
@@ -187,7 +187,7 @@ export class DeviceMemory {
       this.#look()
       return true
     } catch (error) {
-      if (error instanceof RangeError) return false
+      if (isError(error, 'RangeError')) return false
       throw error
     }
   }
@@ -208,7 +208,7 @@ function reserve(initial: number, maximum: number, shared: boolean): { memory: L
     try {
       return { memory: new WebAssembly.Memory({ initial, maximum: pages, shared }), maximum: pages }
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error
+      if (!isError(error, 'RangeError')) throw error
       if (pages <= initial)
         throw new LenetError(`this machine has no ${mib(initial * PAGE)} of memory left to begin with`)
     }

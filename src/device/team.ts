@@ -5,7 +5,7 @@
  * Not here: what a step is (compiler/render), the threads themselves (platform.node.ts, worker.node.ts).
  */
 import { startMember, type Member } from '#device-platform'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
 import type { DeviceMemory, LinearMemory } from './memory.js'
 
@@ -137,7 +137,7 @@ export class Team {
   /** A step that one member could not finish has no result; the team is given up. `own`: this thread's error. */
   #fail(own?: unknown): never {
     const reasons = (this.#members ?? []).flatMap((member) => member.receive() ?? [])
-    if (own !== undefined) reasons.unshift(own instanceof Error ? own.message : String(own))
+    if (own !== undefined) reasons.unshift(messageOf(own))
     this.stop()
     throw new LenetError(
       `a ${own === undefined ? 'worker ' : ''}thread failed in the middle of a step: ${reasons.join('; ') || 'no reason is known'}`,

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { messageOf } from '../base/index.js'
 import { cacheHome, writeFileAtomic } from '../base/fs.node.js'
 import { formatTuning, mostTuningBytes, parseTuning, type Choices } from './tuning.js'
 
@@ -56,7 +57,7 @@ function textOf(path: string): { text: string } | { problem: string } {
       closeSync(file)
     }
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) }
+    return { problem: messageOf(error) }
   }
 }
 

@@ -4,6 +4,7 @@
  * Not here: who calls (team.ts).
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
+import { messageOf } from '../base/index.js'
 import { teamBlock } from '../compiler/index.js'
 import { instanceOn } from './instance.js'
 import { loadLibrary } from './native/index.node.js'
@@ -49,7 +50,7 @@ function waitForCall(seen: number): void {
 
 /** Tells the others, who may be waiting at a barrier. */
 function fail(error: unknown): void {
-  port.postMessage(error instanceof Error ? error.message : String(error))
+  port.postMessage(messageOf(error))
   Atomics.store(words, teamBlock.failed / 4, 1)
   Atomics.add(words, teamBlock.passed / 4, 1)
   Atomics.notify(words, teamBlock.passed / 4)

@@ -5,7 +5,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, UsageError, isArrayOf } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
   netFromKeras,
@@ -80,7 +80,7 @@ function intoModule(read: ModelFile, module: Layer): ModelFile {
   const own = netOfModule(module, sizesOf(read.inputShape), read.path)
   const named = withNamesOf(inTorchOrder(read.netFile()), own)
   const tensors = [...netStateDict(named)].map(([name, { shape, data }]) => {
-    const dtype = data instanceof BigInt64Array ? 'i64' : 'f32'
+    const dtype = isArrayOf('BigInt64Array', data) ? 'i64' : 'f32'
     return [name, tensorFromPth({ dtype, shape: [...shape], data }, `${read.path}: ${name}`)] as const
   })
   module.loadStateDict(new Map(tensors))

@@ -1,4 +1,5 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
+import { isArrayOf } from '../base/index.js'
 import {
   type Generator,
   hostArray,
@@ -60,8 +61,8 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
 }
 
 function dtypeOf(data: TensorData): DType {
-  if (data instanceof Int32Array) return 'i32'
-  return data instanceof Uint8Array ? 'u8' : 'f32'
+  if (isArrayOf('Int32Array', data)) return 'i32'
+  return isArrayOf('Uint8Array', data) ? 'u8' : 'f32'
 }
 
 function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape } {

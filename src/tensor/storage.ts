@@ -2,7 +2,7 @@
  * Values in a device's memory: leaves that stay there, and results of a plan's last run.
  * Not here: running plans (plans.ts), or what people hold (tensor.ts).
  */
-import { hostArray, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
+import { hostArray, LenetError, sizeOf, type DType, type HostArray, isArrayOf } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
 import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
@@ -140,7 +140,7 @@ export function addressOf(node: Node): number {
 export function upload(data: HostArray): Resident {
   const region = new Region(data.byteLength)
   viewAt(
-    data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8',
+    isArrayOf('Float32Array', data) ? 'f32' : isArrayOf('Int32Array', data) ? 'i32' : 'u8',
     region.address,
     data.length,
   ).set(data)
@@ -219,6 +219,6 @@ export function valuesOf(node: Node): HostArray {
 /** Memory as an array of the same kind as `data`. */
 export function viewOf(data: HostArray, address: number, length: number): HostArray {
   const { memory } = device()
-  if (data instanceof Float32Array) return memory.f32(address, length)
-  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
+  if (isArrayOf('Float32Array', data)) return memory.f32(address, length)
+  return isArrayOf('Int32Array', data) ? memory.i32(address, length) : memory.u8(address, length)
 }

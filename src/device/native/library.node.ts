@@ -3,9 +3,9 @@
  * Not here: where libraries come from (service).
  */
 import { createRequire } from 'node:module'
+import { messageOf } from '../../base/index.js'
 import { entryProblem } from './cache.node.js'
 import type { LinearMemory } from '../memory.js'
-import { messageOf } from './process.node.js'
 import { type BuildFailure, NATIVE_ABI } from './types.js'
 
 /** The two functions of a program; see compiler/render/c. Addresses are byte offsets in the memory. */

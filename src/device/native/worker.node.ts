@@ -6,10 +6,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
+import { messageOf } from '../../base/index.js'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { loadCaller, openLibrary } from './library.node.js'
-import { firstLine, type Gate, messageOf, type Outcome, runCompiler } from './process.node.js'
+import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
 import { compileLimitMs, findToolchain, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,

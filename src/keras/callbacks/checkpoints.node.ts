@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileError, makeFolder, writeFileAtomicSync } from '../../base/fs.node.js'
-import { LenetError, UsageError } from '../../base/index.js'
+import { LenetError, UsageError, isError } from '../../base/index.js'
 import { output } from '../output.js'
 import { fixed } from '../pythonText.js'
 import { loadWeights, saveModel, saveWeights } from '../save.node.js'
@@ -172,7 +172,7 @@ export class BackupAndRestore extends Callback {
       const epoch = typeof found === 'object' && found !== null && 'epoch' in found ? found.epoch : undefined
       if (typeof epoch === 'number' && Number.isInteger(epoch) && epoch >= 0) return { epoch }
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw fileError(error, this.#metadata, 'read')
+      if (!isError(error, 'SyntaxError')) throw fileError(error, this.#metadata, 'read')
     }
     throw new LenetError(`${this.#metadata} is no backup of a training: delete the folder to begin anew`)
   }
