@@ -49,9 +49,12 @@ export {
 } from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
+  closeDevice,
   compileStep,
+  deviceInUse as device,
   setDevice,
   Tensor,
+  type DeviceInUse,
   type MaxPair,
   type Nested,
   type Operand,

@@ -9,7 +9,7 @@ import { Team } from './team.js'
 import { triedTarget, tunedTarget, type Choices } from './tuning.js'
 import { createWasmTier, wasmSupport, type WasmSupport } from './wasm.js'
 
-export type { BackgroundTier, Device, Executable, Pending, TierName } from './device.js'
+export type { BackgroundTier, Device, Executable, NativeState, Pending, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
 export { DeviceMemory } from './memory.js'
 export { choiceName } from './tuning.js'
@@ -36,9 +36,9 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   if (name === 'interp') return createInterpDevice()
   const { fusedMultiplyAdd, sharedMemory } = wasmSupport()
   const memory = new DeviceMemory({ shared: sharedMemory })
-  const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)))
   const notices: string[] = []
   const notice = (line: string): void => void notices.push(line)
+  const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)), notice)
   const native = name === 'wasm' ? null : nativeTier(memory, team, notice)
   if (name === 'native' && !native)
     throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
@@ -47,7 +47,20 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   const next = name === 'auto' && fusedMultiplyAdd && native ? tuning.background(native.background) : null
   const tier = tuning.tier(name === 'native' && native ? native.waiting : createWasmTier(memory, team))
   const tune = (tuned: Tuned | null): void => void (tuning.tried = tuned)
-  return { ...tier, next, memory, threads: team.threads, fusedMultiplyAdd, notices, tune, ready: () => team.ready() }
+  return {
+    ...tier,
+    next,
+    memory,
+    get threads() {
+      return team.threads
+    },
+    fusedMultiplyAdd,
+    notices,
+    tune,
+    ready: () => team.ready(),
+    native: () => (native && (next || name === 'native') ? native.state : 'none'),
+    close: async () => void (await Promise.all([team.stop(), native?.close()])),
+  }
 }
 
 /** Puts measured choices, or those of somebody who tries some, into the targets of tiers. */

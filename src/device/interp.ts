@@ -40,6 +40,8 @@ export function createInterpDevice(options: InterpOptions = {}): Device {
     fusedMultiplyAdd: true,
     tune: () => {},
     ready: () => Promise.resolve(),
+    native: () => 'none',
+    close: () => Promise.resolve(),
     compile: (program) => {
       program.kernels.forEach((kernel) => check(kernel.lanes, lanes, kernel.name))
       program.kernels.forEach(verify)

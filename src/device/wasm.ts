@@ -18,7 +18,8 @@ import {
 import type { Executable, Tier } from './device.js'
 import { instanceOn } from './instance.js'
 import type { DeviceMemory, LinearMemory } from './memory.js'
-import type { Step, Team } from './team.js'
+import type { Step } from './protocol.js'
+import type { Team } from './team.js'
 
 const LANES = wasmTarget.lanes
 

@@ -11,6 +11,9 @@ let current: Device | null = null
 
 let chosen = ''
 
+/** Values lie in the device's memory. */
+let isInUse = false
+
 /** The device that computes: as `setDevice` said, or 'auto' with all cores. */
 export function device(): Device {
   if (!current) setDevice('auto')
@@ -26,12 +29,23 @@ export function device(): Device {
  */
 export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
-  if (current && chosen !== wanted)
+  if (current && chosen === wanted) return
+  if (isInUse)
     throw new LenetError(
       `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
     )
-  current ??= createDevice(name, options)
+  void current?.close()
+  current = createDevice(name, options)
   chosen = wanted
+}
+
+/**
+ * Ends the worker threads of steps and of the C compiler, so that nothing of ours runs: after tests, or before a server goes
+ * on with other work. Values, nets and the device that was chosen stay; what is computed next starts new threads. A copy
+ * of this library in the same process uses the same threads, and starts new ones too when it computes.
+ */
+export async function closeDevice(): Promise<void> {
+  await current?.close()
 }
 
 let stamps = 0
@@ -43,6 +57,7 @@ export class Region {
   stamp = ++stamps
   constructor(bytes: number) {
     const { memory } = device()
+    isInUse = true
     this.address = memory.alloc(bytes)
     freed.register(this, { memory, address: this.address })
   }

@@ -28,11 +28,27 @@ interface KoffiLibrary {
 }
 
 /**
+ * Where the module that makes native calls lies: looked for from here and, since a bundler may have put this into a file
+ * that lies elsewhere, from the program. Its name where it is not found: whoever loads it then says so.
+ */
+export function callerPath(name = 'koffi'): string {
+  for (const from of [import.meta.url as string | undefined, process.argv[1]]) {
+    try {
+      if (from !== undefined) return createRequire(from).resolve(name)
+    } catch {
+      // not to be found from there
+    }
+  }
+  return name
+}
+
+/**
  * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
+ * @param path of callerPath
  * @throws where it is not installed or has no binary for this platform
  */
-export function loadCaller(name = 'koffi'): Koffi {
-  const caller: Koffi = createRequire(import.meta.url)(name)
+export function loadCaller(path: string): Koffi {
+  const caller: Koffi = createRequire(process.execPath)(path)
   return caller
 }
 
@@ -40,10 +56,11 @@ export function loadCaller(name = 'koffi'): Koffi {
  * Loads a library that the service built. Its sum is checked again before the system sees the file.
  * @param path of NativeBuild
  * @param memory the device's memory, shared or not; its growth is noticed
+ * @param caller of callerPath
  * @returns the functions, or why there are none
  */
-export function loadLibrary(path: string, memory: LinearMemory): NativeLibrary | BuildFailure {
-  const opened = openLibrary(path, loadCaller)
+export function loadLibrary(path: string, memory: LinearMemory, caller = callerPath()): NativeLibrary | BuildFailure {
+  const opened = openLibrary(path, () => loadCaller(caller))
   return 'error' in opened ? opened : bind(opened.library, memory)
 }
 

@@ -4,11 +4,11 @@
  */
 import { LenetError } from '../../base/index.js'
 import { groupSize, nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
-import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
+import type { BackgroundTier, Executable, NativeState, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import type { Team } from '../team.js'
-import { loadLibrary } from './library.node.js'
-import { startNativeService, type NativeService } from './service.node.js'
+import { callerPath, loadLibrary } from './library.node.js'
+import { sharedNativeService, type NativeService } from './service.node.js'
 import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
@@ -28,6 +28,9 @@ export class NativeTier {
   readonly #team: Team
   readonly #notice: (line: string) => void
   #service: NativeService | null = null
+  #loaded = false
+  /** Programs that are being compiled in the background. */
+  #waiting = 0
   #told = false
 
   /** @param notice is given lines for the user: why something is not as it could be */
@@ -63,8 +66,22 @@ export class NativeTier {
     }
   }
 
+  /** Whether code of ours runs, may come, or will not. Starts nothing. */
+  get state(): NativeState {
+    const found = this.#service?.poll()
+    if (found && 'reason' in found && !this.#service?.isStopped) return 'none'
+    return this.#loaded && this.#waiting === 0 ? 'ready' : 'pending'
+  }
+
+  /** Ends the compiler, for all who share it; whoever wants code of it starts it again. */
+  async close(): Promise<void> {
+    await this.#service?.stop()
+  }
+
+  /** A new one where somebody has stopped the last. */
   get #running(): NativeService {
-    return (this.#service ??= startNativeService())
+    if (!this.#service || this.#service.isStopped) this.#service = sharedNativeService()
+    return this.#service
   }
 
   #required(): ToolchainInfo {
@@ -94,10 +111,17 @@ export class NativeTier {
   }
 
   #pending(program: Program): Pending {
-    const build = this.#build(program)
+    let build = this.#build(program)
+    let service = this.#service
+    this.#waiting++
     const poll = (): Executable | null | undefined => {
+      if (service?.isStopped) {
+        build = this.#build(program)
+        service = this.#service
+      }
       const built = build.poll()
       if (!built) return undefined
+      this.#waiting--
       const found = this.#load(built, program)
       if (!('error' in found)) return found
       this.#notice(`${found.error}; WebAssembly goes on`)
@@ -108,10 +132,12 @@ export class NativeTier {
 
   #load(built: Built | BuildFailure, program: Program): Executable | BuildFailure {
     if ('error' in built) return built
-    const library = loadLibrary(built.path, this.#memory.memory)
+    const caller = callerPath()
+    const library = loadLibrary(built.path, this.#memory.memory, caller)
     if ('error' in library) return library
+    this.#loaded = true
     return {
-      run: this.#team.add(program, { kind: 'native', path: built.path }, library.step),
+      run: this.#team.add(program, { kind: 'native', path: built.path, caller }, library.step),
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

@@ -176,4 +176,4 @@ async function main(): Promise<void> {
   else serve(workshop)
 }
 
-await main()
+void main()
