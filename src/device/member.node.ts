@@ -30,7 +30,7 @@ function readMail(): void {
   const posted = Atomics.load(words, command.mails)
   if (posted === mails) return
   mails = posted
-  for (let found; (found = receiveMessageOnPort(port) as { message: Mail } | undefined); ) {
+  for (let found; (found = receiveMessageOnPort(port) as { message: Mail } | undefined);) {
     const { message } = found
     if (message.kind === 'leave') sites.delete(message.site)
     else if (message.kind === 'load') sites.get(message.site)?.codes.set(message.id, message.code)

@@ -138,8 +138,7 @@ function stop(state: ServiceState): Promise<unknown> {
   const { shared, token } = state.options
   Atomics.store(shared, CELL.closed, 1)
   // the worker leaves native code before it is ended
-  while (Atomics.load(shared, CELL.inside) === 1)
-    if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
+  while (Atomics.load(shared, CELL.inside) === 1) if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
   killGroup(groupOf(shared))
   receive(state)
   state.ended ??= 'the compile worker was closed'
