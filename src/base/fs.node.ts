@@ -40,6 +40,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EEXIST: 'a part of the path is a file, not a folder: choose another path',
   ENAMETOOLONG: 'the name is too long: choose a shorter one',
   EMFILE: 'too many open files: close some, or raise the limit (ulimit -n)',
+  ERR_ACCESS_DENIED: 'Node runs with --permission and may not: allow it by --allow-fs-read and --allow-fs-write',
 }
 
 /**
@@ -54,6 +55,15 @@ export function fileError(error: unknown, path: string, verb = 'write'): LenetEr
   const told = messageOf(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
+}
+
+/** Whether something is at a path. Where Node runs with --permission: what it may not read is not there. */
+export function isThere(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
 }
 
 /** A file beyond this is looked at before all of it is read. */
@@ -99,7 +109,7 @@ export function makeFolder(path: string): void {
   } catch (error) {
     const code = codeOf(error)
     if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    if (code !== 'ENOENT' || isThere(dirname(path))) throw error
     makeFolder(dirname(path))
     makeFolder(path)
   }

@@ -91,7 +91,10 @@ export function joinCrew(wanted: number, notice: (line: string) => void): Crew {
   const crew = shared<SharedCrew>(name) ?? newCrew()
   const problem = grow(crew, wanted)
   const size = Math.min(wanted, crew.members.length)
-  if (problem !== undefined) tell(problem, size + 1, notice)
+  if (problem !== undefined)
+    notice(
+      `worker threads cannot be started (${problem}): ${size === 0 ? 'one thread computes' : `${size + 1} threads compute`}`,
+    )
   const members = crew.members.slice(0, size)
   const site = newSite()
   return {
@@ -108,10 +111,4 @@ export function joinCrew(wanted: number, notice: (line: string) => void): Crew {
       return stop(crew)
     },
   }
-}
-
-function tell(problem: string, threads: number, notice: (line: string) => void): void {
-  const line = `worker threads cannot be started (${problem}): ${threads === 1 ? 'one thread computes' : `${threads} threads compute`}`
-  notice(line)
-  process.emitWarning(`lenet: ${line}`)
 }

@@ -4,22 +4,24 @@
  */
 import { availableParallelism } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
-import type { DeviceMemory } from './memory.js'
 import { NativeTier } from './native/index.node.js'
 import type { Native } from './platform.js'
-import type { Team } from './team.js'
 
 export { joinCrew } from './crew.node.js'
 export type { Crew, Native } from './platform.js'
 export { readTuning } from './tuning.node.js'
 
+/** Told once, as Node's own warnings are: `--no-warnings` silences it, `process.on('warning')` hears it. */
+export function warn(line: string, notice: (line: string) => void): void {
+  notice(line)
+  process.emitWarning(`lenet: ${line}`)
+}
+
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = availableParallelism
 
-/** Native code; whether this machine can make it is found out when it is asked for. `notice` is given lines for the user. */
-export function nativeTier(memory: DeviceMemory, team: Team, notice: (line: string) => void): Native | null {
-  return new NativeTier(memory, team, notice)
-}
+/** Native code; whether this machine can make it is found out when it is asked for. */
+export const nativeTier = (...args: ConstructorParameters<typeof NativeTier>): Native => new NativeTier(...args)
 
 /** Node 20's V8 has relaxed SIMD behind a switch; later ones always, and older ones not at all. */
 export function enableRelaxedSimd(): void {

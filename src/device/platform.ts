@@ -42,6 +42,9 @@ const noCrew: Crew = {
 /** Threads besides this one. `notice` is given a line for the user where there are fewer than wanted. */
 export const joinCrew = (_wanted: number, _notice: (line: string) => void): Crew => noCrew
 
+/** A line that people should see though they did not ask: `notice` keeps it, and Node tells it as a warning of the process. */
+export const warn = (line: string, notice: (line: string) => void): void => notice(line)
+
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = (): number => 1
 
@@ -55,10 +58,10 @@ export interface Native {
   close(): Promise<void>
 }
 
-/** Native code, where the platform can run it; `notice` is given lines for the user. */
-export function nativeTier(_memory: DeviceMemory, _team: Team, _notice: (line: string) => void): Native | null {
-  return null
-}
+type MakeNative = (memory: DeviceMemory, team: Team, notice: (line: string) => void, meanwhile: string) => Native | null
+
+/** Native code, where the platform can run it. `notice` is given lines for the user; `meanwhile` computes as long as there is none. */
+export const nativeTier: MakeNative = () => null
 
 /** What `lenet tune` measured on this machine; `notice` is given lines for the user. */
 export function readTuning(_notice: (line: string) => void): Choices {

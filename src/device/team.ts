@@ -4,7 +4,7 @@
  * thread alone, with the same bits. A waiting member looks for a while, then sleeps.
  * Not here: what a step is (compiler/render), the threads themselves (crew.node.ts, member.node.ts).
  */
-import { joinCrew, type Crew } from '#device-platform'
+import { joinCrew, warn, type Crew } from '#device-platform'
 import { LenetError, messageOf } from '../base/index.js'
 import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
 import type { DeviceMemory } from './memory.js'
@@ -103,7 +103,7 @@ export class Team {
     const crew = this.#crew
     if (!crew || crew.size === 0) return null
     if (!crew.isWhole()) {
-      this.#notice('a worker thread has ended before its time: one thread computes')
+      warn('a worker thread has ended before its time: one thread computes', this.#notice)
       this.#giveUp()
       return null
     }
@@ -115,7 +115,7 @@ export class Team {
   }
 
   #join(): void {
-    this.#crew = joinCrew(this.#threads - 1, this.#notice)
+    this.#crew = joinCrew(this.#threads - 1, (line) => warn(line, this.#notice))
     this.#threads = this.#crew.size + 1
     this.#started = false
   }

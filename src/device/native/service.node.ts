@@ -111,17 +111,32 @@ function startState(options: NativeOptions): ServiceState {
     results: new Map(),
     builds: 0,
   }
+  const refused = permissionProblem(folder)
+  if (refused !== undefined) state.ended = refused
+  else startWorker(state, port2)
+  if (states.size === 0) process.on('exit', closeAll)
+  states.add(state)
+  return state
+}
+
+/** Node's permissions do not bind the worker: what the process may not do must not be done there either. */
+function permissionProblem(folder: string): string | undefined {
+  const { permission } = process as { permission?: { has(scope: string, path?: string): boolean } }
+  if (!permission) return undefined
+  if (permission.has('child') && permission.has('fs.read', folder) && permission.has('fs.write', folder))
+    return undefined
+  return `Node's --permission allows no compiler (--allow-child-process, --allow-fs-read=${folder}, --allow-fs-write=${folder})`
+}
+
+function startWorker(state: ServiceState, port: MessagePort): void {
   try {
     const limits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 }
-    const worker = startThread(compilerCode, { options: state.options }, port2, limits)
+    const worker = startThread(compilerCode, { options: state.options }, port, limits)
     worker.on('error', (error) => (state.ended ??= `the compile worker failed: ${messageOf(error)}`))
     state.worker = worker
   } catch (error) {
     state.ended = `the compile worker cannot start: ${messageOf(error)}`
   }
-  if (states.size === 0) process.on('exit', closeAll)
-  states.add(state)
-  return state
 }
 
 /** Those whose folders are still to be looked after: they share one listener of the process's end. */

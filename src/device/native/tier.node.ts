@@ -27,14 +27,20 @@ export class NativeTier {
   readonly #memory: DeviceMemory
   readonly #team: Team
   readonly #notice: (line: string) => void
+  readonly #meanwhile: string
   #service: NativeService | null = null
   #loaded = false
+  #hasFailed = false
   /** Programs that are being compiled in the background. */
   #waiting = 0
   #told = false
 
-  /** @param notice is given lines for the user: why something is not as it could be */
-  constructor(memory: DeviceMemory, team: Team, notice: (line: string) => void) {
+  /**
+   * @param notice is given lines for the user: why something is not as it could be
+   * @param meanwhile what computes where there is no native code
+   */
+  constructor(memory: DeviceMemory, team: Team, notice: (line: string) => void, meanwhile: string) {
+    this.#meanwhile = meanwhile
     this.#memory = memory
     this.#team = team
     this.#notice = notice
@@ -69,8 +75,9 @@ export class NativeTier {
   /** Whether code of ours runs, may come, or will not. Starts nothing. */
   get state(): NativeState {
     const found = this.#service?.poll()
-    if (found && 'reason' in found && !this.#service?.isStopped) return 'none'
-    return this.#loaded && this.#waiting === 0 ? 'ready' : 'pending'
+    if (this.#waiting === 0 && this.#loaded) return 'ready'
+    if (this.#waiting === 0 && this.#hasFailed) return 'none'
+    return found && 'reason' in found && !this.#service?.isStopped ? 'none' : 'pending'
   }
 
   /** Ends the compiler, for all who share it; whoever wants code of it starts it again. */
@@ -100,7 +107,7 @@ export class NativeTier {
   #tell(found: ToolchainInfo | NoToolchain | undefined): typeof found {
     if (!found || this.#told) return found
     this.#told = true
-    if ('reason' in found) this.#notice(`no native code: ${found.reason}; WebAssembly goes on`)
+    if ('reason' in found) this.#notice(`no native code: ${found.reason}; ${this.#meanwhile} goes on`)
     else found.notices.forEach((line) => this.#notice(line))
     return found
   }
@@ -124,7 +131,8 @@ export class NativeTier {
       this.#waiting--
       const found = this.#load(built, program)
       if (!('error' in found)) return found
-      this.#notice(`${found.error}; WebAssembly goes on`)
+      this.#hasFailed = true
+      this.#notice(`${found.error}; ${this.#meanwhile} goes on`)
       return null
     }
     return { poll }
