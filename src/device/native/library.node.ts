@@ -2,7 +2,7 @@
  * Loads a compiled library and calls it on our memory, by koffi. For the main thread and for workers alike.
  * Not here: where libraries come from (service).
  */
-import { createRequire } from 'node:module'
+import nodeModule from 'node:module'
 import { messageOf } from '../../base/index.js'
 import { entryProblem } from './cache.node.js'
 import type { LinearMemory } from '../memory.js'
@@ -29,12 +29,13 @@ interface KoffiLibrary {
 
 /**
  * Where the module that makes native calls lies: looked for from here and, since a bundler may have put this into a file
- * that lies elsewhere, from the program. Its name where it is not found: whoever loads it then says so.
+ * that lies elsewhere, from the program. Its name where it is not found: whoever loads it then says so. (The whole module
+ * is imported because webpack puts something of its own into the place of a `createRequire` that it sees.)
  */
 export function callerPath(name = 'koffi'): string {
   for (const from of [import.meta.url as string | undefined, process.argv[1]]) {
     try {
-      if (from !== undefined) return createRequire(from).resolve(name)
+      if (from !== undefined) return nodeModule.createRequire(from).resolve(name)
     } catch {
       // not to be found from there
     }
@@ -48,7 +49,7 @@ export function callerPath(name = 'koffi'): string {
  * @throws where it is not installed or has no binary for this platform
  */
 export function loadCaller(path: string): Koffi {
-  const caller: Koffi = createRequire(process.execPath)(path)
+  const caller: Koffi = nodeModule.createRequire(process.execPath)(path)
   return caller
 }
 
