@@ -2,7 +2,7 @@
  * Pictures in, classes with their probabilities out: a trained net as a function for servers and scripts.
  * Not here: training (train), decoding itself (data), the command line (cli).
  */
-import { LenetError, UsageError } from './base/index.js'
+import { LenetError, UsageError, isArrayOf } from './base/index.js'
 import { decodePicture, type PictureFit } from './data/index.node.js'
 import { channelsOf, meanAndStd, type ModelFile } from './files/index.js'
 import { usualActivation, type OutputActivation } from './formats/index.js'
@@ -250,7 +250,7 @@ export function classifier(model: Net | ModelFile, options: ClassifierOptions = 
   }
 
   async function classify(input: Picture | readonly Picture[]): Promise<Prediction[] | Prediction[][]> {
-    if (typeof input !== 'string' && !(input instanceof Uint8Array)) return all(input)
+    if (typeof input !== 'string' && !isArrayOf('Uint8Array', input)) return all(input)
     const [first = []] = await all([input])
     return first
   }

@@ -50,9 +50,12 @@ export {
 } from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
+  closeDevice,
   compileStep,
+  deviceInUse as device,
   setDevice,
   Tensor,
+  type DeviceInUse,
   type MaxPair,
   type Nested,
   type Operand,

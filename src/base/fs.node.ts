@@ -24,6 +24,7 @@ import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import envPaths from 'env-paths'
 import { LenetError } from './errors.js'
+import { codeOf, isArrayOf, messageOf } from './realm.js'
 
 /** What a file is made of: all bytes, text (UTF-8), or chunks that need never be in memory together. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
@@ -42,10 +43,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EEXIST: 'a part of the path is a file, not a folder: choose another path',
   ENAMETOOLONG: 'the name is too long: choose a shorter one',
   EMFILE: 'too many open files: close some, or raise the limit (ulimit -n)',
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  ERR_ACCESS_DENIED: 'Node runs with --permission and may not: allow it by --allow-fs-read and --allow-fs-write',
 }
 
 /**
@@ -57,9 +55,18 @@ function codeOf(error: unknown): string | undefined {
 export function fileError(error: unknown, path: string, verb = 'write'): LenetError {
   if (error instanceof LenetError) return error
   const code = codeOf(error)
-  const told = error instanceof Error ? error.message : String(error)
+  const told = messageOf(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
+}
+
+/** Whether something is at a path. Where Node runs with --permission: what it may not read is not there. */
+export function isThere(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
 }
 
 /** A file beyond this is looked at before all of it is read. */
@@ -105,7 +112,7 @@ export function makeFolder(path: string): void {
   } catch (error) {
     const code = codeOf(error)
     if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    if (code !== 'ENOENT' || isThere(dirname(path))) throw error
     makeFolder(dirname(path))
     makeFolder(path)
   }
@@ -137,7 +144,7 @@ function modeToKeep(
 
 async function* chunksOf(content: FileContent): AsyncGenerator<Uint8Array> {
   if (typeof content === 'string') yield new TextEncoder().encode(content)
-  else if (content instanceof Uint8Array) yield content
+  else if (isArrayOf('Uint8Array', content)) yield content
   else yield* content
 }
 

@@ -1,7 +1,7 @@
 /** Who takes part: each participant's name, its task and how it is started. Not here: measuring (run.node.ts). */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import { npmCommand } from '../base/programs.node.js'
 import type { Python } from './machine.node.js'
 import { layersOf, type NetName } from './nets.js'
@@ -103,7 +103,6 @@ export function installPackages(folder: 'peers' | 'plots'): void {
   try {
     execFileSync(file, args, { cwd: script(folder), stdio: ['ignore', 'ignore', 'pipe'], shell })
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    throw new LenetError(`npm ci in bench/${folder} failed: ${text.split('\n').slice(0, 3).join(' ')}`)
+    throw new LenetError(`npm ci in bench/${folder} failed: ${messageOf(error).split('\n').slice(0, 3).join(' ')}`)
   }
 }

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 import { existsSync } from 'node:fs'
-import { LenetError } from '../base/index.js'
+import { codeOf, LenetError } from '../base/index.js'
 import { findProgram, splitWords } from '../base/programs.node.js'
 
 const execute = promisify(execFile)
@@ -75,7 +75,7 @@ export async function findPython(given: string | undefined): Promise<Python | nu
     if (torch || keras) return { path, torch, keras }
   } catch (error) {
     if (given === undefined) return null
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const isMissing = codeOf(error) === 'ENOENT'
     const why = isMissing ? 'there is no such program' : `it cannot be run: ${String(error).split('\n')[0]}`
     throw new LenetError(`--python ${given}: ${why}`)
   }

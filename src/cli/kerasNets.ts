@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, showShape, UsageError } from '../base/index.js'
+import { LenetError, messageOf, showShape, UsageError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
 import type { KerasForm } from '../files/model.node.js'
 import { losses, metrics, Model, type CompileOptions } from '../keras/index.js'
@@ -57,9 +57,7 @@ async function importFile(path: string): Promise<Exports> {
   try {
     return (await jiti.import(pathToFileURL(resolve(path)).href)) as Exports
   } catch (error) {
-    throw new LenetError(
-      `--model ${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new LenetError(`--model ${path}: it cannot be loaded: ${messageOf(error)}`)
   }
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, UsageError, messageOf } from '../base/index.js'
 import type { MakeNet } from '../files/index.js'
 import { namedNets } from '../models/index.js'
 import { nn } from '../nn/index.js'
@@ -48,9 +48,7 @@ async function importFile(loading: Promise<unknown>, path: string): Promise<Reco
   try {
     return (await loading) as Record<string, unknown>
   } catch (error) {
-    throw new LenetError(
-      `--model ${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new LenetError(`--model ${path}: it cannot be loaded: ${messageOf(error)}`)
   }
 }
 

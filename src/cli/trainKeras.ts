@@ -3,7 +3,7 @@
  * Not here: the first half (train.ts), the training itself (keras).
  */
 import { join, resolve } from 'node:path'
-import { LenetError } from '../base/index.js'
+import { isMap, LenetError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
 import { formOfKeras, saveModel } from '../files/model.node.js'
 import { loadModel, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
@@ -237,7 +237,7 @@ function optimizerState(optimizer: Optimizer | null): Record<string, unknown> {
 }
 
 function loadOptimizer(optimizer: Optimizer, state: unknown, path: string): void {
-  const found = state instanceof Map ? state : new Map<unknown, unknown>()
+  const found = isMap(state) ? state : new Map<unknown, unknown>()
   const lists = tensorsOf(found.get('lists'), path)
   const [iterations, learningRate] = [Number(found.get('iterations')), Number(found.get('learning_rate'))]
   optimizer.setState({ iterations, learningRate }, (slot, weight) =>
@@ -246,7 +246,7 @@ function loadOptimizer(optimizer: Optimizer, state: unknown, path: string): void
 }
 
 function tensorsOf(value: unknown, path: string): Map<string, Tensor> {
-  if (!(value instanceof Map)) throw new LenetError(`${path} is not a checkpoint of a training in Keras' idiom`)
+  if (!isMap(value)) throw new LenetError(`${path} is not a checkpoint of a training in Keras' idiom`)
   const entries = [...(value as Map<unknown, unknown>)]
   return new Map(entries.flatMap(([name, x]) => (x instanceof Tensor ? [[String(name), x] as const] : [])))
 }

@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { codeOf, LenetError } from '../base/index.js'
 import { npmCommand } from '../base/programs.node.js'
 import { StoreError } from './partsFolder.node.js'
 
@@ -71,7 +71,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
 

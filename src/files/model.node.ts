@@ -2,10 +2,10 @@
  * Models in files of every format: `loadModel` gives a net that runs and trains, `saveModel` writes one.
  * Not here: what bytes mean (read.ts) and become (write.ts), models of Keras as models of Keras (keras/save.node.ts).
  */
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError } from '../base/index.js'
+import { isThere, readWholeFile, writeFileAtomic } from '../base/fs.node.js'
+import { LenetError, UsageError, isArrayOf } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
   activationOfLoss,
@@ -35,8 +35,8 @@ import { encodeKeras, encodeModel, encodeState, isKerasFormat, isStateFormat, ty
 
 /** Reads the file; of a folder its model.json. Throws LenetError that names it. */
 function sourceOf(given: string): Source {
-  const path = existsSync(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
-  if (path !== given && !existsSync(path))
+  const path = isThere(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
+  if (path !== given && !isThere(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)
   return { path, bytes: readWholeFile(path, (head) => checkHead(head, path)), beside: filesBeside(path) }
 }
@@ -54,7 +54,7 @@ export async function saysOfFile(path: string): Promise<Says> {
 async function saysOf(model: string | Layer): Promise<Says> {
   if (typeof model !== 'string') return { name: model.constructor.name, make: () => model }
   if (Object.hasOwn(namedNets, model)) return { name: model, make: makerOf(model) }
-  if (existsSync(model)) return saysOfFile(model)
+  if (isThere(model)) return saysOfFile(model)
   throw new UsageError(`loadModel: the model ${model} is neither ${Object.keys(namedNets).join(' or ')} nor a file`)
 }
 
@@ -86,7 +86,7 @@ function intoModule(read: ModelFile, module: Layer): ModelFile {
   const own = netOfModule(module, sizesOf(read.inputShape), read.path)
   const named = withNamesOf(inTorchOrder(read.netFile()), own)
   const tensors = [...netStateDict(named)].map(([name, { shape, data }]) => {
-    const dtype = data instanceof BigInt64Array ? 'i64' : 'f32'
+    const dtype = isArrayOf('BigInt64Array', data) ? 'i64' : 'f32'
     return [name, tensorFromPth({ dtype, shape: [...shape], data }, `${read.path}: ${name}`)] as const
   })
   module.loadStateDict(new Map(tensors))
@@ -95,7 +95,7 @@ function intoModule(read: ModelFile, module: Layer): ModelFile {
 
 /** A folder for a TF.js model, there or to be made: a name without an ending. */
 const isFolder = (path: string): boolean =>
-  existsSync(path) ? statSync(path).isDirectory() : /[/\\]$/.test(path) || !basename(path).slice(1).includes('.')
+  isThere(path) ? statSync(path).isDirectory() : /[/\\]$/.test(path) || !basename(path).slice(1).includes('.')
 
 /** What is to be written. Throws UsageError for an ending that no format has. */
 export function targetOf(path: string): Target {
@@ -112,7 +112,7 @@ export async function writeModel(files: Encoded): Promise<void> {
   const made: string[] = []
   try {
     for (const [path, bytes] of files) {
-      const isNew = !existsSync(path)
+      const isNew = !isThere(path)
       await writeFileAtomic(path, bytes)
       if (isNew) made.push(path)
     }

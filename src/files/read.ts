@@ -4,7 +4,7 @@
  * and only for ONNX and TensorFlow.js.
  * Not here: weights without a net (bareWeights.ts), opening (model.node.ts), writing (write.ts).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import {
   netFromKeras,
   netParameters,
@@ -91,7 +91,7 @@ const isTexts = (value: unknown): value is string[] =>
 
 /** Class names beside the weights, as many training scripts keep them: `classes` or `class_names`. */
 function classesIn({ whole }: PthFile): readonly string[] | undefined {
-  return whole instanceof Map ? ['classes', 'class_names'].map((key) => whole.get(key)).find(isTexts) : undefined
+  return isMap(whole) ? ['classes', 'class_names'].map((key) => whole.get(key)).find(isTexts) : undefined
 }
 
 const mostNotes = 2 ** 20

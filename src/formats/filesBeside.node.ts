@@ -6,7 +6,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileError } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { LenetError, codeOf } from '../base/index.js'
 import { isPlainName } from './onnx/tensors.js'
 
 const largest = 2 ** 31 - 1
@@ -43,7 +43,7 @@ export function filesBeside(path: string, noLink = noFollow): (name: string, mos
     try {
       return readPlainFile(beside, Math.min(most, largest), noLink)
     } catch (error) {
-      const isLink = error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'EMLINK')
+      const isLink = ['ELOOP', 'EMLINK'].includes(codeOf(error) ?? '')
       const told = isLink ? `${beside}: refused: it is a link` : fileError(error, beside, 'read').message
       throw new LenetError(`${path}: ${told}`, { cause: error })
     }

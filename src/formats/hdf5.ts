@@ -5,7 +5,7 @@
  * Not here: what Keras puts into these files (kerasH5.ts, kerasWeightsH5.ts), writing (hdf5Writer.ts).
  */
 import type * as H5wasm from 'h5wasm'
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, messageOf } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { headerMessage, headerMessages, type HeaderMessage } from './hdf5Headers.js'
 import { numbersFault } from './hdf5Numbers.js'
@@ -114,7 +114,7 @@ function guarded<T>(where: string, read: () => T): T {
 
 /** The last and innermost line of the library's report: `#006: …H5Fsuper.c line 577 in H5F__super_read(): truncated file`. */
 function deepest(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   const reasons = [...text.matchAll(/ in \w+\(\): (.*)/g)].map(([, reason]) => reason ?? '')
   return reasons.at(-1) ?? text.split('\n')[0] ?? ''
 }
@@ -329,12 +329,12 @@ function asUtf8(text: string): string {
 }
 
 function asFloats(value: unknown): Float32Array | undefined {
-  if (value instanceof Float32Array) return value
+  if (isArrayOf('Float32Array', value)) return value
   if (typeof value === 'number') return Float32Array.of(value)
   if (typeof value === 'bigint') return Float32Array.of(Number(value))
-  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return Float32Array.from(value, Number)
-  if (value instanceof Float64Array || value instanceof Int32Array || value instanceof Uint32Array)
+  if (isArrayOf('BigInt64Array', value) || isArrayOf('BigUint64Array', value)) return Float32Array.from(value, Number)
+  if (isArrayOf('Float64Array', value) || isArrayOf('Int32Array', value) || isArrayOf('Uint32Array', value))
     return Float32Array.from(value)
-  if (value instanceof Int16Array || value instanceof Uint16Array) return Float32Array.from(value)
-  return value instanceof Int8Array || value instanceof Uint8Array ? Float32Array.from(value) : undefined
+  if (isArrayOf('Int16Array', value) || isArrayOf('Uint16Array', value)) return Float32Array.from(value)
+  return isArrayOf('Int8Array', value) || isArrayOf('Uint8Array', value) ? Float32Array.from(value) : undefined
 }

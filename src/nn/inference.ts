@@ -2,7 +2,7 @@
  * compileInference: a net as a function from numbers to numbers, for servers: one call of compiled code, without gradients.
  * Not here: the compiler's plan for few pictures (compiler/schedule/few.ts), decoding pictures (classifier).
  */
-import { LenetError, showShape, sizeOf, UsageError, type Shape } from '../base/index.js'
+import { LenetError, showShape, sizeOf, UsageError, type Shape, isArrayOf } from '../base/index.js'
 import { compileStep, fromArray, noGrad, ops, Tensor } from '../tensor/index.js'
 import type { Layer } from './module.js'
 
@@ -36,7 +36,7 @@ function asTensor(pictures: InferenceInput, inputShape: Shape, size: number): Te
     throw new UsageError(
       `compileInference: expects pictures of ${showShape(inputShape)}, ${size} values each, got ${pictures.length} values`,
     )
-  return fromArray(pictures, [count, ...inputShape], pictures instanceof Uint8Array ? 'u8' : 'f32')
+  return fromArray(pictures, [count, ...inputShape], isArrayOf('Uint8Array', pictures) ? 'u8' : 'f32')
 }
 
 /** The net's mode is as it was afterwards. */

@@ -1,5 +1,6 @@
 /** Saving and loading .pth files. Not here: their bytes (formats), what fits into a net (stateDict.ts). */
 import { basename } from 'node:path'
+import { isMap } from '../base/index.js'
 import { readWholeFile, writeFileAtomicSync } from '../base/fs.node.js'
 import {
   readPth,
@@ -14,9 +15,7 @@ import { fromPth, tensorFromPth, toPth, type Loaded } from './pth.js'
 import type { StateDict } from './stateDict.js'
 
 const isStateDict = (value: unknown): value is Map<string, Tensor> =>
-  value instanceof Map &&
-  value.size > 0 &&
-  [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
+  isMap(value) && value.size > 0 && [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
 
 /** The bytes of a .pth. The same values give the same bytes. */
 function pthBytes(value: unknown): Uint8Array {

@@ -1,7 +1,7 @@
 /**
  * State dicts: a module's parameters and buffers by name, out of it and into it. Not here: files (save.node.ts).
  */
-import { LenetError, sameShape, showShape } from '../base/index.js'
+import { LenetError, sameShape, showShape, isMap } from '../base/index.js'
 import { shownName } from '../formats/index.js'
 import { flushWrites, Tensor } from '../tensor/index.js'
 import type { Module } from './module.js'
@@ -41,7 +41,7 @@ function entriesOf(state: unknown): Map<string, Tensor> {
   if (typeof state !== 'object' || state === null || state instanceof Tensor || Array.isArray(state)) {
     throw notAStateDict(state instanceof Tensor ? 'a tensor' : state === null ? 'null' : typeof state)
   }
-  const entries: [unknown, unknown][] = state instanceof Map ? [...state] : Object.entries(state)
+  const entries: [unknown, unknown][] = isMap(state) ? [...state] : Object.entries(state)
   const tensors = entries.filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
   if (tensors.length < entries.length) {
     const names = entries.map(([name]) => String(name)).slice(0, 6)

@@ -3,7 +3,7 @@
  * step, all at once. Also when a graph ends: with the step that changes its parameters.
  * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
  */
-import { LenetError, sizeOf, UsageError } from '../base/index.js'
+import { LenetError, sizeOf, UsageError, isPromise } from '../base/index.js'
 import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
 import { clock } from './clock.js'
 import { read, realize } from './runtime.js'
@@ -289,7 +289,7 @@ export function noGrad<T>(body: () => T): T
 export function noGrad<T>(body?: () => T): Disposable | T {
   if (!body) return new GradGuard(false)
   const result = withoutGrad(body)
-  if (result instanceof Promise) {
+  if (isPromise(result)) {
     throw new UsageError(
       'noGrad: give it a function that is not async; in an async function write `using _ = noGrad()`',
     )

@@ -2,7 +2,7 @@
  * A plan in memory: its address table, its arena, where its inputs are put for each run.
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
-import { LenetError, type HostArray } from '../base/index.js'
+import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
 import { allocBytes, groupSize, slackBytes, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
@@ -199,7 +199,7 @@ const FEW = 64
 
 function putFew(data: HostArray, address: number, room: number): void {
   const { floats, ints, bytes } = device().memory
-  const into = data instanceof Float32Array ? floats : data instanceof Int32Array ? ints : bytes
+  const into = isArrayOf('Float32Array', data) ? floats : isArrayOf('Int32Array', data) ? ints : bytes
   const start = address / into.BYTES_PER_ELEMENT
   for (let i = 0; i < room; i++) into[start + i] = i < data.length ? (data[i] ?? 0) : 0
 }

@@ -1,4 +1,5 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
+import { isArrayOf } from '../base/index.js'
 import {
   expectDType,
   expectOptions,
@@ -72,8 +73,8 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
 const arrayNames = { f32: 'Float32Array', i32: 'Int32Array', u8: 'Uint8Array' } as const
 
 function dtypeOf(data: TensorData): DType {
-  if (data instanceof Int32Array) return 'i32'
-  return data instanceof Uint8Array ? 'u8' : 'f32'
+  if (isArrayOf('Int32Array', data)) return 'i32'
+  return isArrayOf('Uint8Array', data) ? 'u8' : 'f32'
 }
 
 function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape } {

@@ -2,7 +2,7 @@
  * Values in a device's memory: leaves that stay there, and results of a plan's last run.
  * Not here: running plans (plans.ts), or what people hold (tensor.ts).
  */
-import { hostArray, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
+import { hostArray, LenetError, sizeOf, type DType, type HostArray, isArrayOf } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
 import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
@@ -11,6 +11,9 @@ import { clock } from './clock.js'
 let current: Device | null = null
 
 let chosen = ''
+
+/** Values lie in the device's memory. */
+let isInUse = false
 
 /** The device that computes: as `setDevice` said, or 'auto' with all cores. */
 export function device(): Device {
@@ -27,12 +30,23 @@ export function device(): Device {
  */
 export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
-  if (current && chosen !== wanted)
+  if (current && chosen === wanted) return
+  if (isInUse)
     throw new LenetError(
       `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
     )
-  current ??= createDevice(name, options)
+  void current?.close()
+  current = createDevice(name, options)
   chosen = wanted
+}
+
+/**
+ * Ends the worker threads of steps and of the C compiler, so that nothing of ours runs: after tests, or before a server goes
+ * on with other work. Values, nets and the device that was chosen stay; what is computed next starts new threads. A copy
+ * of this library in the same process uses the same threads, and starts new ones too when it computes.
+ */
+export async function closeDevice(): Promise<void> {
+  await current?.close()
 }
 
 let stamps = 0
@@ -44,6 +58,7 @@ export class Region {
   stamp = ++stamps
   constructor(bytes: number) {
     const { memory } = device()
+    isInUse = true
     this.address = memory.alloc(bytes)
     freed.register(this, { memory, address: this.address })
   }
@@ -168,7 +183,7 @@ export function addressOf(node: Node): number {
 export function upload(data: HostArray): Resident {
   const region = new Region(data.byteLength)
   viewAt(
-    data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8',
+    isArrayOf('Float32Array', data) ? 'f32' : isArrayOf('Int32Array', data) ? 'i32' : 'u8',
     region.address,
     data.length,
   ).set(data)
@@ -247,6 +262,6 @@ export function valuesOf(node: Node): HostArray {
 /** Memory as an array of the same kind as `data`. */
 export function viewOf(data: HostArray, address: number, length: number): HostArray {
   const { memory } = device()
-  if (data instanceof Float32Array) return memory.f32(address, length)
-  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
+  if (isArrayOf('Float32Array', data)) return memory.f32(address, length)
+  return isArrayOf('Int32Array', data) ? memory.i32(address, length) : memory.u8(address, length)
 }

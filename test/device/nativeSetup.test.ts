@@ -14,7 +14,6 @@ import {
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { prune } from '../../src/device/native/cache.node.js'
-import { CALLERS } from '../../src/device/native/library.node.js'
 import { startNativeService } from '../../src/device/native/service.node.js'
 import type { ToolchainInfo } from '../../src/device/native/types.js'
 import { built, infoOf, scratch, script, serviceFor, sourceOf, whyNoCompiler, withEnv } from './nativeTools.js'
@@ -22,8 +21,8 @@ import { built, infoOf, scratch, script, serviceFor, sourceOf, whyNoCompiler, wi
 const skip = whyNoCompiler()
 const notX64 = skip || (process.arch !== 'x64' && 'flags of x64')
 
-function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, callers = CALLERS): string {
-  const found = serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra), callers }).wait()
+function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, callers?: readonly string[]): string {
+  const found = serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra), ...(callers ? { callers } : {}) }).wait()
   return 'reason' in found ? found.reason : `it found ${found.command}`
 }
 

@@ -6,6 +6,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
 import { LenetError } from '../../src/base/index.js'
 import { createDevice } from '../../src/device/index.js'
 import { outputOf } from './kernels.js'
@@ -33,6 +34,20 @@ describe('a member that fails', () => {
       )
       assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
     })
+
+  test('one that has ended between two steps: the others go on, and a line says so', async () => {
+    const workers: Worker[] = []
+    const note = (worker: Worker): void => void workers.push(worker)
+    process.on('worker', note)
+    const device = createDevice('wasm', { threads })
+    await device.close()
+    await device.ready()
+    process.off('worker', note)
+    await workers[0]?.terminate()
+    assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
+    assert.deepEqual([...device.notices], ['a worker thread has ended before its time: one thread computes'])
+    assert.equal(device.threads, 1)
+  })
 
   test('numbers of threads that cannot be are refused', () => {
     for (const wrong of [0, -1, 1.5, NaN, 1e6])

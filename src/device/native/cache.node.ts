@@ -19,7 +19,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { replaceFileSync } from '../../base/fs.node.js'
-import { messageOf } from './process.node.js'
+import { messageOf } from '../../base/index.js'
 import { ownerProblem } from './folder.node.js'
 
 const NAME = /^(?<key>[0-9a-f]{64})-(?<sum>[0-9a-f]{64})\.so$/

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { messageOf } from '../../base/index.js'
 
 export interface Invocation {
   readonly path: string
@@ -131,10 +132,6 @@ function lowerPriority(pid: number | undefined, niceness: number): void {
   } catch {
     // It has already ended, or the system has no such thing: it runs as it is.
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** The line that says most: the first with 'error' in it, else the first. Without control characters, of at most 300. */

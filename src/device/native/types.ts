@@ -57,8 +57,8 @@ export interface WorkerOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly folder: string
   readonly maximumBytes: number
-  /** Names of modules that make native calls; the first installed one is used. */
-  readonly callers: readonly string[]
+  /** The module that makes native calls: its path, or its name where it was not found. */
+  readonly caller: string
   readonly niceness: number
   /** In the names of this service's temporary folders. */
   readonly token: string

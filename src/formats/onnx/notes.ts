@@ -2,7 +2,7 @@
  * What our own ONNX files keep in metadata_props besides the graph: names of classes, the pictures' preprocessing, the
  * order of the module's parameters, what makes probabilities of the outputs.
  */
-import { LenetError } from '../../base/index.js'
+import { LenetError, isMap } from '../../base/index.js'
 import { parseJson, type JsonValue } from '../json.js'
 import type { NetFile, NetPreprocessing } from '../net.js'
 
@@ -43,7 +43,7 @@ function textsOf(value: JsonValue): string[] | undefined {
 }
 
 function preprocessingOf(value: JsonValue): NetPreprocessing | undefined {
-  if (!(value instanceof Map)) return undefined
+  if (!isMap(value)) return undefined
   const [scale, mean, std] = [value.get('scale'), numbers(value.get('mean')), numbers(value.get('std'))]
   if (typeof scale !== 'number' || !(scale > 0) || !mean || !std || std.includes(0)) return undefined
   return { scale, mean, std }

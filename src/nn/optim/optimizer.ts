@@ -2,7 +2,7 @@
  * What optimizers share: groups of parameters with options, the step, saving. A step computes gradients, update and
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
-import { LenetError, UsageError } from '../../base/index.js'
+import { LenetError, UsageError, isMap } from '../../base/index.js'
 import {
   compute,
   endStep,
@@ -261,7 +261,7 @@ function ready<O>(slot: Slot<O>): Block[] {
 }
 
 const asMap = (value: unknown): Map<unknown, unknown> | undefined => {
-  if (value instanceof Map) return value
+  if (isMap(value)) return value
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? new Map(Object.entries(value))
     : undefined

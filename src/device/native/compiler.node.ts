@@ -6,10 +6,11 @@
 import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
+import { messageOf } from '../../base/index.js'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { loadCaller, openLibrary } from './library.node.js'
-import { firstLine, type Gate, messageOf, type Outcome, runCompiler } from './process.node.js'
+import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
 import { compileLimitMs, findToolchain, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,
@@ -61,7 +62,7 @@ const gate: Gate = {
 
 async function open(): Promise<Workshop | NoToolchain> {
   try {
-    inNativeCode(() => loadCaller(options.callers))
+    inNativeCode(() => loadCaller(options.caller))
   } catch (error) {
     return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
@@ -87,7 +88,7 @@ function findBuilt({ folder }: Workshop, key: string): Built | undefined {
   return { path, cached: true }
 }
 
-const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.callers)
+const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
 
 const opens = (path: string): ReturnType<typeof openLibrary> => inNativeCode(() => openLibrary(path, caller))
 
@@ -178,4 +179,4 @@ async function main(): Promise<void> {
   else serve(workshop)
 }
 
-await main()
+void main()
