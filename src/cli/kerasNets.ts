@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, refuseForeign, UsageError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
 import { Model } from '../keras/index.js'
 import { lenet1Keras, lenetKeras } from '../models/index.js'
@@ -31,6 +31,7 @@ export async function kerasMakerOf(model: string): Promise<MakeModel> {
   return (channels, classes) => {
     const made = make(channels, classes)
     if (made instanceof Model) return made
+    refuseForeign(`--model ${model}: what its function gives`, made)
     throw new LenetError(`--model ${model}: its function must give a model of lenet/keras for --idiom keras`)
   }
 }

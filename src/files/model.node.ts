@@ -5,7 +5,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
   netFromKeras,
@@ -46,6 +46,7 @@ export async function saysOfFile(path: string): Promise<Says> {
 }
 
 async function saysOf(model: string | Layer): Promise<Says> {
+  refuseForeign('loadModel: the model', model)
   if (typeof model !== 'string') return { name: model.constructor.name, make: () => model }
   if (Object.hasOwn(namedNets, model)) return { name: model, make: makerOf(model) }
   if (existsSync(model)) return saysOfFile(model)
@@ -144,10 +145,17 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<void> {
   const target = targetOf(path)
+  refuseForeignModel(`${path} is not written: the model`, model)
   const { classes, preprocessing } = options
   if (target.format === 'npz' && (classes ?? preprocessing) !== undefined)
     throw new UsageError(`${path}: .npz has no place for class names and preprocessing; choose another format`)
   await writeModel(await encoded(model, target, options))
+}
+
+/** Of whichever part: a net, a model of Keras, or what `loadModel` gave. */
+function refuseForeignModel(what: string, model: Layer | Model | ModelFile): void {
+  refuseForeign(what, model)
+  if (!isModule(model) && !(model instanceof Model)) refuseForeign(`${what}: its net`, model.net)
 }
 
 const isModule = (model: object): model is Layer => model instanceof nn.Module

@@ -1,5 +1,5 @@
 /** Losses under Keras' names. Not here: their mathematics (nn's F, tensor). */
-import { LenetError, showShape, UsageError } from '../base/index.js'
+import { LenetError, markCopy, refuseForeign, showShape, UsageError } from '../base/index.js'
 import { F } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -20,6 +20,10 @@ export type LabelKind = 'classes' | 'values'
 const epsilon = 1e-7
 
 export abstract class Loss {
+  static {
+    markCopy(Loss, 'Keras object')
+  }
+
   /** As Keras writes it: 'sparse_categorical_crossentropy'. */
   abstract readonly name: string
   abstract readonly className: string
@@ -217,6 +221,7 @@ function optionsOf(config: unknown): SmoothOptions {
 /** By name, by Keras' configuration, or itself. Throws UsageError for one that is not there. */
 export function lossOf(loss: Loss | string | Config): Loss {
   if (loss instanceof Loss) return loss
+  refuseForeign('compile: the loss', loss)
   const name = typeof loss === 'string' ? loss : String(loss['class_name'] ?? '')
   const found = Object.keys(names).find((known) => sameName(known) === sameName(name))
   const make = found === undefined ? undefined : names[found]

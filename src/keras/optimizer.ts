@@ -2,7 +2,7 @@
  * Optimizer: what Keras' optimizers share: learning rate, step count, state in Keras' names and order.
  * Not here: the optimizers (optimizers.ts), their updates (nn's optim). Source: keras.optimizers.Optimizer.
  */
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, markCopy, UsageError } from '../base/index.js'
 import type { optim } from '../nn/index.js'
 import { fromArray, type Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -46,6 +46,10 @@ export interface SlotValue {
 }
 
 export abstract class Optimizer {
+  static {
+    markCopy(Optimizer, 'Keras object')
+  }
+
   abstract readonly name: string
   abstract readonly className: string
   /** Steps done. */

@@ -2,7 +2,7 @@
  * The optimizers with Keras' names, defaults and formulas, on ours. Not here: what they share (optimizer.ts), the updates
  * (nn's optim). Source: keras.optimizers.
  */
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { optim } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -282,6 +282,7 @@ function optionsFrom(what: string, config: unknown): Record<string, unknown> {
 /** By name, by Keras' configuration, or itself. */
 export function optimizerOf(optimizer: Optimizer | string | Config): Optimizer {
   if (optimizer instanceof Optimizer) return optimizer
+  refuseForeign('compile: the optimizer', optimizer)
   const name = typeof optimizer === 'string' ? optimizer : String(optimizer['class_name'] ?? '')
   const found = Object.keys(optimizers).find((known) => sameName(known) === sameName(name))
   if (found === undefined)

@@ -3,7 +3,7 @@
  * which they were set: parameters, buffers and other modules.
  * Not here: the layers (layers/), state dicts (stateDict.ts).
  */
-import { LenetError } from '../base/index.js'
+import { foreignKind, LenetError, markCopy, refuseForeign } from '../base/index.js'
 import { noteChange, type Tensor } from '../tensor/index.js'
 import { LayerError } from './layerError.js'
 import { Buffer, Parameter } from './parameter.js'
@@ -41,7 +41,16 @@ function located(error: unknown, module: Module): unknown {
 /** Indents all lines but the first. */
 const indented = (text: string): string => text.replaceAll('\n', '\n  ')
 
+/** A layer or parameter that another copy of lenet made would be dropped in silence; its plain tensors are nobody's. */
+function refuseForeignPart(module: Module, name: string, value: unknown): void {
+  if (foreignKind(value) !== 'tensor') refuseForeign(`${module.constructor.name}: its attribute ${name}`, value)
+}
+
 export abstract class Module {
+  static {
+    markCopy(Module, 'module')
+  }
+
   /** Dropout and batch norm behave differently in training and evaluation; set by `train()` and `eval()`. */
   declare training: boolean
 
@@ -69,11 +78,13 @@ export abstract class Module {
   *ownTensors(): Generator<[string, Parameter | Buffer]> {
     for (const [name, value] of Object.entries(this) as [string, unknown][])
       if (value instanceof Parameter || value instanceof Buffer) yield [snakeCase(name), value]
+      else refuseForeignPart(this, name, value)
   }
 
   *namedChildren(): Generator<[string, Module]> {
     for (const [name, value] of Object.entries(this) as [string, unknown][])
       if (value instanceof Module) yield [snakeCase(name), value]
+      else refuseForeignPart(this, name, value)
   }
 
   *children(): Generator<Module> {

@@ -2,6 +2,7 @@
 import {
   type Generator,
   hostArray,
+  isForeignTensor,
   LenetError,
   sameShape,
   showShape,
@@ -34,6 +35,15 @@ export function fromArray(data: HostArray, shape: Shape, dtype: DType, requiresG
   return result
 }
 
+/** A tensor itself; one of another copy of lenet as a leaf of ours with its values; undefined for anything else. */
+export function ownTensor(value: unknown): Tensor | undefined {
+  if (value instanceof Tensor) return value
+  return isForeignTensor(value) ? tensor(value as TensorData) : undefined
+}
+
+/** Of whichever copy of lenet. */
+const isTensor = (data: unknown): data is Tensor => data instanceof Tensor || isForeignTensor(data)
+
 const isTyped = (data: TensorData): data is HostArray | Float64Array => ArrayBuffer.isView(data)
 
 const isList = (data: TensorData): data is readonly TensorData[] => Array.isArray(data)
@@ -60,12 +70,14 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
 }
 
 function dtypeOf(data: TensorData): DType {
+  if (isTensor(data)) return data.dtype
   if (data instanceof Int32Array) return 'i32'
   return data instanceof Uint8Array ? 'u8' : 'f32'
 }
 
 function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape } {
   if (isTyped(data)) return { values: data, shape: [data.length] }
+  if (isTensor(data)) return { values: data.toTypedArray(), shape: data.shape }
   const shape = nestedShape(data)
   const values: number[] = []
   flattenInto(data, shape, 0, values)
@@ -74,7 +86,7 @@ function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape
 
 /**
  * A tensor from numbers; the values are copied. `tensor([[1, 2], [3, 4]])`, `tensor(3.5)`,
- * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. Source: torch.tensor.
+ * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. A tensor's values are copied too. Source: torch.tensor.
  * @throws LenetError for lists of unequal length and for a shape that does not fit
  */
 export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {

@@ -7,6 +7,7 @@ export {
   fromArray,
   full,
   ones,
+  ownTensor,
   rand,
   randn,
   randperm,

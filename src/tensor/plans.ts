@@ -15,7 +15,7 @@ import {
 import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
 import { newWalk, type Node } from '../graph/index.js'
 import { Bound } from './bound.js'
-import { recording } from './recording.js'
+import { noteRun, recording } from './recording.js'
 import { copied, device, isHost, PlanResultStorage, Saved, Stale, upload, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
@@ -228,6 +228,7 @@ export class BoundPlan implements PlanRun {
     this.#bound.find(order)
     // from here on what the last run left is gone, also where this one fails
     this.runs++
+    noteRun()
     this.#bound.run(order, batch)
     lastTier = this.tier
   }

@@ -4,7 +4,9 @@
  * Not here: what operations mean (graph), when and where they are computed (runtime.ts), making tensors (create.ts).
  */
 import {
+  isForeignTensor,
   LenetError,
+  markCopy,
   normalizeDim,
   sameShape,
   showShape,
@@ -30,9 +32,15 @@ export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly va
 /** A graph that grows without end (a sum over batches) is computed from time to time. */
 const DEEPEST = 256
 
+const isTensor = (value: Tensor | ArrayLike<number>): value is Tensor =>
+  value instanceof Tensor || isForeignTensor(value)
+
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
 
 export class Tensor {
+  static {
+    markCopy(Tensor, 'tensor')
+  }
   /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
   node: Node
   /** The time of `clock` at which this tensor was made. For the library's own use. */
@@ -191,9 +199,9 @@ export class Tensor {
    */
   copy_(source: Tensor | ArrayLike<number>): this {
     if (this.node.op !== 'leaf') throw new LenetError('copy_: only leaves can be overwritten, not computed tensors')
-    const values = source instanceof Tensor ? source.toTypedArray() : source
-    const found = source instanceof Tensor ? source.shape : [values.length]
-    if (source instanceof Tensor ? !sameShape(found, this.shape) : values.length !== this.numel())
+    const values = isTensor(source) ? source.toTypedArray() : source
+    const found = isTensor(source) ? source.shape : [values.length]
+    if (isTensor(source) ? !sameShape(found, this.shape) : values.length !== this.numel())
       throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
     writeLeaf(this.node, values)
     this.renew()

@@ -4,7 +4,7 @@
  * does nothing in eval mode, is not.
  * Not here: what each node is (recognise.ts), nets that are data already (graphModule.ts).
  */
-import { LenetError, showShape, type Shape } from '../../base/index.js'
+import { LenetError, refuseForeign, showShape, type Shape } from '../../base/index.js'
 import {
   netActivations,
   netShapes,
@@ -169,6 +169,7 @@ function run(module: Layer, x: Tensor): Node {
   try {
     const out: unknown = noGrad(() => module(x))
     if (out instanceof Tensor) return out.node
+    refuseForeign('what it gives', out)
     throw new LenetError('gives something else than one tensor')
   } finally {
     for (const [part, training] of modes) part.training = training

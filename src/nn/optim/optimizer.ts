@@ -2,12 +2,13 @@
  * What optimizers share: groups of parameters with options, the step, saving. A step computes gradients, update and
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
-import { LenetError, UsageError } from '../../base/index.js'
+import { LenetError, refuseForeign, UsageError } from '../../base/index.js'
 import {
   compute,
   endStep,
   type Node,
   ops,
+  ownTensor,
   recording,
   StepCache,
   takeBackwardRoots,
@@ -64,7 +65,10 @@ export abstract class Optimizer<O extends object> {
     const list: (Tensor | GroupInput<O>)[] = [...params]
     const tensors = list.filter((item): item is Tensor => item instanceof Tensor)
     if (tensors.length > 0) this.addParamGroup({ params: tensors, ...({} as Partial<O>) })
-    for (const item of list) if (!(item instanceof Tensor)) this.addParamGroup(item)
+    for (const item of list) {
+      refuseForeign(`${this.constructor.name}: what it is to train`, item)
+      if (!(item instanceof Tensor)) this.addParamGroup(item)
+    }
     if (this.#known.size === 0) throw new LenetError(`${this.constructor.name}: got no parameters to train`)
   }
 
@@ -92,6 +96,7 @@ export abstract class Optimizer<O extends object> {
     const group: ParamGroup<O> = { ...this.#defaults, ...input, params }
     this.check(group)
     for (const parameter of params) {
+      refuseForeign(`${this.constructor.name}: what it is to train`, parameter)
       if (this.#known.has(parameter)) {
         throw new LenetError(`${this.constructor.name}: a parameter was given twice; give each to one group, once`)
       }
@@ -280,7 +285,10 @@ function parseState(saved: unknown, what: string): ParsedState {
     throw new LenetError(`${what}.loadStateDict: expected an optimizer's state dict with 'state' and 'param_groups'`)
   }
   const entries = [...state].map(([key, entry]) => {
-    const tensors = [...(asMap(entry) ?? [])].filter((pair): pair is [string, Tensor] => pair[1] instanceof Tensor)
+    const tensors = [...(asMap(entry) ?? [])].flatMap(([name, value]): [string, Tensor][] => {
+      const tensor = ownTensor(value)
+      return tensor ? [[String(name), tensor]] : []
+    })
     return [Number(key), new Map(tensors)] as const
   })
   return { state: new Map(entries), groups: groups.map((group) => Object.fromEntries(asMap(group) ?? [])) }
