@@ -18,7 +18,7 @@ import {
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
-import { GraphModule, netOfModule, nn, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
+import { GraphModule, netOfModule, nn, refuseStrayParts, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
 import { asMade, channelsOf, knownName, makerOf, pictureSide, type Says } from './bareWeights.js'
 import { allEndings, checkHead, formatByEnding, formats, type Target } from './format.js'
 import { inTorchOrder, withNamesOf, withWeights } from './netCompare.js'
@@ -184,6 +184,8 @@ const numbersOf = (told: Told['preprocessing'], usual: NetPreprocessing): NetPre
 /** A state dict has the module's own names, and needs no knowledge of what it computes. */
 async function encodedModule(module: Layer, target: Target, told: Told): Promise<Encoded> {
   const { format, path } = target
+  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
+  if (!(module instanceof GraphModule)) refuseStrayParts(module, inputShape)
   if (isStateFormat(format) && !(module instanceof GraphModule)) {
     const notes = notesFor(format, undefined, notesOf(told, namedPreprocessing.torch))
     return encodeState(
@@ -193,7 +195,6 @@ async function encodedModule(module: Layer, target: Target, told: Told): Promise
       path,
     )
   }
-  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
   return encodedNet(traced(module, inputShape, path), target, told)
 }
 

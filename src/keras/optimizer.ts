@@ -3,7 +3,7 @@
  * Not here: the optimizers (optimizers.ts), their updates (nn's optim). Source: keras.optimizers.Optimizer.
  */
 import { LenetError, markCopy, UsageError } from '../base/index.js'
-import type { optim } from '../nn/index.js'
+import { forgetPasses, refuseOthers, type optim } from '../nn/index.js'
 import { fromArray, type Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
 import type { Weight } from './weight.js'
@@ -94,10 +94,12 @@ export abstract class Optimizer {
   }
 
   zeroGrad(): void {
+    forgetPasses() // of something else, that ended without a step
     this.#steps?.zeroGrad()
   }
 
   step(): void {
+    refuseOthers('the model')
     this.#steps?.step()
   }
 

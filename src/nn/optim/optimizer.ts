@@ -14,6 +14,7 @@ import {
   takeBackwardRoots,
   Tensor,
 } from '../../tensor/index.js'
+import { forgetPasses, noteTrained, refuseStray } from '../calls.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
@@ -104,6 +105,7 @@ export abstract class Optimizer<O extends object> {
         throw new LenetError(`${this.constructor.name}: only f32 leaves (parameters) can be trained`)
       }
       this.#known.add(parameter)
+      noteTrained(parameter)
     }
     this.paramGroups.push(group)
     this.#slots.push({ group, blocks: params.length > 0 ? [new Block(params)] : [] })
@@ -117,13 +119,16 @@ export abstract class Optimizer<O extends object> {
   /**
    * Updates every parameter that has a gradient; computes gradients, update and the losses that were differentiated, all
    * at once. Graphs made before it from these parameters have ended.
+   * @throws LenetError where a net that it trains uses a layer that is not found among its attributes
    */
   step(): void {
     this.#cache.step(() => this.#stepAnew())
+    forgetPasses()
   }
 
   /** Builds the graph of gradients and updates and computes it. Returns the parameters that were updated. */
   #stepAnew(): Tensor[] {
+    refuseStray()
     const updates: Update<O>[] = []
     const targets = takeBackwardRoots()
     ops.withoutGrad(() => {
