@@ -19,6 +19,14 @@ import { asTensor, type Layer } from './layer.js'
 import { Model } from './model.js'
 
 export * from './index.js'
+export type {
+  BackupAndRestore,
+  BackupAndRestoreOptions,
+  ModelCheckpoint,
+  ModelCheckpointOptions,
+} from './callbacks/checkpoints.node.js'
+export type { CSVLogger, CSVLoggerOptions } from './callbacks/csvLogger.node.js'
+export type { TensorBoard, TensorBoardOptions } from './callbacks/tensorBoard.node.js'
 export {
   datasets,
   type DataSet,

@@ -73,7 +73,7 @@ function asLogits({ output, logits }: Prediction, fromLogits: boolean): Tensor {
 }
 
 /** Labels are class numbers. Source: keras.losses.SparseCategoricalCrossentropy. */
-class SparseCategoricalCrossentropy extends Loss {
+export class SparseCategoricalCrossentropy extends Loss {
   readonly name = 'sparse_categorical_crossentropy'
   readonly className = 'SparseCategoricalCrossentropy'
   readonly labels = 'classes'
@@ -98,7 +98,7 @@ class SparseCategoricalCrossentropy extends Loss {
 }
 
 /** Labels are probabilities of classes [N, C], mostly one-hot. Source: keras.losses.CategoricalCrossentropy. */
-class CategoricalCrossentropy extends Loss {
+export class CategoricalCrossentropy extends Loss {
   readonly name = 'categorical_crossentropy'
   readonly className = 'CategoricalCrossentropy'
   readonly labels = 'values'
@@ -140,7 +140,7 @@ class CategoricalCrossentropy extends Loss {
 const byPicture = (values: Tensor): Tensor => values.flatten(1).mean(1)
 
 /** Labels are 0 or 1, or between, as many as outputs: each for itself. Source: keras.losses.BinaryCrossentropy. */
-class BinaryCrossentropy extends Loss {
+export class BinaryCrossentropy extends Loss {
   readonly name = 'binary_crossentropy'
   readonly className = 'BinaryCrossentropy'
   readonly labels = 'values'
@@ -169,7 +169,7 @@ class BinaryCrossentropy extends Loss {
 }
 
 /** The mean of squared differences. Source: keras.losses.MeanSquaredError. */
-class MeanSquaredError extends Loss {
+export class MeanSquaredError extends Loss {
   readonly name = 'mean_squared_error'
   readonly className = 'MeanSquaredError'
   readonly labels = 'values'
@@ -184,7 +184,7 @@ class MeanSquaredError extends Loss {
 }
 
 /** The mean of differences without their signs. Source: keras.losses.MeanAbsoluteError. */
-class MeanAbsoluteError extends Loss {
+export class MeanAbsoluteError extends Loss {
   readonly name = 'mean_absolute_error'
   readonly className = 'MeanAbsoluteError'
   readonly labels = 'values'
