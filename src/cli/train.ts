@@ -26,7 +26,7 @@ import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
+import { drawCurves, openCheckpoint, tellDone, type Checkpoint } from './trainShared.js'
 import {
   checkFlags,
   checkpointIn,
@@ -51,7 +51,7 @@ class TrainJob {
   readonly #options: TrainOptions
   readonly #make: MakeNet
   readonly #output: Output
-  readonly #folder: string
+  readonly folder: string
   readonly #settings: RunSettings
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
@@ -69,7 +69,7 @@ class TrainJob {
     this.#make = make
     this.#output = output
     this.#device = useDevice(options, output)
-    this.#folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
+    this.folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
     this.#settings = settingsOf(options)
     this.#stop = stop
   }
@@ -79,10 +79,9 @@ class TrainJob {
     this.#from = openCheckpoint(this.#options.resume, this.#settings)
     const train = await output.task('get the data', () => this.#loadSet(true))
     this.checkStop()
-    openFolder(this.#folder)
-    if (!this.#from) tellReplaced(output, this.#folder, this.#path, this.#settings)
+    if (!this.#from) tellReplaced(output, this.folder, this.#path, this.#settings)
     if (this.#options.samples)
-      await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
+      await output.task('show sample pictures', () => showSamples(output, train, join(this.folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
     await output.task('show the parameters', () => this.#showParameters(net))
     const trainer = await output.task('train the model', () => this.#train(net, train))
@@ -91,7 +90,7 @@ class TrainJob {
   }
 
   get #path(): string {
-    return join(this.#folder, saveName(this.#options.model))
+    return join(this.folder, saveName(this.#options.model))
   }
 
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
@@ -165,12 +164,12 @@ class TrainJob {
 
   #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer): void {
     const path = this.#checkpoint(net, optimizer, trainer)
-    const command = resumeCommand(process.argv.slice(2), this.#folder)
+    const command = resumeCommand(process.argv.slice(2), this.folder)
     this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
   #checkpoint(net: Net, optimizer: AnyOptimizer, trainer: Trainer): string {
-    const path = checkpointIn(this.#folder)
+    const path = checkpointIn(this.folder)
     save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings, this.#epochs), path)
     return path
   }
@@ -200,7 +199,7 @@ class TrainJob {
     const onBatch = (): void => this.checkStop()
     const { epochs, model } = this.#options
     const title = `${saveName(model).replace('.pth', '')}, ${count(epochs, 'epoch')}`
-    await drawCurves(this.#output, this.#folder, title, this.#epochs)
+    await drawCurves(this.#output, this.folder, title, this.#epochs)
     const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train, onBatch)
     const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet(), onBatch)
     const seconds = (performance.now() - this.#start) / 1000
