@@ -12,7 +12,9 @@ import { manualSeed } from '../tensor/index.js'
 import {
   checkpointOf,
   evaluateNet,
+  logEvery,
   Trainer,
+  type EpochEvent,
   type EpochFigures,
   type LogEvent,
   type Means,
@@ -130,7 +132,10 @@ class TrainJob {
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
     const optimizer = new kind(net.parameters(), { lr: this.#settings.lr })
     const from = this.#resume(net, optimizer)
-    const bar = epochBar(this.#output, Math.ceil(set.length / batchSize), epochs)
+    const steps = Math.ceil(set.length / batchSize)
+    const bar = epochBar(this.#output, steps, epochs)
+    // The article's log is left as it is, and tells nothing of short epochs and of validation.
+    const tellsEpochs = steps < logEvery || validate === true
     const trainer: Trainer = new Trainer(
       {
         net,
@@ -144,8 +149,9 @@ class TrainJob {
         validation: validate ? await this.#testSet() : undefined,
         onEvent: (event) => {
           bar.clear()
+          if (event.event === 'epoch') this.#epochs.push(event)
           if (event.event === 'log') this.#output.text(logText(event))
-          else this.#epochs.push(event)
+          else if (tellsEpochs) this.#output.text(epochText(event, epochs))
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
@@ -225,3 +231,12 @@ function epochBar(output: Output, total: number, epochs: number) {
 
 const logText = ({ epoch, batch, loss, accuracy }: LogEvent): string =>
   `[${epoch}, ${String(batch).padStart(5)}] loss: ${loss.toFixed(3)}, accuracy: ${(100 * accuracy).toFixed(1)}`
+
+/** `epoch 3/30: loss: 0.512, accuracy: 81.3, validation loss: 0.634, validation accuracy: 77.9 [0.42 seconds]` */
+function epochText({ epoch, loss, accuracy, valLoss, valAccuracy, seconds }: EpochEvent, epochs: number): string {
+  const figures = (what: string, mean: number, share: number): string =>
+    `${what}loss: ${mean.toFixed(3)}, ${what}accuracy: ${(100 * share).toFixed(1)}`
+  const validated =
+    valLoss === undefined || valAccuracy === undefined ? '' : `, ${figures('validation ', valLoss, valAccuracy)}`
+  return `epoch ${epoch}/${epochs}: ${figures('', loss, accuracy)}${validated} [${seconds.toFixed(2)} seconds]`
+}
