@@ -1,5 +1,6 @@
 /** The room `base`: what everything else stands on. It imports nothing and runs anywhere (files: fs.node.ts, apart). */
 export * from './alu.js'
+export * from './copy.js'
 export * from './dtype.js'
 export * from './errors.js'
 export * from './fma.js'

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, messageOf, showShape, UsageError } from '../base/index.js'
+import { LenetError, messageOf, refuseForeign, showShape, UsageError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
 import type { KerasForm } from '../files/model.node.js'
 import { losses, metrics, Model, type CompileOptions } from '../keras/index.js'
@@ -32,6 +32,7 @@ export async function kerasMakerOf(model: string): Promise<MakeModel> {
   return (channels, classes) => {
     const made = make(channels, classes)
     if (made instanceof Model) return made
+    refuseForeign(`--model ${model}: what its function gives`, made)
     throw new LenetError(`--model ${model}: its function must give a model of lenet/keras for --idiom keras`)
   }
 }

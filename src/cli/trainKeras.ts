@@ -18,7 +18,7 @@ import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
+import { drawCurves, openCheckpoint, tellDone, type Checkpoint } from './trainShared.js'
 import { checkpointIn, resumeCommand, settingsOf, type TrainOptions } from './trainFlags.js'
 
 /** Pictures at a time where nothing is learnt: it changes the speed only. */
@@ -50,7 +50,7 @@ class KerasJob {
   readonly #options: TrainOptions
   readonly #make: MakeModel
   readonly #output: Output
-  readonly #folder: string
+  readonly folder: string
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
@@ -65,7 +65,7 @@ class KerasJob {
     this.#make = make
     this.#output = output
     this.#device = useDevice(options, output)
-    this.#folder = resolve(options.out ?? options.resume ?? join('runs', kerasName(options.model)))
+    this.folder = resolve(options.out ?? options.resume ?? join('runs', kerasName(options.model)))
     this.#stop = stop
   }
 
@@ -81,7 +81,7 @@ class KerasJob {
   }
 
   get #path(): string {
-    return join(this.#folder, `${kerasName(this.#options.model)}.h5`)
+    return join(this.folder, `${kerasName(this.#options.model)}.h5`)
   }
 
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
@@ -95,15 +95,14 @@ class KerasJob {
       loadImages(this.#output, this.#options, train, limit, this.#stop.signal)
     const [train, test] = [await read(true, limitTrain), await read(false, limitTest)]
     this.checkStop()
-    openFolder(this.#folder)
-    if (!this.#from) tellReplaced(this.#output, this.#folder, this.#path, settingsOf(this.#options))
+    if (!this.#from) tellReplaced(this.#output, this.folder, this.#path, settingsOf(this.#options))
     const shapes = [train, test].map(
       (set) => `(${set.count}, ${set.height}, ${set.width}, ${set.channels}) (${set.count}, 1)`,
     )
     this.#output.text(shapes.join(' '))
     if (this.#options.samples)
       await this.#output.task('show sample pictures', () =>
-        showSamples(this.#output, normalised(train), join(this.#folder, 'samples.png')),
+        showSamples(this.#output, normalised(train), join(this.folder, 'samples.png')),
       )
     return { train, test }
   }
@@ -157,12 +156,12 @@ class KerasJob {
 
   #stopped(model: Model, progress: Progress): void {
     const path = this.#checkpoint(model, progress)
-    const command = resumeCommand(process.argv.slice(2), this.#folder)
+    const command = resumeCommand(process.argv.slice(2), this.folder)
     this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
   #checkpoint(model: Model, progress: Progress): string {
-    const path = checkpointIn(this.#folder)
+    const path = checkpointIn(this.folder)
     const weights = Object.fromEntries(model.weights.map((weight) => [weight.path, weight.get()]))
     const state = checkpointOf(
       weights,
@@ -213,7 +212,7 @@ class KerasJob {
       return accuracy
     }
     const title = `${kerasName(this.#options.model)}, ${count(epochs, 'epoch')}`
-    await drawCurves(this.#output, this.#folder, title, this.#epochs)
+    await drawCurves(this.#output, this.folder, title, this.#epochs)
     const [trainAccuracy, testAccuracy] = [await accuracyOn(sets.train), await accuracyOn(sets.test)]
     const { medianStepMs } = watch
     const seconds = (performance.now() - this.#start) / 1000

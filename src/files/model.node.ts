@@ -5,7 +5,7 @@
 import { rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isThere, readWholeFile, writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError, isArrayOf } from '../base/index.js'
+import { isArrayOf, LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
   activationOfLoss,
@@ -24,7 +24,7 @@ import {
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
-import { GraphModule, netOfModule, nn, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
+import { GraphModule, netOfModule, nn, refuseStrayParts, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
 import { asMade, channelsOf, knownName, makerOf, pictureSide, type Says } from './bareWeights.js'
 import { allEndings, checkHead, formatByEnding, formats, type Target } from './format.js'
 import { inTorchOrder, withNamesOf, withWeights } from './netCompare.js'
@@ -52,6 +52,7 @@ export async function saysOfFile(path: string): Promise<Says> {
 }
 
 async function saysOf(model: string | Layer): Promise<Says> {
+  refuseForeign('loadModel: the model', model)
   if (typeof model !== 'string') return { name: model.constructor.name, make: () => model }
   if (Object.hasOwn(namedNets, model)) return { name: model, make: makerOf(model) }
   if (isThere(model)) return saysOfFile(model)
@@ -150,10 +151,17 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<void> {
   const target = targetOf(path)
+  refuseForeignModel(`${path} is not written: the model`, model)
   const { classes, preprocessing } = options
   if (target.format === 'npz' && (classes ?? preprocessing) !== undefined)
     throw new UsageError(`${path}: .npz has no place for class names and preprocessing; choose another format`)
   await writeModel(await encoded(model, target, options))
+}
+
+/** Of whichever part: a net, a model of Keras, or what `loadModel` gave. */
+function refuseForeignModel(what: string, model: Layer | Model | ModelFile): void {
+  refuseForeign(what, model)
+  if (!isModule(model) && !(model instanceof Model)) refuseForeign(`${what}: its net`, model.net)
 }
 
 const isModule = (model: object): model is Layer => model instanceof nn.Module
@@ -182,6 +190,8 @@ const numbersOf = (told: Told['preprocessing'], usual: NetPreprocessing): NetPre
 /** A state dict has the module's own names, and needs no knowledge of what it computes. */
 async function encodedModule(module: Layer, target: Target, told: Told): Promise<Encoded> {
   const { format, path } = target
+  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
+  if (!(module instanceof GraphModule)) refuseStrayParts(module, inputShape)
   if (isStateFormat(format) && !(module instanceof GraphModule)) {
     const notes = notesFor(format, undefined, notesOf(told, namedPreprocessing.torch))
     return encodeState(
@@ -191,7 +201,6 @@ async function encodedModule(module: Layer, target: Target, told: Told): Promise
       path,
     )
   }
-  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
   return encodedNet(traced(module, inputShape, path), target, told)
 }
 

@@ -2,7 +2,7 @@
 export * from './compose.js'
 export { gradients } from './gradient.js'
 export * from './gradMode.js'
-export { make, makeTyped } from './infer.js'
+export { isOwn, make, makeTyped } from './infer.js'
 export type { Kind } from './kind.js'
 export { checkedLabels, labelError } from './labels.js'
 export * from './node.js'

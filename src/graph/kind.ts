@@ -3,11 +3,13 @@
  * kind is found again by numbers: nothing is inferred or checked twice.
  * Not here: how a type follows (infer.ts), nodes themselves (node.ts).
  */
-import { expectDType, type DType, type Shape } from '../base/index.js'
+import { expectDType, thisCopy, type DType, type Shape } from '../base/index.js'
 import type { Layout, NodeType } from './node.js'
 import type { OpName } from './ops.js'
 
 export interface Kind {
+  /** The copy of lenet whose numbers these are. */
+  readonly copy: typeof thisCopy
   readonly type: NodeType
   /** The same for all kinds that differ in the batch's size only: what plans are found by. */
   readonly signature: number
@@ -143,7 +145,7 @@ function newKind(op: OpName, attrs: object, inputs: number, type: NodeType): Kin
   const { dtype, layout } = type
   const shape = Object.freeze([...type.shape]) // nodes share it: whoever gave it may change his own
   putType(op, attrs, inputs, type, 0)
-  return kinds.set({ type: { shape, dtype, layout }, signature, number: ++numbers })
+  return kinds.set({ copy: thisCopy, type: { shape, dtype, layout }, signature, number: ++numbers })
 }
 
 type Inputs = readonly { readonly kind: Kind }[]

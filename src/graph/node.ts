@@ -65,6 +65,9 @@ export interface NodeType {
 
 let lastId = 0
 
+/** The id of the node that was made last; ids rise. */
+export const newestNode = (): number => lastId
+
 /** A node of a type that is known already; `make` in infer.ts checks and infers it. */
 export function createNode<K extends OpName>(
   op: K,

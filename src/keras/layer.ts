@@ -2,8 +2,8 @@
  * Layer: what all layers share: name, shapes, weights in Keras' order, and their configuration as Keras writes it.
  * Not here: the layers (layers/), their order in a model (sequential.ts).
  */
-import { LenetError, UsageError, type Shape } from '../base/index.js'
-import { fromArray, Tensor, tensor, type TensorData } from '../tensor/index.js'
+import { LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { fromArray, ownTensor, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
 import { nextName } from './naming.js'
 import type { Weight } from './weight.js'
@@ -67,6 +67,10 @@ const dtypePolicy = {
 } as const
 
 export abstract class Layer {
+  static {
+    markCopy(Layer, 'Keras object')
+  }
+
   readonly name: string
   input: Spec | null = null
   inputs: readonly Spec[] = []
@@ -187,9 +191,11 @@ export abstract class Layer {
   /** The layer's value for that of another layer, or of several for layers that merge: Keras' `layer(x)`. */
   apply(x: KerasTensor | readonly KerasTensor[]): KerasTensor {
     const inputs: readonly KerasTensor[] = Symbol.iterator in x ? x : [x]
-    for (const input of inputs)
+    for (const input of inputs) {
+      refuseForeign(`layer '${this.name}': what it is applied to`, input)
       if (!(input instanceof KerasTensor))
         throw new UsageError(`layer '${this.name}': apply takes what Input() or another layer's apply gave`)
+    }
     if (this.#uses.length > 0 && !this.mayRepeat)
       throw new UsageError(`layer '${this.name}' (${this.className}) draws random numbers and can be applied only once`)
     const spec = this.buildFor(
@@ -266,7 +272,7 @@ export abstract class Layer {
 }
 
 /** A tensor of what people give: a tensor, or numbers. */
-export const asTensor = (values: Tensor | TensorData): Tensor => (values instanceof Tensor ? values : tensor(values))
+export const asTensor = (values: Tensor | TensorData): Tensor => ownTensor(values) ?? tensor(values as TensorData)
 
 /** Flat numbers take the weight's shape. */
 function shaped(values: Tensor | TensorData, weight: Weight): Tensor {

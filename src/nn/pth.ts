@@ -11,7 +11,7 @@ import {
   type WritablePthValue,
   type WritableTensor,
 } from '../formats/index.js'
-import { fromArray, Tensor } from '../tensor/index.js'
+import { fromArray, ownTensor, type Tensor } from '../tensor/index.js'
 
 /** What a file holds: dicts as Maps, lists and tuples as arrays. */
 export type Loaded = null | boolean | number | bigint | string | Tensor | Loaded[] | Map<string | number, Loaded>
@@ -52,7 +52,8 @@ export function tensorToPth(x: Tensor): WritableTensor {
 
 /** Tensors, numbers, texts, booleans, null, arrays, Maps and plain objects, nested. Throws LenetError for other values. */
 export function toPth(value: unknown, where = 'the value'): WritablePthValue {
-  if (value instanceof Tensor) return tensorToPth(value)
+  const tensor = ownTensor(value)
+  if (tensor) return tensorToPth(tensor)
   if (value === null || ['boolean', 'number', 'bigint', 'string'].includes(typeof value))
     return value as WritablePthValue
   if (Array.isArray(value)) return value.map((item, i) => toPth(item, `${where}[${i}]`))

@@ -10,12 +10,14 @@ import {
   type PthFile,
   type WritableTensor,
 } from '../formats/index.js'
-import { Tensor } from '../tensor/index.js'
+import { ownTensor, type Tensor } from '../tensor/index.js'
 import { fromPth, tensorFromPth, toPth, type Loaded } from './pth.js'
 import type { StateDict } from './stateDict.js'
 
 const isStateDict = (value: unknown): value is Map<string, Tensor> =>
-  isMap(value) && value.size > 0 && [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
+  isMap(value) &&
+  value.size > 0 &&
+  [...value].every(([key, x]) => typeof key === 'string' && ownTensor(x) !== undefined)
 
 /** The bytes of a .pth. The same values give the same bytes. */
 function pthBytes(value: unknown): Uint8Array {

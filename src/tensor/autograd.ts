@@ -26,6 +26,13 @@ let begun: Begun | null = null
 let roots: Node[] = []
 let gradOwners = new Set<Tensor>()
 
+/** Leaves that backward() found since the last step, with the id of a node that reads each. */
+const uses = new Map<Tensor, number>()
+export const parametersInUse = (): ReadonlyMap<Tensor, number> => uses
+
+/** They have been looked at, or belong to no step. */
+export const forgetUses = (): void => uses.clear()
+
 /** Sums of single numbers that a loop carries along (a running loss): computed with the step. */
 let scalars: Node[] = []
 
@@ -61,23 +68,28 @@ export function own(tensor: Tensor, before?: Node): void {
 export const isOwned = (node: Node): boolean => node.owner !== null
 
 /** Leaves below `loss` that want a gradient; `refused` where one of the operations has none. */
-function leavesOf(loss: Node): { leaves: Node[]; refused: boolean } {
+function leavesOf(loss: Node): { leaves: Node[]; users: number[]; refused: boolean } {
   const walk = newWalk()
   const seen = [loss]
+  const seenBy = [loss.id]
   const leaves: Node[] = []
+  const users: number[] = []
   let refused = false
   loss.walk = walk
   for (let i = 0; i < seen.length; i++) {
     const node = seen[i] as Node
-    if (node.op === 'leaf') leaves.push(node)
-    else if (mayRefuse.has(node.op)) refused = true
+    if (node.op === 'leaf') {
+      leaves.push(node)
+      users.push(seenBy[i] ?? 0)
+    } else if (mayRefuse.has(node.op)) refused = true
     for (const input of node.inputs) {
       if (!input.requiresGrad || input.walk === walk) continue
       input.walk = walk
       seen.push(input)
+      seenBy.push(node.id)
     }
   }
-  return { leaves, refused }
+  return { leaves, users, refused }
 }
 
 function checkLoss(loss: Node): void {
@@ -115,8 +127,9 @@ function accumulate(tensor: Tensor, part: Node): Node {
 export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) => Tensor): void {
   buildGradients()
   checkLoss(loss)
-  const { leaves, refused } = leavesOf(loss)
+  const { leaves, users, refused } = leavesOf(loss)
   const tensors = leaves.map(ownerOf)
+  tensors.forEach((tensor, i) => uses.set(tensor, users[i] ?? 0))
   const isFirst = roots.length === 0 && gradOwners.size === 0 && tensors.every(({ gradNow }) => gradNow === null)
   if (isFirst && !seed && !refused && sizeOf(loss.shape) === 1 && !recording()) begun = { loss, leaves, tensors, wrap }
   else differentiate({ loss, leaves, tensors, wrap }, seed)

@@ -87,7 +87,7 @@ export class Captured {
     fresh: (tensor: Tensor) => boolean,
   ): Captured | null {
     const [run] = recorded.runs
-    if (!run || recorded.runs.length > 1 || recorded.spoiled || !isIdle()) return null
+    if (!run || recorded.runs.length > 1 || recorded.spoiled || recorded.isForeign || !isIdle()) return null
     const given = outputs.map(({ node }) => givenOf(node, run))
     const gradients = [...recorded.gradients].map((tensor) => {
       const found = tensor.grad ? givenOf(tensor.grad.node, run) : null

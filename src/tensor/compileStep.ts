@@ -6,6 +6,7 @@ import { gradEnabled, type Node, type Storage } from '../graph/index.js'
 import { computeNode, computeNodes, isIdle } from './autograd.js'
 import { Captured, plainLike } from './captured.js'
 import { sameKey, structureOf, type Structure } from './plans.js'
+import { ownTensor } from './create.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
 import { hold, PlanResultStorage, storageOf } from './storage.js'
 import { Tensor } from './tensor.js'
@@ -91,7 +92,8 @@ export function compileStep<A extends readonly Tensor[], R extends readonly Tens
   step: StepFunction<A, R>,
 ): StepFunction<A, R> {
   const shapes: Shape[] = []
-  return (...args) => {
+  return (...given) => {
+    const args = given.map((x) => ownTensor(x) ?? x) as readonly Tensor[] as A
     if (recording() !== null || !isIdle()) return plain(step(...args))
     const structure = structureOf(args.map(({ node }) => node))
     const shape = shapeFor(shapes, structure)

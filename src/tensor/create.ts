@@ -5,6 +5,7 @@ import {
   expectOptions,
   type Generator,
   hostArray,
+  isForeignTensor,
   LenetError,
   sameShape,
   showShape,
@@ -45,6 +46,15 @@ export function fromArray(data: HostArray, shape: Shape, dtype: DType, requiresG
   return result
 }
 
+/** A tensor itself; one of another copy of lenet as a leaf of ours with its values; undefined for anything else. */
+export function ownTensor(value: unknown): Tensor | undefined {
+  if (value instanceof Tensor) return value
+  return isForeignTensor(value) ? tensor(value as TensorData) : undefined
+}
+
+/** Of whichever copy of lenet. */
+const isTensor = (data: unknown): data is Tensor => data instanceof Tensor || isForeignTensor(data)
+
 const isTyped = (data: TensorData): data is HostArray | Float64Array => ArrayBuffer.isView(data)
 
 const isList = (data: TensorData): data is readonly TensorData[] => Array.isArray(data)
@@ -73,12 +83,14 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
 const arrayNames = { f32: 'Float32Array', i32: 'Int32Array', u8: 'Uint8Array' } as const
 
 function dtypeOf(data: TensorData): DType {
+  if (isTensor(data)) return data.dtype
   if (isArrayOf('Int32Array', data)) return 'i32'
   return isArrayOf('Uint8Array', data) ? 'u8' : 'f32'
 }
 
 function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape } {
   if (isTyped(data)) return { values: data, shape: [data.length] }
+  if (isTensor(data)) return { values: data.toTypedArray(), shape: data.shape }
   const shape = nestedShape(data)
   const values: number[] = []
   flattenInto(data, shape, 0, values)
@@ -87,7 +99,7 @@ function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape
 
 /**
  * A tensor from numbers; the values are copied. `tensor([[1, 2], [3, 4]])`, `tensor(3.5)`,
- * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. Source: torch.tensor.
+ * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. A tensor's values are copied too. Source: torch.tensor.
  * @throws LenetError for lists of unequal length and for a shape that does not fit, UsageError for an unknown dtype
  */
 export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {

@@ -1,12 +1,23 @@
 /** The room `tensor`: what people hold in their hands, and how it becomes values. */
 export { compileStep, type StepFunction } from './compileStep.js'
-export { compute, endBatch, endStep, flushWrites, noGrad, takeBackwardRoots, writeLater } from './autograd.js'
+export {
+  compute,
+  endBatch,
+  endStep,
+  flushWrites,
+  forgetUses,
+  noGrad,
+  parametersInUse,
+  takeBackwardRoots,
+  writeLater,
+} from './autograd.js'
 export {
   arange,
   equal,
   fromArray,
   full,
   ones,
+  ownTensor,
   rand,
   randn,
   randperm,

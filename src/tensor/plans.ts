@@ -16,7 +16,7 @@ import type { BackgroundTier, Executable, Pending, TierName } from '../device/in
 import { newWalk, type Node, type NodeType } from '../graph/index.js'
 import { Bound } from './bound.js'
 import { clock } from './clock.js'
-import { recording } from './recording.js'
+import { noteRun, recording } from './recording.js'
 import { copied, device, isHost, PlanResultStorage, Stale, storageOf, upload, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
@@ -270,6 +270,7 @@ export class BoundPlan implements PlanRun {
     this.#bound.find(order)
     // from here on what the last run left is gone, also where this one fails
     this.runs++
+    noteRun()
     this.#bound.run(order, batch)
     lastTier = this.tier
   }

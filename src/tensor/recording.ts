@@ -2,6 +2,7 @@
  * What happens during a step that is recorded: told by those who do it, kept for `compileStep`.
  * Not here: what becomes of it (captured.ts).
  */
+import { shared } from '../base/index.js'
 import type { Kind, Node, Owner, Storage } from '../graph/index.js'
 import type { BoundPlan } from './plans.js'
 import type { Tensor } from './tensor.js'
@@ -31,7 +32,19 @@ export interface Repeated {
   after?(): void
 }
 
+let ownRuns = 0
+
+/** A plan of ours runs. */
+export function noteRun(): void {
+  ownRuns++
+  shared.runs++
+}
+
+/** Runs of other copies of lenet in this program. */
+const foreignRuns = (): number => shared.runs - ownRuns
+
 export class Recording {
+  readonly #foreignRuns = foreignRuns()
   readonly runs: RecordedRun[] = []
   /** Keys of random numbers, in the order in which they were drawn. */
   readonly keys: Int32Array[] = []
@@ -40,6 +53,11 @@ export class Recording {
   readonly gradients = new Set<Tensor>()
   /** Something happened that cannot be repeated without running the step. */
   spoiled = false
+
+  /** Another copy of lenet has computed meanwhile: a repetition would leave that out. */
+  get isForeign(): boolean {
+    return foreignRuns() !== this.#foreignRuns
+  }
 
   ran(plan: BoundPlan, order: readonly Node[], batch: number): void {
     const leaves: ReadLeaf[] = []

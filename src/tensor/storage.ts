@@ -2,10 +2,10 @@
  * Values in a device's memory: leaves that stay there, and results of a plan's last run.
  * Not here: running plans (plans.ts), or what people hold (tensor.ts).
  */
-import { hostArray, LenetError, sizeOf, type DType, type HostArray, isArrayOf } from '../base/index.js'
+import { foreignTensorError, hostArray, isArrayOf, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
-import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
+import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
 import { clock } from './clock.js'
 
 let current: Device | null = null
@@ -176,6 +176,7 @@ export function addressOf(node: Node): number {
     throw new LenetError(
       'this was built on parameters that optimizer.step() has changed since; read it, or call .realize() on it, before the step',
     )
+  if (!isOwn(node)) throw foreignTensorError(`the result of ${node.op}`, node.kind.copy)
   throw new Error(`${node.op} has no values on the device`)
 }
 

@@ -5,7 +5,9 @@
  */
 import {
   expectDType,
+  isForeignTensor,
   LenetError,
+  markCopy,
   normalizeDim,
   sameShape,
   showShape,
@@ -30,9 +32,15 @@ export type Operand = Tensor | number
 /** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
 export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
 
+const isTensor = (value: Tensor | ArrayLike<number>): value is Tensor =>
+  value instanceof Tensor || isForeignTensor(value)
+
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
 
 export class Tensor {
+  static {
+    markCopy(Tensor, 'tensor')
+  }
   /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
   node: Node
   /** The time of `clock` at which this tensor was made. For the library's own use. */
@@ -191,9 +199,9 @@ export class Tensor {
    */
   copy_(source: Tensor | ArrayLike<number>): this {
     if (this.node.op !== 'leaf') throw new LenetError('copy_: only leaves can be overwritten, not computed tensors')
-    const values = source instanceof Tensor ? source.toTypedArray() : source
-    const found = source instanceof Tensor ? source.shape : [values.length]
-    if (source instanceof Tensor ? !sameShape(found, this.shape) : values.length !== this.numel())
+    const values = isTensor(source) ? source.toTypedArray() : source
+    const found = isTensor(source) ? source.shape : [values.length]
+    if (isTensor(source) ? !sameShape(found, this.shape) : values.length !== this.numel())
       throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
     writeLeaf(this.node, values)
     this.renew()
