@@ -98,8 +98,8 @@ export class Bound {
     this.#isPrepared = true
     for (const index of this.#written) noteWritten(order[index] as Node)
     for (const { flag, classes } of this.plan.checks) {
-      const [raised, label = 0, picture = 0] = ints.subarray(this.addressOf(flag) / 4, this.addressOf(flag) / 4 + 3)
-      if (raised) throw labelError(label, picture, classes)
+      const at = this.addressOf(flag) / 4
+      if (ints[at]) throw labelError(ints[at + 1] ?? 0, ints[at + 2] ?? 0, classes)
     }
   }
 

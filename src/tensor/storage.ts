@@ -169,7 +169,7 @@ export function addressOf(node: Node): number {
   if (storage instanceof PlanResultStorage) {
     if (storage.kept) return storage.plan.addressOf(storage.value)
     throw new LenetError(
-      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place. Call .realize() and read it (or .detach().clone()) before the next batch`,
+      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place. Call .realize() on it, or read it, before the next batch`,
     )
   }
   if (storage instanceof Stale)
