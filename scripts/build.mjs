@@ -4,7 +4,7 @@
  * JavaScript, because it runs before anything is compiled. Not here: checks and tests (package.json, scripts/test.mjs).
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -26,9 +26,19 @@ function linkCommand() {
   renameSync(temporary, join(binFolder, 'lenet'))
 }
 
+/** What was compiled from a source that is gone would be packed and imported. */
+function removeStale() {
+  const dist = join(root, 'dist')
+  for (const name of readdirSync(dist, { recursive: true })) {
+    const source = name.replace(/\.(?:d\.ts|js)$/, '.ts')
+    if (source !== name && !existsSync(join(root, source))) rmSync(join(dist, name))
+  }
+}
+
 /** Returns tsc's exit code. */
 function build() {
   const { status } = spawnSync(process.execPath, [compiler, '-p', root], { cwd: root, stdio: 'inherit' })
+  if (status === 0) removeStale()
   if (existsSync(command)) {
     chmodSync(command, 0o755)
     linkCommand()

@@ -3,6 +3,7 @@
  * made of. Not here: the command line (cli).
  */
 /// <reference types="node" preserve="true" />
+import './base/nodeVersion.node.js'
 import { makeGrid } from './data/index.js'
 import { saveImage } from './data/index.node.js'
 import { load, save } from './nn/save.node.js'

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fsync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -19,6 +20,8 @@ import {
 } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import envPaths from 'env-paths'
 import { LenetError } from './errors.js'
 
@@ -144,11 +147,16 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** Not by FileHandle.sync, for which Yarn's Plug'n'Play has nothing but an error. */
+async function syncFile({ fd }: FileHandle): Promise<void> {
+  await promisify(fsync)(fd)
+}
+
 /** Makes the rename itself durable. Some systems cannot open or sync a folder: there it is left to them. */
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
-    await handle.sync().finally(() => handle.close())
+    await syncFile(handle).finally(() => handle.close())
   } catch {
     // The file is whole either way; only its name might be the old one after a power cut.
   }
@@ -172,9 +180,55 @@ async function fillTemporary(temporary: string, mode: number, path: string, cont
   const file = await onDisk(path, () => open(temporary, 'wx', mode))
   try {
     for await (const chunk of chunksOf(content)) await onDisk(path, () => writeAll(file, chunk))
-    await onDisk(path, () => file.sync())
+    await onDisk(path, () => syncFile(file))
   } finally {
     await file.close()
+  }
+}
+
+/** Milliseconds between tries to put a file in another's place: some three seconds in all. */
+const PAUSES = [10, 20, 40, 80, 160, 320, 640, 1000, 1000]
+/** What Windows answers while another program (a virus scanner, an indexer) has one of the two files open. */
+const BUSY = new Set(['EACCES', 'EBUSY', 'EPERM'])
+
+/** @returns how long to wait before the next try; undefined where another try would not help */
+function pauseAfter(error: unknown, tries: number, platform: string): number | undefined {
+  return platform === 'win32' && BUSY.has(codeOf(error) ?? '') ? PAUSES[tries] : undefined
+}
+
+/** The rename of a file onto another; Windows refuses it for a moment now and then. */
+export async function replaceFile(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => Promise<void> = rename,
+  platform: string = process.platform,
+): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await move(from, to)
+    } catch (error) {
+      const pause = pauseAfter(error, tries, platform)
+      if (pause === undefined) throw error
+      await setTimeout(pause)
+    }
+  }
+}
+
+/** {@link replaceFile} for code that cannot wait otherwise than by sleeping. */
+export function replaceFileSync(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => void = renameSync,
+  platform: string = process.platform,
+): void {
+  for (let tries = 0; ; tries++) {
+    try {
+      return move(from, to)
+    } catch (error) {
+      const pause = pauseAfter(error, tries, platform)
+      if (pause === undefined) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
+    }
   }
 }
 
@@ -193,7 +247,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
   const temporary = temporaryName(target)
   try {
     await fillTemporary(temporary, mode, path, content)
-    await onDisk(path, () => rename(temporary, target))
+    await onDisk(path, () => replaceFile(temporary, target))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
     throw error
@@ -253,7 +307,7 @@ export function writeFileAtomicSync(path: string, content: Uint8Array | string):
     const mode = modeToKeep(path, statSync(target, { throwIfNoEntry: false }))
     makeFolder(dirname(target))
     fillTemporarySync(temporary, mode, bytes)
-    renameSync(temporary, target)
+    replaceFileSync(temporary, target)
   } catch (error) {
     removeQuietly(temporary)
     throw fileError(error, path)

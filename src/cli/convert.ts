@@ -2,7 +2,7 @@
  * `lenet convert IN OUT`: a model of one format as a file of another, checked on random pictures before it is written.
  * Not here: reading and writing (room files).
  */
-import { existsSync, realpathSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Generator as RandomGenerator, LenetError, UsageError } from '../base/index.js'
 import {
@@ -121,9 +121,14 @@ function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan 
   return { from, net, target, optimizer, forTraining: options.optimizer === true, preprocessing }
 }
 
+/** By the system's number for it: names tell nothing where links lead to it or Net.pth and net.pth are one. */
+function isSameFile(path: string, other: string): boolean {
+  const [one, two] = [path, other].map((each) => statSync(each, { bigint: true, throwIfNoEntry: false }))
+  return one !== undefined && two !== undefined && one.ino === two.ino && one.dev === two.dev
+}
+
 function checkPaths(input: string, output: string): void {
-  const real = (path: string): string => (existsSync(path) ? realpathSync(path) : resolve(path))
-  if (real(input) === real(output)) throw new UsageError(`${output}: IN and OUT are the same file`)
+  if (isSameFile(input, output)) throw new UsageError(`${output}: IN and OUT are the same file`)
 }
 
 export async function convertCommand(input: string, outputPath: string, options: ConvertOptions): Promise<void> {

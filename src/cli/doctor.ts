@@ -1,4 +1,7 @@
-/** `lenet doctor`: what this machine offers, what will be used, and why. */
+/**
+ * `lenet doctor`: what this machine offers, what will be used, and why; a real training step is run on every device.
+ * Not here: that step (doctorDevices.ts, doctorStep.ts).
+ */
 import { statSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +9,8 @@ import { cacheHome } from '../base/fs.node.js'
 import { deviceInfo } from '../device/index.js'
 import { startNativeService, type NoToolchain, type ToolchainInfo } from '../device/index.node.js'
 import { formatBytes, formatTable } from '../report/index.js'
+import type { TierName } from '../tensor/index.js'
+import { isWell, triedText, tryDevice, type Tried } from './doctorDevices.js'
 import { count } from './output.js'
 
 /** Training and test pictures, as they lie in our cache. */
@@ -31,16 +36,26 @@ function cacheText(folder: string, files: number): string {
   return folder
 }
 
-/** `lenet doctor`. */
-export function doctorCommand(options: { json?: boolean }): void {
+/** `lenet doctor`. Exit code 1 where a device that is there does not do its work. */
+export async function doctorCommand(options: { json?: boolean }): Promise<void> {
   const facts = factsOf()
+  // a CC that does not work is told; the step then runs by the compiler that --device auto takes instead
+  const env = 'refused' in facts.native ? { CC: '' } : {}
+  const tried = await Promise.all(devicesOf(facts).map((device) => tryDevice(device, { env })))
+  if (!tried.every((one) => isWell(one, facts.fusedMultiplyAdd))) process.exitCode = 1
   const folder = join(cacheHome(), 'cifar10')
   const files = cachedFiles(folder)
   const cifar10 = files === cifar10Files.length ? folder : null
   const text = options.json
-    ? JSON.stringify({ event: 'doctor', ...facts, cifar10 })
-    : formatTable([...rowsOf(facts), ['CIFAR-10', cacheText(folder, files)]])
+    ? JSON.stringify({ event: 'doctor', ...facts, steps: tried, cifar10 })
+    : formatTable([...rowsOf(facts, tried), ['CIFAR-10', cacheText(folder, files)]])
   process.stdout.write(`${text}\n`)
+}
+
+/** Devices that this machine has. */
+function devicesOf({ native, wasmSimd }: Facts): TierName[] {
+  const compiled = 'reason' in native ? [] : (['native'] as const)
+  return [...compiled, ...(wasmSimd ? (['wasm'] as const) : []), 'interp']
 }
 
 /** The compiler that is found, or why there is none; it is looked for as a training does. */
@@ -75,7 +90,7 @@ function factsOf() {
 
 type Facts = ReturnType<typeof factsOf>
 
-function rowsOf(facts: Facts): string[][] {
+function rowsOf(facts: Facts, tried: readonly Tried[]): string[][] {
   const { wasmSimd, fusedMultiplyAdd, sharedMemory, native } = facts
   return [
     ['Node', `${facts.node}, ${process.platform} ${process.arch}`],
@@ -84,6 +99,7 @@ function rowsOf(facts: Facts): string[][] {
     ['fused multiply-add', fusedMultiplyAdd ? 'yes (relaxed SIMD)' : 'no: last bits differ from machines that have it'],
     ['shared memory', sharedMemory ? 'yes: several threads can work' : 'no: one thread only'],
     ...nativeRows(native),
+    ...tried.map((one) => [`--device ${one.device}`, triedText(one, fusedMultiplyAdd)]),
     ['--device auto', autoText(facts)],
     ['threads', `${facts.threads}${facts.threads > 1 ? ' (all cores; --threads N takes fewer)' : ''}`],
   ]

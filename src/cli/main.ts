@@ -3,7 +3,6 @@
 import { CommanderError } from 'commander'
 import { LenetError, UsageError } from '../base/index.js'
 import { oneLine } from './output.js'
-import { createProgram } from './program.js'
 import { Stopped } from './signals.js'
 
 function explain(error: unknown): { line: string; code: number } {
@@ -27,6 +26,8 @@ for (const stream of [process.stdout, process.stderr])
   })
 
 try {
+  await import('../base/nodeVersion.node.js')
+  const { createProgram } = await import('./program.js')
   await createProgram().parseAsync()
 } catch (error) {
   const helped = error instanceof CommanderError && error.exitCode === 0

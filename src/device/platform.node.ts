@@ -1,9 +1,8 @@
 /**
- * What a device asks of the platform, in Node: V8's switches.
+ * What a device asks of the platform, in Node: threads, native code, what was measured on this machine.
  * Not here: anything that a browser can do too.
  */
 import { availableParallelism } from 'node:os'
-import { setFlagsFromString } from 'node:v8'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import type { DeviceMemory } from './memory.js'
 import { NativeTier } from './native/index.node.js'
@@ -11,6 +10,7 @@ import type { Member, Native } from './platform.js'
 import type { MemberData, Team } from './team.js'
 
 export type { Member, Native } from './platform.js'
+export { enableRelaxedSimd } from './switches.node.js'
 export { readTuning } from './tuning.node.js'
 
 /** A thread; null where the system gives no more. */
@@ -52,24 +52,4 @@ export const coreCount = availableParallelism
 /** Native code; whether this machine can make it is found out when it is asked for. `notice` is given lines for the user. */
 export function nativeTier(memory: DeviceMemory, team: Team, notice: (line: string) => void): Native | null {
   return new NativeTier(memory, team, notice)
-}
-
-/** Node 20's V8 has relaxed SIMD behind a switch; later ones always, and older ones not at all. */
-export function enableRelaxedSimd(): void {
-  if (process.versions.node.startsWith('20.')) setFlagsFromString('--experimental-wasm-relaxed-simd')
-}
-
-/**
- * Compiles every function with V8's optimising compiler now, not its quick one first: a step has few functions, each of
- * which runs for long, and the quick code is many times slower. The switches are put back for other modules.
- */
-export function compileOptimized(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  setFlagsFromString('--no-liftoff')
-  setFlagsFromString('--no-wasm-lazy-compilation')
-  try {
-    return new WebAssembly.Module(bytes)
-  } finally {
-    setFlagsFromString('--wasm-lazy-compilation')
-    setFlagsFromString('--liftoff')
-  }
 }

@@ -42,8 +42,3 @@ export function readTuning(_notice: (line: string) => void): Choices {
 
 /** Lets the engine accept relaxed SIMD where that hides behind a switch. Browsers have no switches. */
 export function enableRelaxedSimd(): void {}
-
-/** Compiles with the optimising compiler at once if the platform lets one ask for it. */
-export function compileOptimized(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module {
-  return new WebAssembly.Module(bytes)
-}

@@ -2,7 +2,7 @@
  * The tier that runs programs as WebAssembly with SIMD, in Node and in browsers.
  * Not here: how programs are spelled (compiler/render/wasm).
  */
-import { compileOptimized, enableRelaxedSimd } from '#device-platform'
+import { enableRelaxedSimd } from '#device-platform'
 import { LenetError } from '../base/index.js'
 import {
   addr,
@@ -48,7 +48,7 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
   const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
     program.kernels.forEach(verify)
-    const module = compileOptimized(renderWasm(program, options))
+    const module = new WebAssembly.Module(renderWasm(program, options))
     const { step, kernels } = instantiate(module, program, memory.memory)
     return {
       run: team.add(program, { kind: 'wasm', module }, step),

@@ -4,7 +4,6 @@
  * Before a value is read, its size is checked against the file's: an HDF5 file of 2 kB can announce 4 TB.
  * Not here: what Keras puts into these files (kerasH5.ts, kerasWeightsH5.ts), writing (hdf5Writer.ts).
  */
-import { compiledOnce } from '#formats-platform'
 import type * as H5wasm from 'h5wasm'
 import { LenetError } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
@@ -35,10 +34,8 @@ export function hdf5(): Promise<Hdf5Library> {
 }
 
 async function loadLibrary(): Promise<Hdf5Library> {
-  const [h5, module] = await compiledOnce(async () => {
-    const h5 = await import('h5wasm')
-    return [h5, await h5.ready] as const
-  })
+  const h5 = await import('h5wasm')
+  const module = await h5.ready
   module.activate_throwing_error_handler()
   return { h5, module }
 }

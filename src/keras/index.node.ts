@@ -1,5 +1,6 @@
 /** The room `keras` for Node: everything that `import … from 'lenet/keras'` finds. */
 /// <reference types="node" preserve="true" />
+import '../base/nodeVersion.node.js'
 import { manualSeed, tensor, Tensor, type TensorData } from '../tensor/index.js'
 import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
 import { CSVLogger } from './callbacks/csvLogger.node.js'

@@ -5,7 +5,6 @@
 import { LenetError, UsageError, type Shape } from '../base/index.js'
 import { fromArray, Tensor, tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
-import type { Prediction } from './losses.js'
 import { nextName } from './naming.js'
 import type { Weight } from './weight.js'
 
@@ -121,23 +120,6 @@ export abstract class Layer {
   /** The inputs as the layer takes them: most take lists in the order in which pictures lie inside (`flatOf`). */
   accepted(inputs: readonly Spec[]): readonly Spec[] {
     return inputs
-  }
-
-  /** As the last layer of a model: `callAll`, and logits where it ends in a softmax. */
-  finish(inputs: readonly Tensor[], context: CallContext): Prediction {
-    const [x] = inputs
-    const logits = x && inputs.length === 1 ? this.beforeSoftmax(x, context) : null
-    return logits ? { output: this.afterSoftmax(logits), logits } : { output: this.callAll(inputs, context), logits }
-  }
-
-  /** Values before the softmax that the layer ends in, on which losses are more exact; null where it does not. */
-  beforeSoftmax(_x: Tensor, _context: CallContext): Tensor | null {
-    return null
-  }
-
-  /** What `call` makes of `beforeSoftmax`. */
-  afterSoftmax(logits: Tensor): Tensor {
-    return logits.softmax(1)
   }
 
   /** Random numbers for a batch of `count` in training, as tensors that `call` gets back; default none. */

@@ -9,7 +9,10 @@ import { sameName } from './naming.js'
 export interface Prediction {
   /** [N, …] in our order, after the last activation. */
   readonly output: Tensor
-  /** [N, C] before the last softmax, where the model ends in one: losses are more exact on them. */
+  /**
+   * [N, …] before the last softmax or sigmoid, where the model ends in one: all cross-entropies take these for their logits,
+   * whichever of the two it was, as Keras does.
+   */
   readonly logits: Tensor | null
 }
 
@@ -150,10 +153,11 @@ class BinaryCrossentropy extends Loss {
     this.labelSmoothing = labelSmoothing
   }
 
-  protected each(labels: Tensor, { output }: Prediction): Tensor {
+  protected each(labels: Tensor, { output, logits }: Prediction): Tensor {
     const { labelSmoothing } = this
     const smooth = labelSmoothing === 0 ? labels : labels.mul(1 - labelSmoothing).add(0.5 * labelSmoothing)
-    if (this.fromLogits) return byPicture(F.binaryCrossEntropyWithLogits(output, smooth, { reduction: 'none' }))
+    if (logits || this.fromLogits)
+      return byPicture(F.binaryCrossEntropyWithLogits(logits ?? output, smooth, { reduction: 'none' }))
     const sure = output.clamp(epsilon, 1 - epsilon)
     const [yes, no] = [smooth.mul(sure.log()), smooth.neg().add(1).mul(sure.neg().add(1).log())]
     return byPicture(yes.add(no).neg())

@@ -5,15 +5,12 @@
  */
 import { LenetError, sizeOf, UsageError } from '../base/index.js'
 import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
+import { clock } from './clock.js'
 import { read, realize } from './runtime.js'
+import { forgetLost } from './plans.js'
 import { recording } from './recording.js'
+import { hold } from './storage.js'
 import type { Tensor } from './tensor.js'
-
-/**
- * Counts optimizer steps and batches. What was made at or before `lastStep` was made from parameters that have changed
- * since; what was made before `now` belongs to an earlier batch.
- */
-export const clock = { now: 1, lastStep: 0 }
 
 /** A backward() whose gradients' graph was put off: a step that was seen before needs none (stepCache.ts). */
 interface Begun {
@@ -234,7 +231,11 @@ export function compute(targets: Node[], kept: ReadonlySet<Node> = none): void {
   }
   for (const { target } of writes) written(target)
   // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
-  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = noInputs
+  for (const node of targets) {
+    if (node.requiresGrad || node.op === 'leaf') continue
+    if (!kept.has(node)) node.inputs = noInputs
+    hold(node)
+  }
 }
 
 const noInputs: readonly Node[] = []
@@ -245,6 +246,7 @@ const noInputs: readonly Node[] = []
  * anew.
  */
 export function computeNodes(nodes: readonly Node[]): void {
+  nodes.forEach(forgetLost)
   const targets = nodes.filter(({ storage }) => !storage)
   for (const node of nodes) if (node.storage) flushWrites(node)
   if (targets.length === 0) return

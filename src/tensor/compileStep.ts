@@ -7,7 +7,7 @@ import { computeNode, computeNodes, isIdle } from './autograd.js'
 import { Captured, plainLike } from './captured.js'
 import { sameKey, structureOf, type Structure } from './plans.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
-import { PlanResultStorage } from './storage.js'
+import { hold, PlanResultStorage, storageOf } from './storage.js'
 import { Tensor } from './tensor.js'
 
 /** So many recordings in a row must be the same before one is repeated. */
@@ -141,9 +141,10 @@ function plain<R extends readonly Tensor[] | []>(outputs: R): R {
   return outputs.map(({ node }) => {
     computeNode(node)
     const value = plainLike(node)
-    const { storage } = node
+    const storage = storageOf(node)
     if (storage instanceof PlanResultStorage) storage.plan.give(value, storage.value)
     else value.storage = storage
+    hold(value)
     return new Tensor(value)
   }) as readonly Tensor[] as R
 }

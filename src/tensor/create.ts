@@ -1,5 +1,7 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
 import {
+  expectDType,
+  expectOptions,
   type Generator,
   hostArray,
   LenetError,
@@ -27,8 +29,16 @@ export interface TensorOptions {
   readonly requiresGrad?: boolean
 }
 
-/** A leaf over `data`, which is not copied. */
+/**
+ * A leaf over `data`, which is not copied.
+ * @throws UsageError for an unknown dtype, LenetError for an array of another type or length
+ */
 export function fromArray(data: HostArray, shape: Shape, dtype: DType, requiresGrad = false): Tensor {
+  expectDType('fromArray', dtype)
+  if (!ArrayBuffer.isView(data) || dtypeOf(data) !== dtype || data.length !== sizeOf(shape))
+    throw new LenetError(
+      `fromArray: expects ${sizeOf(shape)} values in a ${arrayNames[dtype]} for ${dtype} ${showShape(shape)}, got ${data?.length} in ${data?.constructor.name}`,
+    )
   const result = new Tensor(hostLeaf(data, shape, dtype, requiresGrad))
   if (requiresGrad) own(result)
   return result
@@ -59,6 +69,8 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
   for (const item of data) flattenInto(item, shape, depth + 1, out)
 }
 
+const arrayNames = { f32: 'Float32Array', i32: 'Int32Array', u8: 'Uint8Array' } as const
+
 function dtypeOf(data: TensorData): DType {
   if (data instanceof Int32Array) return 'i32'
   return data instanceof Uint8Array ? 'u8' : 'f32'
@@ -75,11 +87,13 @@ function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape
 /**
  * A tensor from numbers; the values are copied. `tensor([[1, 2], [3, 4]])`, `tensor(3.5)`,
  * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. Source: torch.tensor.
- * @throws LenetError for lists of unequal length and for a shape that does not fit
+ * @throws LenetError for lists of unequal length and for a shape that does not fit, UsageError for an unknown dtype
  */
 export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
+  expectOptions('tensor', options, ['shape', ...fillOptions])
   const found = flatValues(data)
   const { shape = found.shape, dtype = dtypeOf(data), requiresGrad = false } = options
+  expectDType('tensor', dtype)
   if (sizeOf(shape) !== found.values.length || shape.some((size) => size < 0)) {
     throw new LenetError(`tensor: ${found.values.length} values do not fill the shape ${showShape(shape)}`)
   }
@@ -91,9 +105,13 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
 }
 
 export type FillOptions = Omit<TensorOptions, 'shape'>
+const fillOptions: readonly (keyof FillOptions)[] = ['dtype', 'requiresGrad']
 
-/** Every element is `value`. */
-export function full(shape: Shape, value: number, { dtype = 'f32', requiresGrad = false }: FillOptions = {}): Tensor {
+/** Every element is `value`. Throws UsageError for an unknown dtype or option. */
+export function full(shape: Shape, value: number, options: FillOptions = {}): Tensor {
+  const { dtype = 'f32', requiresGrad = false } = options
+  expectOptions('a filled tensor', options, fillOptions)
+  expectDType('a filled tensor', dtype)
   const size = sizeOf(shape)
   if (!Number.isInteger(size) || shape.some((n) => n < 0))
     throw new LenetError(`no tensor has the shape ${showShape(shape)}`)
@@ -108,15 +126,19 @@ export interface RandomOptions {
   readonly generator?: Generator
   readonly requiresGrad?: boolean
 }
+const randomOptions: readonly (keyof RandomOptions)[] = ['generator', 'requiresGrad']
 
 /** Uniform numbers of [0, 1), bit-equal to torch.rand with the same seed. */
-export function rand(shape: Shape, { generator = defaultGenerator, requiresGrad = false }: RandomOptions = {}): Tensor {
+export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+  const { generator = defaultGenerator, requiresGrad = false } = options
+  expectOptions('rand', options, randomOptions)
   return fromArray(generator.uniform(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 
 /** Normal numbers of mean 0 and deviation 1: torch.randn with the same seed, to about 1e-6. */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   const { generator = defaultGenerator, requiresGrad = false } = options
+  expectOptions('randn', options, randomOptions)
   return fromArray(generator.normal(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 
@@ -137,6 +159,8 @@ export function arange(first: number, last?: number, step = 1, options: FillOpti
   if (!Number.isFinite(count)) throw new LenetError(`arange: no range from ${start} to ${end} by ${step}`)
   const whole = Number.isInteger(start) && Number.isInteger(step)
   const { dtype = whole ? 'i32' : 'f32', requiresGrad = false } = options
+  expectOptions('arange', options, fillOptions)
+  expectDType('arange', dtype)
   const values = hostArray(dtype, count)
   for (let i = 0; i < count; i++) values[i] = start + i * step
   return fromArray(values, [count], dtype, requiresGrad)

@@ -2,7 +2,7 @@
  * What happens during a step that is recorded: told by those who do it, kept for `compileStep`.
  * Not here: what becomes of it (captured.ts).
  */
-import { watchLabels, type HostStorage, type Kind, type Node, type Owner, type Storage } from '../graph/index.js'
+import type { Kind, Node, Owner, Storage } from '../graph/index.js'
 import type { BoundPlan } from './plans.js'
 import type { Tensor } from './tensor.js'
 
@@ -36,8 +36,6 @@ export class Recording {
   /** Keys of random numbers, in the order in which they were drawn. */
   readonly keys: Int32Array[] = []
   readonly repeated: Repeated[] = []
-  readonly labels: { readonly storage: HostStorage; readonly classes: number; readonly ignored: number | undefined }[] =
-    []
   /** Tensors that got gradients. */
   readonly gradients = new Set<Tensor>()
   /** Something happened that cannot be repeated without running the step. */
@@ -61,7 +59,6 @@ export const recording = (): Recording | null => current
 export function setRecording(next: Recording | null): Recording | null {
   const previous = current
   current = next
-  watchLabels(next && ((storage, classes, ignored) => next.labels.push({ storage, classes, ignored })))
   return previous
 }
 

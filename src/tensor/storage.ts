@@ -6,6 +6,7 @@ import { hostArray, LenetError, sizeOf, type DType, type HostArray } from '../ba
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
 import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
+import { clock } from './clock.js'
 
 let current: Device | null = null
 
@@ -79,14 +80,19 @@ export interface PlanRun {
   addressOf(value: Value): number
   /** The node gets the value that the last run left. */
   give(node: Node, value: Value): void
+  /** The values are to be saved before the next run, if that is in time: see `hold`. */
+  hold(storage: PlanResultStorage, type: NodeType): void
 }
 
-/** A node's value as its plan left it; good until the plan runs again. */
+/** A node's value as its plan left it; good until the plan runs again, unless it is saved then. */
 export class PlanResultStorage implements Storage {
   readonly kind = 'device'
   readonly plan: PlanRun
   readonly run: number
   readonly value: Value
+  /** See `hold`. */
+  heldUntil = 0
+  saved: Saved | null = null
   constructor(plan: PlanRun, value: Value) {
     this.plan = plan
     this.run = plan.runs
@@ -95,6 +101,28 @@ export class PlanResultStorage implements Storage {
   get kept(): boolean {
     return this.plan.runs === this.run
   }
+  /** A copy that stays. All nodes with this storage have it from here on. */
+  save(type: NodeType): Saved {
+    return (this.saved ??= new Saved(type, this))
+  }
+}
+
+/** The node's storage: the copy that its plan saved, where it did. */
+export function storageOf(node: Node): Storage | null {
+  const { storage } = node
+  if (storage instanceof PlanResultStorage && storage.saved) node.storage = storage.saved
+  return node.storage
+}
+
+/**
+ * Lets a result outlive further runs of its plan up to a time of `clock`: the batch or step of now by default. Costs a copy
+ * at the next run in that time, and nothing else.
+ */
+export function hold(node: Node, until = clock.now): void {
+  const storage = storageOf(node)
+  if (!(storage instanceof PlanResultStorage) || !storage.kept) return
+  if (storage.heldUntil === 0) storage.plan.hold(storage, node.kind.type)
+  storage.heldUntil = Math.max(storage.heldUntil, until)
 }
 
 /**
@@ -121,7 +149,7 @@ export const isHost = (storage: Storage): storage is HostStorage => storage.kind
 
 /** The address of a node's values on the device. Throws where they are gone. */
 export function addressOf(node: Node): number {
-  const { storage } = node
+  const storage = storageOf(node)
   if (storage instanceof Resident) return storage.address
   if (storage instanceof PlanResultStorage) {
     if (storage.kept) return storage.plan.addressOf(storage.value)
@@ -210,7 +238,7 @@ export function copied(node: Node, { plan, value }: PlanResultStorage): HostStor
 
 /** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
 export function valuesOf(node: Node): HostArray {
-  const { storage } = node
+  const storage = storageOf(node)
   if (storage && isHost(storage)) return storage.data
   if (storage instanceof Saved) return rowMajor(node, storage.values, storage.lanes)
   return download(node, addressOf(node), storage instanceof PlanResultStorage ? storage.plan.lanes : 1)

@@ -1,8 +1,13 @@
-/** What `lenet doctor` says of the cached data (whole, in part, not there) and of native code (with reasons). */
+/**
+ * What `lenet doctor` says of the cached data (whole, in part, not there), of native code (with reasons), and of the
+ * training steps that it runs.
+ */
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isWell, triedText, tryDevice } from '../../src/cli/doctorDevices.js'
+import { deviceInfo } from '../../src/device/index.js'
 import { folder, lenet } from './run.js'
 
 /** A cache with so many files of the right length (sparse), and one that is too short. */
@@ -20,7 +25,8 @@ function cacheWith(count: number): string {
 }
 
 async function told(home: string): Promise<{ text: string; cifar10: unknown }> {
-  const env = { LENET_HOME: home }
+  // without a compiler: these tests are about data
+  const env = { LENET_HOME: home, ...(process.platform === 'win32' ? {} : { PATH: barePath(), CC: '' }) }
   const [plain, json] = await Promise.all([lenet(['doctor'], { env }), lenet(['doctor', '--json'], { env })])
   assert.deepEqual([plain.code, json.code, plain.stderr, json.stderr], [0, 0, '', ''])
   return { text: plain.stdout, cifar10: (JSON.parse(json.stdout) as { cifar10: unknown }).cifar10 }
@@ -59,6 +65,7 @@ function barePath(): string {
 interface Told {
   readonly device: string
   readonly threads: number
+  readonly steps: readonly { readonly device: string; readonly runs: boolean; readonly sameBits?: boolean }[]
   readonly native: { readonly reason?: string; readonly version?: string; readonly notices?: readonly string[] }
 }
 
@@ -127,4 +134,39 @@ test('--device native without a compiler ends with the reason, before anything i
     assert.match(stderr, /^lenet: device 'native' cannot be had: no C compiler was found[^\n]*\n$/)
   }
   assert.equal(existsSync(out), false)
+})
+
+test('a training step is run on every device that is there, with the bits of every machine', async () => {
+  const { text, json } = await doctor({ LENET_HOME: folder() })
+  const compiled = json.native.reason === undefined ? ['native'] : []
+  assert.deepEqual(
+    json.steps.map(({ device }) => device),
+    [...compiled, 'wasm', 'interp'],
+  )
+  const fused = deviceInfo().fusedMultiplyAdd
+  for (const { device, runs, sameBits } of json.steps) {
+    assert.equal(runs, true, device)
+    assert.equal(sameBits, fused || device !== 'wasm', device)
+    assert.match(text, new RegExp(`^--device ${device} +a training step runs, by `, 'm'))
+  }
+})
+
+/** What is said of a device whose step is such a program. */
+async function toldOf(program: string, fused = true): Promise<string> {
+  const path = join(folder(), 'step.mjs')
+  writeFileSync(path, program)
+  const tried = await tryDevice('wasm', { program: path })
+  assert.equal(isWell(tried, fused), !triedText(tried, fused).startsWith('FAILS'))
+  return triedText(tried, fused)
+}
+
+test('an engine that stops the process, an error, and wrong bits are told', async () => {
+  const stopped = "process.kill(process.pid, 'SIGKILL'); setTimeout(() => {}, 60000)"
+  if (process.platform !== 'win32')
+    assert.equal(await toldOf(stopped), 'FAILS: its process was stopped in the middle of a step, by SIGKILL')
+  assert.equal(await toldOf('process.exit(7)'), 'FAILS: its process was stopped in the middle of a step, with code 7')
+  assert.equal(await toldOf("console.log(JSON.stringify({ error: 'no\\nmemory' }))"), 'FAILS: no memory')
+  const other = "console.log(JSON.stringify({ digest: '00', threads: 1 }))"
+  assert.match(await toldOf(other), /^FAILS: a training step runs, by one thread, and learns other bits/)
+  assert.match(await toldOf(other, false), /^a training step runs, .* for want of fused multiply-add$/)
 })

@@ -13,12 +13,12 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   utimesSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
+import { replaceFileSync } from '../../base/fs.node.js'
 import { messageOf } from './process.node.js'
 import { ownerProblem } from './folder.node.js'
 
@@ -102,7 +102,8 @@ export function storeEntry(folder: string, key: string, output: string): string 
     closeSync(file)
   }
   const path = join(folder, `${key}-${sum}.so`)
-  renameSync(output, path)
+  // Another process may have made the same meanwhile; Windows replaces no library that is loaded.
+  if (entryProblem(path) !== undefined) replaceFileSync(output, path)
   return path
 }
 

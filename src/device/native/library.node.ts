@@ -28,12 +28,30 @@ interface KoffiLibrary {
 }
 
 /**
- * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
- * @throws where it is not installed or has no binary for this platform
+ * Modules that make native calls, the first installed one is used: koffi's binary for this platform, a package without
+ * the install script that package managers stop and warn of; else koffi itself, installed by hand.
  */
-export function loadCaller(name = 'koffi'): Koffi {
-  const caller: Koffi = createRequire(import.meta.url)(name)
+export const CALLERS: readonly string[] = [`@koromix/koffi-${process.platform}-${process.arch}`, 'koffi']
+
+/**
+ * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
+ * @throws where none is installed or its binary does not load
+ */
+export function loadCaller(names = CALLERS): Koffi {
+  const require = createRequire(import.meta.url)
+  const name = names.find((name) => isInstalled(name, require))
+  if (name === undefined) throw new Error(`there is no ${names.join(', no ')}: run npm install koffi`)
+  const caller: Koffi = require(name)
   return caller
+}
+
+function isInstalled(name: string, require: NodeJS.Require): boolean {
+  try {
+    require.resolve(name)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { cacheHome } from '../../base/fs.node.js'
 import { remove, removeTemporaries } from './cache.node.js'
+import { CALLERS } from './library.node.js'
+import { killGroup } from './process.node.js'
 import {
   type BuildFailure,
   type Built,
@@ -29,8 +31,8 @@ export interface NativeOptions {
   readonly maximumBytes?: number
   /** Of the compiler: 0 (as we: beside a team on all cores it is done soon) to 19 (only when nobody wants the processor). Default 0. */
   readonly niceness?: number
-  /** The module that makes native calls. Default koffi. */
-  readonly caller?: string
+  /** Modules that make native calls; the first installed one is used. Default koffi's. */
+  readonly callers?: readonly string[]
 }
 
 export interface NativeService {
@@ -64,7 +66,7 @@ export function startNativeService(options: NativeOptions = {}): NativeService {
     folder,
     maximumBytes: options.maximumBytes ?? 2 ** 28,
     niceness: options.niceness ?? 0,
-    caller: options.caller ?? 'koffi',
+    callers: options.callers ?? CALLERS,
     token: randomUUID(),
     shared: new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length)),
   })
@@ -181,13 +183,4 @@ class Service implements NativeService {
 function groupOf(shared: Int32Array): number {
   Atomics.wait(shared, CELL.group, STARTING, START_MS)
   return Atomics.exchange(shared, CELL.group, 0)
-}
-
-function killGroup(group: number): void {
-  if (group <= 0) return
-  try {
-    process.kill(-group, 'SIGKILL')
-  } catch {
-    // It has just ended.
-  }
 }

@@ -57,8 +57,8 @@ export interface WorkerOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly folder: string
   readonly maximumBytes: number
-  /** Name of the module that makes native calls. */
-  readonly caller: string
+  /** Names of modules that make native calls; the first installed one is used. */
+  readonly callers: readonly string[]
   readonly niceness: number
   /** In the names of this service's temporary folders. */
   readonly token: string

@@ -4,7 +4,7 @@
  * thread may be in a loop that never yields. Not here: that thread's side (service).
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
@@ -61,9 +61,9 @@ const gate: Gate = {
 
 async function open(): Promise<Workshop | NoToolchain> {
   try {
-    inNativeCode(() => loadCaller(options.caller))
+    inNativeCode(() => loadCaller(options.callers))
   } catch (error) {
-    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))} (npm install koffi)` }
+    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
   const toolchain = await findToolchain(env, gate)
   if ('reason' in toolchain) return toolchain
@@ -87,7 +87,7 @@ function findBuilt({ folder }: Workshop, key: string): Built | undefined {
   return { path, cached: true }
 }
 
-const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
+const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.callers)
 
 const opens = (path: string): ReturnType<typeof openLibrary> => inNativeCode(() => openLibrary(path, caller))
 
@@ -120,14 +120,17 @@ async function compile(workshop: Workshop, key: string, { id, source }: Job): Pr
   }
 }
 
-/** The source comes by standard input; all temporary files lie in the work folder. */
+/**
+ * The source comes by standard input; all temporary files lie in the work folder, and the output goes there by a name
+ * without one: compilers of Windows do not take every letter.
+ */
 function runOn({ toolchain }: Workshop, input: string, work: string, output: string): Promise<Outcome> {
   const { path, prefix, flags } = toolchain
   return runCompiler({
     path,
-    args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', output, ...LIBRARIES],
+    args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],
     input,
-    env: { ...env, TMPDIR: work },
+    env: { ...env, TMPDIR: work, TEMP: work, TMP: work },
     folder: work,
     limitMs: compileLimitMs(env),
     niceness,
