@@ -1,10 +1,11 @@
 /**
  * The packed package as people install it: by npm 10, 11 and 12, pnpm, yarn 1 and yarn 4 (node_modules and Plug'n'Play),
- * each in an empty project. No warning may name us or what we depend on; test/install/consumer.ts then trains, saves,
- * loads and classifies there, in WebAssembly and in native code, to the same bits everywhere. Its types are checked by
- * TypeScript 5.9 and 7; publint and arethetypeswrong look at the tarball.
- * The tools come from npm and are kept in the cache folder (LENET_HOME): 90 MB. Exit code: 75 where they cannot be had.
- * Arguments: none tries all; `npm run test:install -- yarn 'npm 12'` those package managers alone whose name has the word.
+ * each in an empty project. Nothing may be warned of there but the user's own settings; test/install/consumer.ts then
+ * trains, saves, loads and classifies, in WebAssembly and in native code, to the same bits everywhere. Its types are
+ * checked by TypeScript 5.9 and 7; publint and arethetypeswrong look at the tarball.
+ * The tools come from npm and are kept in the cache folder (LENET_HOME): 90 MB to fetch. Exit code: 75 where they cannot
+ * be had, or where a slow machine leaves no time for all.
+ * Arguments: none tries all; `npm run test:install -- yarn 'npm 12'` the package managers whose name has one of the words.
  * Not part of `npm test`: tools and dependencies are downloads.
  */
 import { spawnSync } from 'node:child_process'
