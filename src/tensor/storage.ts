@@ -2,7 +2,15 @@
  * Values in a device's memory: leaves that stay there, and results of a plan's last run.
  * Not here: running plans (plans.ts), or what people hold (tensor.ts).
  */
-import { foreignTensorError, hostArray, isArrayOf, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
+import {
+  foreignTensorError,
+  hostArray,
+  isArrayOf,
+  LenetError,
+  sizeOf,
+  type DType,
+  type HostArray,
+} from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
 import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'

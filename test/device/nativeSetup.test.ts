@@ -22,7 +22,10 @@ const skip = whyNoCompiler()
 const notX64 = skip || (process.arch !== 'x64' && 'flags of x64')
 
 function reasonWith(t: TestContext, extra: Readonly<Record<string, string>>, callers?: readonly string[]): string {
-  const found = serviceFor(t, join(scratch(t), 'native'), { env: withEnv(extra), ...(callers ? { callers } : {}) }).wait()
+  const found = serviceFor(t, join(scratch(t), 'native'), {
+    env: withEnv(extra),
+    ...(callers ? { callers } : {}),
+  }).wait()
   return 'reason' in found ? found.reason : `it found ${found.command}`
 }
 
