@@ -3,13 +3,14 @@
  * long-term version beside this one, and the newest that npm has. The newest tried one runs the whole suite, those between
  * it and this one the operations, devices and bits; a newer one than was tried runs these too, and fails as a warning.
  * Arguments: none, or major versions (`npm run test:nodes -- 22`). Not part of `npm test`: each is a download of 50 MB,
- * kept in node_modules/.cache.
+ * kept in the cache folder (LENET_HOME).
  * Exit code: 1 where tests fail; 75 (try again later) when none of the packages can be had, so that a caller can tell.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { npmCommand } from '../dist/src/base/programs.node.js'
+import { cacheHome } from '../dist/src/base/fs.node.js'
 
 const UNAVAILABLE = 75
 const root = join(import.meta.dirname, '..')
@@ -20,10 +21,10 @@ const tried = ['20', '22', '24', '26']
 /** What versions between the oldest and the newest run: words of test/. */
 const someTests = ['conformance/', 'device/', 'tensor/', 'compiler/', 'base/', 'nn/deep', 'cli/doctor', 'cli/sameFiles']
 
-/** npm, without the install scripts of what it brings. */
-function npm(args, cwd = root) {
-  const { file, args: words, shell } = npmCommand(args)
-  const { status, stdout, stderr, error } = spawnSync(file, words, { cwd, encoding: 'utf8', shell })
+/** @returns what npm printed */
+function npm(words, cwd = root) {
+  const { file, args, shell } = npmCommand(words)
+  const { status, stdout, stderr, error } = spawnSync(file, args, { cwd, encoding: 'utf8', shell })
   if (status === 0) return stdout
   throw new Error((error?.message ?? stderr).trim().split('\n').at(-1))
 }
@@ -33,7 +34,7 @@ const packageName = `node-${isWindows ? 'win' : process.platform}-${process.arch
 
 /** @returns the path of that version's binary: a major version's newest */
 function binaryOf(version) {
-  const folder = join(root, 'node_modules', '.cache', 'nodes', version)
+  const folder = join(cacheHome(), 'nodes', version)
   mkdirSync(folder, { recursive: true })
   if (!existsSync(join(folder, 'package.json'))) writeFileSync(join(folder, 'package.json'), '{ "private": true }\n')
   npm(['install', '--no-audit', '--no-fund', '--ignore-scripts', `${packageName}@${version}`], folder)
