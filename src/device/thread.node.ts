@@ -17,13 +17,18 @@ export function startThread(
     eval: true,
     workerData: { ...data, port },
     transferList: [port],
-    // what the process was started with need not suit this text
-    execArgv: ['--input-type=commonjs'],
+    execArgv: [...permissions(), '--input-type=commonjs'],
     resourceLimits: limits,
   })
   worker.unref()
   return worker
 }
+
+/**
+ * What the process was started with need not suit this text; but a thread that is given other switches than its process is
+ * not bound by --permission, so there it is given all of them.
+ */
+const permissions = (): string[] => ('permission' in process && process.permission ? process.execArgv : [])
 
 /** Known only when the event loop of the thread that started it has run. */
 export const hasEnded = ({ threadId }: Worker): boolean => threadId === -1

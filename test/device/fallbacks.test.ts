@@ -96,17 +96,29 @@ describe('a process that may read its own folder only', () => {
     )
   })
 
-  test('no compiler runs that the process may not run: its worker would not be bound', () => {
+  test('no compiler runs that the process may not run', () => {
     const { out } = run(
       [...flags, '--allow-worker'],
       `try { setDevice('native'); values() } catch (error) { console.log(error.message) }`,
     )
-    const native = join(home, 'native')
     assert.equal(
       out,
-      `device 'native' cannot be had: Node's --permission allows no compiler (--allow-child-process, --allow-fs-read=${native}, ` +
-        `--allow-fs-write=${native}); use device 'auto' or 'wasm'`,
+      "device 'native' cannot be had: Node's --permission allows no compiler (--allow-child-process --allow-fs-read=* " +
+        `--allow-fs-write=${join(home, 'native')}); use device 'auto' or 'wasm'`,
     )
+  })
+
+  test('its threads may not do more either', () => {
+    const { out } = run(
+      [...flags, '--allow-worker'],
+      `const { MessageChannel } = await import('node:worker_threads')
+      const { startThread } = await import(${sourceOf('device/thread.node.js')})
+      const code = 'try { require("fs").readdirSync("/") } catch (error) { require("worker_threads").workerData.port.postMessage(error.code) }'
+      const { port1, port2 } = new MessageChannel()
+      port1.once('message', (told) => console.log(told))
+      startThread(code, {}, port2)`,
+    )
+    assert.equal(out, 'ERR_ACCESS_DENIED')
   })
 
   test('a file that may not be read says what to allow', () => {

@@ -120,13 +120,12 @@ function startState(options: NativeOptions): ServiceState {
   return state
 }
 
-/** Node's permissions do not bind the worker: what the process may not do must not be done there either. */
+/** What a compiler takes under Node's --permission: it is looked for in PATH, and who can write above the folder too. */
 function permissionProblem(folder: string): string | undefined {
   const { permission } = process as { permission?: { has(scope: string, path?: string): boolean } }
   if (!permission) return undefined
-  if (permission.has('child') && permission.has('fs.read', folder) && permission.has('fs.write', folder))
-    return undefined
-  return `Node's --permission allows no compiler (--allow-child-process, --allow-fs-read=${folder}, --allow-fs-write=${folder})`
+  if (permission.has('child') && permission.has('fs.read') && permission.has('fs.write', folder)) return undefined
+  return `Node's --permission allows no compiler (--allow-child-process --allow-fs-read=* --allow-fs-write=${folder})`
 }
 
 function startWorker(state: ServiceState, port: MessagePort): void {
