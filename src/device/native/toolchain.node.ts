@@ -32,6 +32,8 @@ interface Candidate {
 }
 
 type Macros = ReadonlyMap<string, string>
+/** What takes gcc's options and is not clang counts as gcc. */
+type CompilerName = 'clang' | 'gcc'
 
 /** One probe takes some ten milliseconds; more than this is a program that hangs. */
 const PROBE_LIMIT_MS = 10_000
@@ -41,6 +43,8 @@ const DEFAULT_LIMIT_S = 120
 const FLAGS = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fwrapv', '-fno-strict-aliasing']
 /** Which of them a compiler knows depends on it and on the processor: the first set it takes is used. */
 const TARGETS = [['-march=native', '-mprefer-vector-width=512'], ['-march=native'], ['-mcpu=native'], []]
+/** gcc's PRE takes every address of a long loop out of it and then spills them: decision 13. */
+const OWN_FLAGS: Readonly<Record<CompilerName, readonly string[]>> = { clang: [], gcc: ['-fno-tree-pre'] }
 
 const FEATURES: Readonly<Record<string, string>> = {
   __AVX512F__: 'avx512f',
@@ -157,7 +161,7 @@ function macrosOf(text: string): Macros {
   return new Map([...found].map(({ groups }) => [groups?.['name'] ?? '', groups?.['value']?.trim() ?? '']))
 }
 
-function toolchainOf(candidate: Candidate, flags: readonly string[], macros: Macros): Toolchain | string {
+function toolchainOf(candidate: Candidate, tried: readonly string[], macros: Macros): Toolchain | string {
   const processor = PROCESSORS[process.arch]
   if (processor !== undefined && !macros.has(processor)) return `it compiles for another processor than ${process.arch}`
   const features = Object.entries(FEATURES).flatMap(([macro, feature]) => (macros.has(macro) ? [feature] : []))
@@ -165,14 +169,17 @@ function toolchainOf(candidate: Candidate, flags: readonly string[], macros: Mac
   if (!has('fma') && !has('neon')) return 'no fused multiply-add on this processor with these flags'
   const lanes = has('avx512f') ? 16 : has('avx2') ? 8 : 4
   const version = versionOf(macros)
+  // First, so that the user's own have the last word.
+  const flags = [...OWN_FLAGS[compilerOf(macros)], ...tried]
   const parts = [candidate.path, candidate.prefix, version, flags, [...macros].map((pair) => pair.join(' ')).toSorted()]
   const identity = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
   return { ...candidate, version, features, lanes, flags, notices: [], identity }
 }
 
+const compilerOf = (macros: Macros): CompilerName => (macros.has('__clang__') ? 'clang' : 'gcc')
+
 /** '"14.0.6 "' → 'clang 14.0.6'; a long text ends at its first bracket. */
 function versionOf(macros: Macros): string {
-  const clang = macros.get('__clang_version__')
-  const text = (clang ?? macros.get('__VERSION__') ?? '').replaceAll('"', '').split('(')[0]?.trim() ?? ''
-  return `${clang === undefined ? 'gcc' : 'clang'} ${text}`
+  const text = macros.get('__clang_version__') ?? macros.get('__VERSION__') ?? ''
+  return `${compilerOf(macros)} ${text.replaceAll('"', '').split('(')[0]?.trim() ?? ''}`
 }

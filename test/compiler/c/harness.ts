@@ -31,19 +31,18 @@ export interface Run {
   readonly repeats?: number
 }
 
-function findCompiler(): string | null {
-  const tries = [process.env['CC'], 'cc', 'gcc', 'clang']
-  const works = (cc: string): boolean => {
-    try {
-      return execFileSync(cc, ['-dM', '-E', '-x', 'c', '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] }).length > 0
-    } catch {
-      return false
-    }
+function works(cc: string, flags: readonly string[] = []): boolean {
+  const args = [...flags, '-dM', '-E', '-x', 'c', '/dev/null']
+  try {
+    return execFileSync(cc, args, { stdio: ['ignore', 'pipe', 'ignore'] }).length > 0
+  } catch {
+    return false
   }
-  return tries.find((cc) => cc && works(cc)) ?? null
 }
 
-const compiler = findCompiler()
+const compiler = [process.env['CC'], 'cc', 'gcc', 'clang'].find((cc) => cc && works(cc)) ?? null
+/** Whether the compiler knows a flag; zig spells processors otherwise. */
+export const takes = (flag: string): boolean => compiler !== null && works(compiler, [flag])
 export const noCompiler: string | false = compiler === null && 'there is no C compiler here'
 /** Whether feature flags of x86 may be given. */
 export const isX86 = process.arch === 'x64'

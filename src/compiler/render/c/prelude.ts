@@ -22,12 +22,20 @@ const HEAD = `#ifndef _GNU_SOURCE
 #define EXPORT __attribute__((visibility("default")))
 #endif
 #define INLINE static inline __attribute__((always_inline, unused))
+/* clang halves 512-bit vectors for processors that it takes for faster at 256 bits, and then runs out of registers. */
+#if defined(__clang__) && defined(__AVX512F__)
+#define KERNEL static __attribute__((noinline, min_vector_width(512))) void
+#else
 #define KERNEL static __attribute__((noinline)) void
-/* Loops are unrolled before they are written as C, or not at all: more of it only spills. */
+#endif
+/* Loops are unrolled before they are written as C, or not at all: more of it only spills. Those over an array of vectors
+   are unrolled at every level of optimization (zig's -O3 is -O2), or the array stays in memory. */
 #if defined(__clang__)
 #define LOOP _Pragma("clang loop unroll(disable)")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define LOOP _Pragma("GCC unroll 1")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 `
 
@@ -104,7 +112,7 @@ typedef union { vf v; part p[4 * L / PART_BYTES]; float f[L]; } parts;
 #else
 #define BY_PARTS(a, b, c, whole, each) \\
   parts x = {a}, y = {b}, z = {c}, r; \\
-  for (unsigned i = 0; i < 4 * L / PART_BYTES; i++) r.p[i] = (each); \\
+  UNROLL for (unsigned i = 0; i < 4 * L / PART_BYTES; i++) r.p[i] = (each); \\
   (void)y, (void)z; \\
   return r.v;
 #endif
@@ -120,7 +128,7 @@ INLINE vf v_fma(vf a, vf b, vf c) {
   BY_PARTS(a, b, c, PART_FMA((part)a, (part)b, (part)c), PART_FMA(x.p[i], y.p[i], z.p[i]))
 #else
   parts x = {a}, y = {b}, z = {c}, r;
-  for (unsigned i = 0; i < L; i++) r.f[i] = __builtin_fmaf(x.f[i], y.f[i], z.f[i]);
+  UNROLL for (unsigned i = 0; i < L; i++) r.f[i] = __builtin_fmaf(x.f[i], y.f[i], z.f[i]);
   return r.v;
 #endif
 }
@@ -181,7 +189,7 @@ function transpose(lanes: number): string {
       const pick = picks[lane % 4] ?? 0
       return lane - (lane % 4) + (pick < 4 ? pick : pick - 4 + lanes)
     })
-  const out = ['INLINE void v_transpose(vf *r) {', `  for (int i = 0; i < ${lanes}; i += 4) {`]
+  const out = ['INLINE void v_transpose(vf *r) {', `  UNROLL for (int i = 0; i < ${lanes}; i += 4) {`]
   out.push(
     `    vf a = SHUFFLE(r[i], r[i + 1], ${within([0, 4, 1, 5])}), b = SHUFFLE(r[i], r[i + 1], ${within([2, 6, 3, 7])});`,
   )
@@ -199,7 +207,7 @@ function transpose(lanes: number): string {
   out.push('  }')
   for (let s = 4; s < lanes; s *= 2) {
     out.push(
-      `  for (int i = 0; i < ${lanes}; i++) {`,
+      `  UNROLL for (int i = 0; i < ${lanes}; i++) {`,
       `    if (i & ${s}) continue;`,
       `    vf a = r[i], b = r[i + ${s}];`,
     )
