@@ -26,6 +26,9 @@ export interface DeviceOptions {
 /** More threads than any machine that trains small nets has cores; each costs some megabytes. */
 const mostThreads = 1024
 
+const noSimd = 'WebAssembly has no SIMD here: the slow interpreter computes'
+const noFma = 'WebAssembly has no fused multiply-add here: last bits differ from machines that have it'
+
 function checkThreads(threads: number): number {
   if (Number.isInteger(threads) && threads >= 1 && threads <= mostThreads) return threads
   throw new UsageError(`threads: expected a whole number from 1 to ${mostThreads}, got ${threads}`)
@@ -34,7 +37,8 @@ function checkThreads(threads: number): number {
 /** A new device with a memory of its own. */
 export function createDevice(name: DeviceName, options: DeviceOptions = {}): Device {
   if (name === 'interp') return createInterpDevice()
-  const { fusedMultiplyAdd, sharedMemory } = wasmSupport()
+  const { simd, fusedMultiplyAdd, sharedMemory } = wasmSupport()
+  if (name === 'auto' && !simd) return { ...createInterpDevice(), notices: [noSimd] }
   const memory = new DeviceMemory({ shared: sharedMemory })
   const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)))
   const notices: string[] = []
@@ -42,6 +46,7 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   const native = name === 'wasm' ? null : nativeTier(memory, team, notice)
   if (name === 'native' && !native)
     throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
+  if (name !== 'native' && !fusedMultiplyAdd) notice(noFma)
   const tuning = new Tuning(readTuning(notice))
   // without fused multiply-add in WebAssembly the bits would change when native code takes over
   const next = name === 'auto' && fusedMultiplyAdd && native ? tuning.background(native.background) : null
