@@ -2,7 +2,7 @@
  * The article's second half: LeNet on CIFAR-10 in Keras' idiom, from the pictures to the curves. After `npm ci`:
  * node dist/examples/keras.js [epochs]
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -113,7 +113,8 @@ export async function trainAndEvaluate(
   console.log(`Train Accuracy: ${percent(trainAccuracy)}, Test Accuracy: ${percent(testAccuracy)}`)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The real path: a folder on the way may be a link (/tmp on a Mac).
+if (realpathSync(process.argv[1] ?? '.') === fileURLToPath(import.meta.url)) {
   keras.utils.setRandomSeed(1)
   const data = await extractData()
   const model = taskTime('create the model', true, () => lenet(3, 10))

@@ -2,7 +2,7 @@
  * The article's program: LeNet on CIFAR-10 in PyTorch's idiom, from the pictures to the accuracy. After `npm ci`:
  * node dist/examples/lenet.js [epochs]
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -155,7 +155,8 @@ export function trainAndEvaluate(
   })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The real path: a folder on the way may be a link (/tmp on a Mac).
+if (realpathSync(process.argv[1] ?? '.') === fileURLToPath(import.meta.url)) {
   torch.manualSeed(1)
   const loaders = await extractData()
   const net = taskTime('create the model', true, () => new LeNet(3, 10))

@@ -3,10 +3,10 @@
  * import node's modules only where the browser never comes, and no two files import each other in a circle.
  * It reads text, not types: it says nothing about unused exports (knip) or about tests, which may look anywhere.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join, posix, relative, sep } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 
 /** What each room may import besides itself. `cli` and src/index.ts wire everything together. */
 const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
@@ -190,4 +190,4 @@ function main(root: string): number {
   return offences.length === 0 ? 0 : 1
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.exitCode = main(process.cwd())
+if (fileURLToPath(import.meta.url) === realpathSync(process.argv[1] ?? '.')) process.exitCode = main(process.cwd())

@@ -8,12 +8,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cacheHome } from '../dist/src/base/fs.node.js'
+import { npmCommand } from '../dist/src/base/programs.node.js'
 
 const UNAVAILABLE = 75
 const version = '4.22.0'
 const limits = { install: 180_000, check: 180_000 }
 const root = join(import.meta.dirname, '..')
-const isWindows = process.platform === 'win32'
 
 /** The folder with the package, made where it is not there. Throws why it cannot be. */
 function installed() {
@@ -22,10 +22,11 @@ function installed() {
   const half = `${folder}-${process.pid}`
   mkdirSync(half, { recursive: true })
   writeFileSync(join(half, 'package.json'), '{"private":true}')
-  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', `@tensorflow/tfjs@${version}`]
-  const options = { cwd: half, encoding: 'utf8', timeout: limits.install, shell: isWindows }
+  const flags = ['--ignore-scripts', '--no-audit', '--no-fund']
+  const { file, args, shell } = npmCommand(['install', ...flags, `@tensorflow/tfjs@${version}`])
+  const options = { cwd: half, encoding: 'utf8', timeout: limits.install, shell }
   try {
-    const { status, error, stderr } = spawnSync(isWindows ? 'npm.cmd' : 'npm', args, options)
+    const { status, error, stderr } = spawnSync(file, args, options)
     if (status !== 0) throw new Error(error?.message ?? stderr.trim().split('\n').at(-1))
     renameSync(half, folder)
   } finally {

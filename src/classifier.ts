@@ -2,13 +2,14 @@
  * Pictures in, classes with their probabilities out: a trained net as a function for servers and scripts.
  * Not here: training (train), decoding itself (data), the command line (cli).
  */
-import { LenetError, UsageError } from './base/index.js'
+import { isArrayOf, LenetError, refuseForeign, UsageError } from './base/index.js'
 import { decodePicture, type PictureFit } from './data/index.node.js'
 import { channelsOf, meanAndStd, type ModelFile } from './files/index.js'
-import { nn, type Layer as Net } from './nn/index.js'
+import { usualActivation, type OutputActivation } from './formats/index.js'
+import { nn, picturesAtOnce, type Layer as Net } from './nn/index.js'
 import { noGrad, tensor, type Tensor } from './tensor/index.js'
 
-/** What a net says of a picture: one of its classes. */
+/** What a net says of a picture: one of its classes, or one of its labels. */
 export interface Prediction {
   readonly class: string
   readonly index: number
@@ -25,6 +26,12 @@ export interface ClassifierOptions {
   /** (x / 255 − mean) / std, a value a channel or one for all. Default 0.5 and 0.5, as the nets here are trained. */
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
+  /**
+   * What makes probabilities of the net's outputs: `softmax` of classes that exclude each other; `sigmoid` of labels each for
+   * itself; `none` where they are probabilities. A single output tells the second of two classes by `sigmoid` or `none`.
+   * Default: as the file tells; else `sigmoid` of one output and `softmax` of several.
+   */
+  readonly activation?: OutputActivation
   /** Of a picture of other proportions: 'cover' (default, as for training) keeps its middle; 'contain' and 'fill' all of it. */
   readonly fit?: PictureFit
 }
@@ -81,26 +88,35 @@ function normalised(pixels: Uint8Array, tables: readonly Float32Array[], plane: 
 }
 
 /** Calls the net in eval mode, and leaves its mode as it was. */
-function inEvalMode(net: Net, x: Tensor): Tensor {
+function inEvalMode<T>(net: Net, body: () => T): T {
   const wasTraining = net.training
   if (wasTraining) net.eval()
   try {
-    return noGrad(() => net(x).softmax(1))
+    return noGrad(body)
   } finally {
     if (wasTraining) net.train()
   }
 }
 
-/** Probabilities of pictures, batch by batch; nothing is kept for gradients. */
+function activated(x: Tensor, activation: OutputActivation): Tensor {
+  if (activation === 'softmax') return x.softmax(1)
+  return activation === 'sigmoid' ? x.sigmoid() : x.clamp(0, 1)
+}
+
+/** Probabilities of pictures, as many at a time as memory allows; nothing is kept for gradients. */
 export class Forward {
   readonly form: InputForm
   readonly #net: Net
   readonly #tables: readonly Float32Array[]
+  readonly #activation: OutputActivation | undefined
+  #atOnce = 0
 
-  constructor(net: Net, form: InputForm) {
+  /** @param activation default: `usualActivation` of the outputs */
+  constructor(net: Net, form: InputForm, activation?: OutputActivation) {
     this.form = form
     this.#net = net
     this.#tables = numbersOf(form)
+    this.#activation = activation
   }
 
   /** Bytes of one picture. */
@@ -110,23 +126,43 @@ export class Forward {
 
   /**
    * @param pixels [N, C, H, W] bytes
-   * @returns for each picture its classes' probabilities
+   * @returns for each picture its classes' probabilities; of a net of one output those of two classes
    * @throws LenetError where the net takes no such pictures, or gives something else than probabilities
    */
   run(pixels: Uint8Array): Float32Array[] {
     const { channels, size } = this.form
+    this.#atOnce ||= picturesAtOnce(this.#net, [channels, size, size], batchSize)
+    const length = this.#atOnce * this.pictureBytes
+    const rows: Float32Array[] = []
+    for (let i = 0; i < pixels.length; i += length) rows.push(...this.#some(pixels.subarray(i, i + length)))
+    return rows
+  }
+
+  #some(pixels: Uint8Array): Float32Array[] {
+    const { channels, size } = this.form
     const count = pixels.length / this.pictureBytes
     // A batch of numbers, whose size is an input of the plan: no batch of another size compiles anything.
     const x = tensor(normalised(pixels, this.#tables, size * size), { shape: [count, channels, size, size] })
-    const found = inEvalMode(this.#net, x)
-    if (found.dim() !== 2 || found.size(0) !== count)
-      throw new LenetError(
-        `the net gives [${found.shape.join(', ')}] for ${count} pictures; expected [pictures, classes]`,
-      )
+    const [found, activation] = inEvalMode(this.#net, () => this.#probabilities(x, count))
     const values = found.toTypedArray() as Float32Array
     if (values.some(Number.isNaN)) throw new LenetError('the net gives no numbers (NaN): its weights are not usable')
-    const classes = found.size(1)
-    return Array.from({ length: count }, (_, n) => values.subarray(n * classes, (n + 1) * classes))
+    const outputs = found.size(1)
+    const isOfTwo = outputs === 1 && activation !== 'softmax'
+    return Array.from({ length: count }, (_, n) => {
+      const row = values.subarray(n * outputs, (n + 1) * outputs)
+      return isOfTwo ? Float32Array.of(1 - (row[0] ?? 0), row[0] ?? 0) : row
+    })
+  }
+
+  #probabilities(x: Tensor, count: number): [found: Tensor, activation: OutputActivation] {
+    const given = this.#net(x)
+    const found = given.dim() === 1 ? given.view(-1, 1) : given
+    if (found.dim() !== 2 || found.size(0) !== count)
+      throw new LenetError(
+        `the net gives [${given.shape.join(', ')}] for ${count} pictures; expected [pictures, classes]`,
+      )
+    const activation = this.#activation ?? usualActivation(found.size(1))
+    return [activated(found, activation), activation]
   }
 }
 
@@ -142,7 +178,7 @@ export function topOf(probabilities: Float32Array, classes: readonly string[], t
   }))
 }
 
-/** Pictures in one run of the net: more take no less time each. */
+/** The most pictures in one run of the net: more take no less time each. */
 export const batchSize = 256
 
 /** Pictures decoded at a time. */
@@ -157,6 +193,12 @@ export async function inParallel<T, R>(items: readonly T[], work: (item: T) => P
   }
   await Promise.all(Array.from({ length: decodedAtOnce }, worker))
   return results
+}
+
+function activationOf({ activation }: ClassifierOptions): OutputActivation | undefined {
+  if (activation === undefined || activation === 'softmax' || activation === 'sigmoid' || activation === 'none')
+    return activation
+  throw new UsageError(`classifier: activation ${String(activation)}: there are softmax, sigmoid, none`)
 }
 
 function formOf(usual: InputForm, { size, mean, std }: ClassifierOptions): InputForm {
@@ -181,11 +223,12 @@ function formOf(usual: InputForm, { size, mean, std }: ClassifierOptions): Input
  * @throws UsageError for options that do not fit the net; the function throws LenetError for what is no picture
  */
 export function classifier(model: Net | ModelFile, options: ClassifierOptions = {}): Classifier {
+  refuseForeign('classifier: the net', model)
   const file = model instanceof nn.Module ? undefined : model
   const net = model instanceof nn.Module ? model : model.net
   const { classes = file?.classes ?? [], top = 5, fit = 'cover' } = options
   const form = formOf(file ? formOfFile(file) : usualForm(net), options)
-  const forward = new Forward(net, form)
+  const forward = new Forward(net, form, activationOf(options) ?? file?.activation)
   const { size, channels } = form
   const decode = (picture: Picture): Promise<Uint8Array> =>
     decodePicture(
@@ -208,7 +251,7 @@ export function classifier(model: Net | ModelFile, options: ClassifierOptions = 
   }
 
   async function classify(input: Picture | readonly Picture[]): Promise<Prediction[] | Prediction[][]> {
-    if (typeof input !== 'string' && !(input instanceof Uint8Array)) return all(input)
+    if (typeof input !== 'string' && !isArrayOf('Uint8Array', input)) return all(input)
     const [first = []] = await all([input])
     return first
   }

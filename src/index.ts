@@ -31,6 +31,7 @@ export * as data from './data/index.js'
 export { DataLoader, ImageDataset, TensorDataset, transforms, type Batch, type Dataset } from './data/index.js'
 export { datasets, type DatasetOptions, type FolderOptions } from './data/index.node.js'
 export type { FormatName, ModelFile } from './files/index.js'
+export type { OutputActivation } from './formats/index.js'
 export { loadModel, saveModel, type LoadModelOptions, type SaveModelOptions } from './files/model.node.js'
 export type { NetFile, NetPreprocessing } from './formats/index.js'
 export { LeNet, LeNet1 } from './models/index.js'
@@ -50,9 +51,12 @@ export {
 } from './nn/index.js'
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
+  closeDevice,
   compileStep,
+  deviceInUse as device,
   setDevice,
   Tensor,
+  type DeviceInUse,
   type MaxPair,
   type Nested,
   type Operand,

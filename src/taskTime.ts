@@ -1,4 +1,5 @@
 /** Tells how long a task takes, in the article's words. Not here: the log line's format (report). */
+import { isPromise } from './base/index.js'
 import { logLine } from './report/index.js'
 
 let write = (line: string): void => console.log(line)
@@ -57,7 +58,7 @@ export function taskTime<T>(name: string, showStart = false, body?: (task: TaskT
     task.finish()
     throw error
   }
-  if (!(result instanceof Promise)) task.finish()
+  if (!isPromise(result)) task.finish()
   else
     void result.then(
       () => task.finish(),

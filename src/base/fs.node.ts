@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   existsSync,
+  fsync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -19,8 +20,11 @@ import {
 } from 'node:fs'
 import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import envPaths from 'env-paths'
 import { LenetError } from './errors.js'
+import { codeOf, isArrayOf, messageOf } from './realm.js'
 
 /** What a file is made of: all bytes, text (UTF-8), or chunks that need never be in memory together. */
 export type FileContent = Uint8Array | string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
@@ -39,10 +43,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EEXIST: 'a part of the path is a file, not a folder: choose another path',
   ENAMETOOLONG: 'the name is too long: choose a shorter one',
   EMFILE: 'too many open files: close some, or raise the limit (ulimit -n)',
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  ERR_ACCESS_DENIED: 'Node runs with --permission and may not: allow it by --allow-fs-read and --allow-fs-write',
 }
 
 /**
@@ -54,9 +55,18 @@ function codeOf(error: unknown): string | undefined {
 export function fileError(error: unknown, path: string, verb = 'write'): LenetError {
   if (error instanceof LenetError) return error
   const code = codeOf(error)
-  const told = error instanceof Error ? error.message : String(error)
+  const told = messageOf(error)
   const reason = code === 'ENOENT' && verb === 'read' ? 'there is no such file' : (ADVICE[code ?? ''] ?? told)
   return new LenetError(`cannot ${verb} ${path}: ${reason}`, { cause: error })
+}
+
+/** Whether something is at a path. Where Node runs with --permission: what it may not read is not there. */
+export function isThere(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    return false
+  }
 }
 
 /** A file beyond this is looked at before all of it is read. */
@@ -102,7 +112,7 @@ export function makeFolder(path: string): void {
   } catch (error) {
     const code = codeOf(error)
     if (code === 'EEXIST' && statSync(path).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    if (code !== 'ENOENT' || isThere(dirname(path))) throw error
     makeFolder(dirname(path))
     makeFolder(path)
   }
@@ -134,7 +144,7 @@ function modeToKeep(
 
 async function* chunksOf(content: FileContent): AsyncGenerator<Uint8Array> {
   if (typeof content === 'string') yield new TextEncoder().encode(content)
-  else if (content instanceof Uint8Array) yield content
+  else if (isArrayOf('Uint8Array', content)) yield content
   else yield* content
 }
 
@@ -144,11 +154,16 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
+/** Not by FileHandle.sync, for which Yarn's Plug'n'Play has nothing but an error. */
+async function syncFile({ fd }: FileHandle): Promise<void> {
+  await promisify(fsync)(fd)
+}
+
 /** Makes the rename itself durable. Some systems cannot open or sync a folder: there it is left to them. */
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r')
-    await handle.sync().finally(() => handle.close())
+    await syncFile(handle).finally(() => handle.close())
   } catch {
     // The file is whole either way; only its name might be the old one after a power cut.
   }
@@ -172,9 +187,55 @@ async function fillTemporary(temporary: string, mode: number, path: string, cont
   const file = await onDisk(path, () => open(temporary, 'wx', mode))
   try {
     for await (const chunk of chunksOf(content)) await onDisk(path, () => writeAll(file, chunk))
-    await onDisk(path, () => file.sync())
+    await onDisk(path, () => syncFile(file))
   } finally {
     await file.close()
+  }
+}
+
+/** Milliseconds between tries to put a file in another's place: some three seconds in all. */
+const PAUSES = [10, 20, 40, 80, 160, 320, 640, 1000, 1000]
+/** What Windows answers while another program (a virus scanner, an indexer) has one of the two files open. */
+const BUSY = new Set(['EACCES', 'EBUSY', 'EPERM'])
+
+/** @returns how long to wait before the next try; undefined where another try would not help */
+function pauseAfter(error: unknown, tries: number, platform: string): number | undefined {
+  return platform === 'win32' && BUSY.has(codeOf(error) ?? '') ? PAUSES[tries] : undefined
+}
+
+/** The rename of a file onto another; Windows refuses it for a moment now and then. */
+export async function replaceFile(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => Promise<void> = rename,
+  platform: string = process.platform,
+): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await move(from, to)
+    } catch (error) {
+      const pause = pauseAfter(error, tries, platform)
+      if (pause === undefined) throw error
+      await setTimeout(pause)
+    }
+  }
+}
+
+/** {@link replaceFile} for code that cannot wait otherwise than by sleeping. */
+export function replaceFileSync(
+  from: string,
+  to: string,
+  move: (from: string, to: string) => void = renameSync,
+  platform: string = process.platform,
+): void {
+  for (let tries = 0; ; tries++) {
+    try {
+      return move(from, to)
+    } catch (error) {
+      const pause = pauseAfter(error, tries, platform)
+      if (pause === undefined) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
+    }
   }
 }
 
@@ -193,7 +254,7 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
   const temporary = temporaryName(target)
   try {
     await fillTemporary(temporary, mode, path, content)
-    await onDisk(path, () => rename(temporary, target))
+    await onDisk(path, () => replaceFile(temporary, target))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
     throw error
@@ -253,7 +314,7 @@ export function writeFileAtomicSync(path: string, content: Uint8Array | string):
     const mode = modeToKeep(path, statSync(target, { throwIfNoEntry: false }))
     makeFolder(dirname(target))
     fillTemporarySync(temporary, mode, bytes)
-    renameSync(temporary, target)
+    replaceFileSync(temporary, target)
   } catch (error) {
     removeQuietly(temporary)
     throw fileError(error, path)

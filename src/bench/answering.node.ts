@@ -1,5 +1,6 @@
 /** A participant's side, for those written in JavaScript: warms up, then answers questions on stdin. Not here: steps. */
 import { createInterface } from 'node:readline'
+import { messageOf } from '../base/index.js'
 import type { Answer, KernelTime, Task } from './protocol.js'
 
 /** Does one step. May say how the time goes by kernel. */
@@ -41,9 +42,6 @@ export async function participate(make: (task: Task) => Stepper | Promise<Steppe
     for await (const line of createInterface({ input: process.stdin })) say(await reply(line, stepper))
     process.stdout.write('', () => process.exit(0))
   } catch (error) {
-    process.stdout.write(
-      `${JSON.stringify({ event: 'failed', reason: error instanceof Error ? error.message : String(error) })}\n`,
-      () => process.exit(1),
-    )
+    process.stdout.write(`${JSON.stringify({ event: 'failed', reason: messageOf(error) })}\n`, () => process.exit(1))
   }
 }

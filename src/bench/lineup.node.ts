@@ -1,7 +1,8 @@
 /** Who takes part: each participant's name, its task and how it is started. Not here: measuring (run.node.ts). */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
+import { npmCommand } from '../base/programs.node.js'
 import type { Python } from './machine.node.js'
 import { layersOf, type NetName } from './nets.js'
 import type { Launch } from './participant.node.js'
@@ -98,11 +99,10 @@ export function installPackages(folder: 'peers' | 'plots'): void {
       `bench/${folder} is not in the installed package: clone the repository and run npm run bench there`,
     )
   if (hasBenchFile(`${folder}/node_modules/.package-lock.json`)) return
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  const { file, args, shell } = npmCommand(['ci'])
   try {
-    execFileSync(npm, ['ci', '--prefix', script(folder)], { stdio: ['ignore', 'ignore', 'pipe'], shell: npm !== 'npm' })
+    execFileSync(file, args, { cwd: script(folder), stdio: ['ignore', 'ignore', 'pipe'], shell })
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    throw new LenetError(`npm ci --prefix bench/${folder} failed: ${text.split('\n').slice(0, 3).join(' ')}`)
+    throw new LenetError(`npm ci in bench/${folder} failed: ${messageOf(error).split('\n').slice(0, 3).join(' ')}`)
   }
 }

@@ -1,10 +1,10 @@
 /** On what machine and with which tools the benchmark runs: what was found, and where to look. Not here: measuring. */
 import { execFile } from 'node:child_process'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { LenetError } from '../base/index.js'
+import { existsSync } from 'node:fs'
+import { codeOf, LenetError } from '../base/index.js'
+import { findProgram, splitWords } from '../base/programs.node.js'
 
 const execute = promisify(execFile)
 
@@ -35,7 +35,7 @@ const candidates: readonly (readonly [string, ...string[]])[] = [['cc'], ['clang
 
 /** `CC`, else the first of cc, clang, gcc and zig that answers within five seconds. */
 export async function findCompiler(): Promise<Compiler | null> {
-  const [own, ...words] = (process.env['CC'] ?? '').split(' ').filter(Boolean)
+  const [own, ...words] = splitWords(process.env['CC'] ?? '')
   for (const [command, ...rest] of own === undefined ? candidates : [[own, ...words] as const]) {
     try {
       const { stdout } = await execute(command, [...rest, '--version'], { timeout: 5000 })
@@ -45,21 +45,6 @@ export async function findCompiler(): Promise<Compiler | null> {
     }
   }
   return null
-}
-
-/** Where a command lies on PATH; undefined if nowhere. */
-function onPath(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
-  return folders
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
 }
 
 /** Which of these modules a Python has. It may take long to answer for the first time. */
@@ -80,7 +65,7 @@ export interface Python {
  * @throws LenetError if the given one cannot be run or has neither
  */
 export async function findPython(given: string | undefined): Promise<Python | null> {
-  const path = given ?? onPath('python3') ?? onPath('python')
+  const path = given ?? findProgram('python3', process.env) ?? findProgram('python', process.env)
   if (path === undefined) return null
   if (given !== undefined && /[\\/]/.test(given) && !existsSync(given))
     throw new LenetError(`--python ${given}: there is no such file`)
@@ -90,7 +75,7 @@ export async function findPython(given: string | undefined): Promise<Python | nu
     if (torch || keras) return { path, torch, keras }
   } catch (error) {
     if (given === undefined) return null
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    const isMissing = codeOf(error) === 'ENOENT'
     const why = isMissing ? 'there is no such program' : `it cannot be run: ${String(error).split('\n')[0]}`
     throw new LenetError(`--python ${given}: ${why}`)
   }

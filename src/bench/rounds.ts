@@ -2,6 +2,7 @@
  * Measures in alternating rounds: everybody a short while, then everybody again, so that a machine that gets slower for
  * a minute is slower for all. Not here: what participants are (participant.node.ts).
  */
+import { messageOf } from '../base/index.js'
 
 /** Somebody who can be measured; warmed up already. */
 export interface Measurable {
@@ -24,8 +25,6 @@ export interface Outcome {
   readonly failure?: string
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 /**
  * @param participants each may say in how many rounds it takes part at most (slow ones)
  * @returns one outcome each, in their order
@@ -43,7 +42,7 @@ export async function inRounds(
       try {
         outcome.ms.push(...(await who.measure(seconds)))
       } catch (error) {
-        outcome.failure = reasonOf(error)
+        outcome.failure = messageOf(error)
       }
     }
   }

@@ -2,6 +2,7 @@
  * The benchmark: starts participants, measures them in alternating rounds, part by part.
  * Not here: who they are (lineup.node.ts), what is done with the results (cli).
  */
+import { messageOf } from '../base/index.js'
 import { figure, kernelFigure, withRatios } from './figures.js'
 import type { KernelFigure, Measurement, Peak, Skipped } from './figures.js'
 import * as lineup from './lineup.node.js'
@@ -33,7 +34,6 @@ export interface BenchResult {
 
 type Entrant = lineup.Entrant
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 const named = ({ who, task }: Entrant): string =>
   `${task.net}, batch ${task.batch}, width ×${task.width}: ${who}, ${task.threads} ${task.threads === 1 ? 'thread' : 'threads'}`
 
@@ -177,7 +177,7 @@ class Bench {
       Object.assign(this.versions, participant.facts)
       return participant
     } catch (error) {
-      this.#skip(entrant, reasonOf(error))
+      this.#skip(entrant, messageOf(error))
       return undefined
     }
   }

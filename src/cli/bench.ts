@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, UsageError, messageOf } from '../base/index.js'
 import * as bench from '../bench/index.js'
 import { installPackages } from '../bench/lineup.node.js'
 import { benchFile, hasBenchFile } from '../bench/places.node.js'
@@ -107,7 +107,7 @@ function draw(path: string): void {
     const script = fileURLToPath(benchFile('plots/plot.mjs'))
     execFileSync(process.execPath, [script, path], { stdio: ['ignore', 'ignore', 'pipe'] })
   } catch (error) {
-    throw new LenetError(`drawing ${path} failed: ${error instanceof Error ? error.message.split('\n')[1] : error}`)
+    throw new LenetError(`drawing ${path} failed: ${messageOf(error).split('\n')[1]}`)
   }
 }
 

@@ -19,7 +19,6 @@ import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './de
 import { createOutput, type Output } from './output.js'
 import { writePicture } from './pictureOut.js'
 import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
-import { openFolder } from './trainShared.js'
 
 export interface CompareOptions extends DataOptions, DeviceFlags {
   readonly epochs: number
@@ -67,7 +66,7 @@ class Comparison {
   readonly #output: Output
   readonly #stop: StopSignal
   readonly #device: DeviceWatch
-  readonly #folder: string
+  readonly folder: string
   readonly #done: ComparedRun[] = []
   readonly #start = performance.now()
 
@@ -76,7 +75,7 @@ class Comparison {
     this.#output = output
     this.#stop = stop
     this.#device = useDevice(options, output)
-    this.#folder = resolve(options.out)
+    this.folder = resolve(options.out)
   }
 
   checkStop(): void {
@@ -92,7 +91,6 @@ class Comparison {
       return [await read(true, limitTrain), await read(false, limitTest)] as const
     })
     this.checkStop()
-    openFolder(this.#folder)
     for (const spec of plan) await this.#train(spec, { train, test, epochs, seed })
     await this.#tell()
   }
@@ -142,13 +140,13 @@ class Comparison {
   async #tell(): Promise<void> {
     const { epochs, seed, data, limitTrain } = this.#options
     const runs = this.#done
-    const [json, picture] = [join(this.#folder, 'compare.json'), join(this.#folder, 'compare.png')]
+    const [json, picture] = [join(this.folder, 'compare.json'), join(this.folder, 'compare.png')]
     const machine = { processor: cpus()[0]?.model ?? '', cores: availableParallelism(), node: process.version }
     const { tier, threads } = this.#device
     const settings = { epochs, seed, data, limitTrain: limitTrain ?? null, batchSize, device: tier, threads, machine }
     writeFileAtomicSync(json, `${JSON.stringify({ settings, runs }, null, 1)}\n`)
     const svg = comparisonPicture(runs)
-    await writePicture(join(this.#folder, 'compare.svg'), svg)
+    await writePicture(join(this.folder, 'compare.svg'), svg)
     await writePicture(picture, svg)
     this.#output.text(`\n${comparisonTable(runs)}\n\n${comparisonText(runs)}\n`)
     this.#output.text(`${json}\n${picture}`)

@@ -2,16 +2,15 @@
  * `lenet convert IN OUT`: a model of one format as a file of another, checked on random pictures before it is written.
  * Not here: reading and writing (room files).
  */
-import { existsSync, realpathSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Generator, LenetError, UsageError } from '../base/index.js'
+import { Generator as RandomGenerator, LenetError, UsageError } from '../base/index.js'
 import {
   asMade,
   decodeModel,
   encodeModel,
   familyPreprocessing,
   formats,
-  logitsOf,
   meanAndStd,
   notesFor,
   ownScaling,
@@ -22,9 +21,9 @@ import {
   type Target,
 } from '../files/index.js'
 import { targetOf, writeModel } from '../files/model.node.js'
-import type { NetFile, NetPreprocessing } from '../formats/index.js'
-import { GraphModule } from '../nn/index.js'
-import { fromArray, manualSeed, noGrad } from '../tensor/index.js'
+import { logitsOf, type NetFile, type NetPreprocessing } from '../formats/index.js'
+import { GraphModule, picturesAtOnce } from '../nn/index.js'
+import { fromArray, manualSeed, noGrad, setDevice } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
 import { readModel } from './modelFiles.js'
 import { normalizeFlag } from './normalizeFlag.js'
@@ -44,29 +43,40 @@ const tolerance = 1e-4
 /** Where the file leaves a picture's size open. */
 const usualSide = 32
 
-/** The same bytes in each run, as the net's numbers. */
-function randomPictures(shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
-  const sizes = shape.map((size) => size ?? usualSide)
+/** The same bytes in each run, as the net's numbers, some pictures at a time. */
+function* randomPictures(
+  sizes: readonly number[],
+  preprocessing: NetPreprocessing,
+  atOnce: number,
+): Generator<Float32Array> {
   const [channels = 1] = sizes
   const size = sizes.reduce((product, side) => product * side, 1)
   const { mean, std } = meanAndStd(preprocessing)
   const of = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0
-  const random = new Generator(0).uniform(new Float32Array(pictures * size))
-  return random.map((value, i) => {
-    const c = Math.floor((i % size) / (size / channels))
-    return (Math.floor(value * 256) / 255 - of(mean, c)) / of(std, c)
-  })
+  const random: RandomGenerator = new RandomGenerator(0)
+  for (let done = 0; done < pictures; done += atOnce)
+    yield random.uniform(new Float32Array(atOnce * size)).map((value, i) => {
+      const c = Math.floor((i % size) / (size / channels))
+      return (Math.floor(value * 256) / 255 - of(mean, c)) / of(std, c)
+    })
 }
 
-function logits(net: Net, shape: readonly (number | null)[], preprocessing: NetPreprocessing): Float32Array {
-  const sizes = shape.map((size) => size ?? usualSide)
-  const x = fromArray(randomPictures(shape, preprocessing), [pictures, ...sizes], 'f32')
+function logits(net: Net, sizes: readonly number[], preprocessing: NetPreprocessing, atOnce: number): number[] {
   net.eval()
-  return Float32Array.from(noGrad(() => net(x)).toTypedArray())
+  const all: number[] = []
+  for (const some of randomPictures(sizes, preprocessing, atOnce)) {
+    const x = fromArray(some, [atOnce, ...sizes], 'f32')
+    all.push(
+      ...noGrad(() => net(x))
+        .toTypedArray()
+        .map(Number),
+    )
+  }
+  return all
 }
 
 /** The largest difference of logits, and of it what is too much for their size. */
-function difference(before: Float32Array, after: Float32Array): { most: number; allowed: number } {
+function difference(before: readonly number[], after: readonly number[]): { most: number; allowed: number } {
   if (before.length !== after.length) return { most: Infinity, allowed: 0 }
   const most = before.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (after[i] ?? Number.NaN))), 0)
   return { most, allowed: tolerance * before.reduce((size, value) => Math.max(size, Math.abs(value)), 1) }
@@ -111,9 +121,14 @@ function planOf(from: ModelFile, target: Target, options: ConvertOptions): Plan 
   return { from, net, target, optimizer, forTraining: options.optimizer === true, preprocessing }
 }
 
+/** By the system's number for it: names tell nothing where links lead to it or Net.pth and net.pth are one. */
+function isSameFile(path: string, other: string): boolean {
+  const [one, two] = [path, other].map((each) => statSync(each, { bigint: true, throwIfNoEntry: false }))
+  return one !== undefined && two !== undefined && one.ino === two.ino && one.dev === two.dev
+}
+
 function checkPaths(input: string, output: string): void {
-  const real = (path: string): string => (existsSync(path) ? realpathSync(path) : resolve(path))
-  if (real(input) === real(output)) throw new UsageError(`${output}: IN and OUT are the same file`)
+  if (isSameFile(input, output)) throw new UsageError(`${output}: IN and OUT are the same file`)
 }
 
 export async function convertCommand(input: string, outputPath: string, options: ConvertOptions): Promise<void> {
@@ -121,6 +136,7 @@ export async function convertCommand(input: string, outputPath: string, options:
   const target = targetOf(outputPath)
   checkPaths(input, target.path)
   manualSeed(0)
+  setDevice('wasm') // a few runs are not worth native code, and the memory of its plans besides these
   const from = await readModel(input, options.model)
   from.notices.forEach((line) => output.notice(line))
   const plan = planOf(from, target, options)
@@ -150,8 +166,11 @@ function check({ from, net, target, preprocessing }: Plan, back: NetFile): numbe
   const usual = ownScaling(back) ?? familyPreprocessing[formats[target.format].family]
   const after = formats[target.format].bare ? preprocessing : (back.preprocessing ?? usual)
   const end = from.net instanceof GraphModule ? logitsOf(back) : back
-  const found = logits(new GraphModule(end, target.path), shape, after)
-  const { most, allowed } = difference(logits(from.net, shape, preprocessing), found)
+  const module = new GraphModule(end, target.path)
+  const sizes = shape.map((size) => size ?? usualSide)
+  const atOnce = picturesAtOnce(module, sizes, pictures)
+  const found = logits(module, sizes, after, atOnce)
+  const { most, allowed } = difference(logits(from.net, sizes, preprocessing, atOnce), found)
   if (most <= allowed) return most
   if (Number.isNaN(most)) throw new LenetError(`${target.path} is not written: the net gives no numbers (NaN)`)
   throw new LenetError(

@@ -71,8 +71,8 @@ function findCompiler(): ToolchainInfo | NoToolchain {
 function factsOf() {
   const { simd, fusedMultiplyAdd, sharedMemory } = deviceInfo()
   const native = findCompiler()
-  // Without fused multiply-add in WebAssembly the bits would change when native code takes over.
-  const canSwap = !('reason' in native) && fusedMultiplyAdd
+  // without fused multiply-add in WebAssembly the bits would change when native code takes over; the interpreter has it
+  const canSwap = !('reason' in native) && (fusedMultiplyAdd || !simd)
   return {
     node: process.version,
     processor: cpus()[0]?.model.trim() ?? 'unknown',
@@ -83,7 +83,7 @@ function factsOf() {
     sharedMemory,
     native,
     /** Where `--device auto` gets to. */
-    device: !simd ? 'interp' : canSwap ? 'native' : 'wasm',
+    device: canSwap ? 'native' : simd ? 'wasm' : 'interp',
     threads: sharedMemory ? availableParallelism() : 1,
   }
 }
@@ -95,7 +95,7 @@ function rowsOf(facts: Facts, tried: readonly Tried[]): string[][] {
   return [
     ['Node', `${facts.node}, ${process.platform} ${process.arch}`],
     ['processor', `${facts.processor}, ${count(facts.cores, 'core')}, ${facts.memoryGiB} GiB`],
-    ['WebAssembly SIMD', wasmSimd ? 'yes' : 'no: nothing but the slow interpreter can run here'],
+    ['WebAssembly SIMD', wasmSimd ? 'yes' : 'no: only native code and the slow interpreter can run here'],
     ['fused multiply-add', fusedMultiplyAdd ? 'yes (relaxed SIMD)' : 'no: last bits differ from machines that have it'],
     ['shared memory', sharedMemory ? 'yes: several threads can work' : 'no: one thread only'],
     ...nativeRows(native),
@@ -118,8 +118,9 @@ function nativeRows(native: Facts['native']): string[][] {
   ]
 }
 
-function autoText({ device, native }: Facts): string {
-  if (device === 'native') return 'begins in WebAssembly, goes on in native code once it is compiled'
+function autoText({ device, native, wasmSimd }: Facts): string {
+  if (device === 'native')
+    return `begins in ${wasmSimd ? 'WebAssembly' : 'the interpreter'}, goes on in native code once it is compiled`
   if (device === 'interp') return 'the interpreter'
   const why = 'reason' in native ? 'there is no native code' : 'native code would change last bits; --device native'
   return `WebAssembly (${why})`

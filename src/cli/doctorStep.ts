@@ -4,6 +4,7 @@
  * Not here: what the answer means (doctorDevices.ts).
  */
 import { createHash } from 'node:crypto'
+import { messageOf } from '../base/index.js'
 import { nn, optim } from '../nn/index.js'
 import { device, manualSeed, rand, setDevice, tensor, type TierName } from '../tensor/index.js'
 import type { StepAnswer } from './doctorDevices.js'
@@ -38,6 +39,6 @@ try {
   setDevice(process.argv[2] as TierName)
   console.log(JSON.stringify(await learn()))
 } catch (error) {
-  console.log(JSON.stringify({ error: error instanceof Error ? error.message : String(error) }))
+  console.log(JSON.stringify({ error: messageOf(error) }))
 }
 process.exit(0)

@@ -41,7 +41,7 @@ export async function evaluateCommand(path: string, options: EvaluateOptions): P
   const set = normalised(images, preprocessing, path)
   output.info(`pictures go in as ${shownPreprocessing(preprocessing)}`)
   const { loss, accuracy, count } = await output.task(`evaluate ${model.name}`, () =>
-    evaluateWithProgress(output, model.net, set),
+    evaluateWithProgress(output, model, set),
   )
   device.tell()
   output.text(`${options.split} accuracy: ${(100 * accuracy).toFixed(2)}%, loss: ${loss.toFixed(4)}, ${count} pictures`)
@@ -58,20 +58,20 @@ function normalised(images: ImageSet, preprocessing: NetPreprocessing, path: str
   return new ImageDataset(images, { transform })
 }
 
-async function evaluateWithProgress(output: Output, net: Net, set: ImageDataset): Promise<Evaluation> {
+async function evaluateWithProgress(output: Output, model: ModelFile, set: ImageDataset): Promise<Evaluation> {
   const progress = output.progress({ label: 'evaluate' })
-  const found = await evaluateNet(net, set, (done, of) => progress.update(done, undefined, of))
+  const tell = (done: number, of: number): void => progress.update(done, undefined, of)
+  const found = await evaluateNet(model.net, set, tell, model.activation)
   progress.clear()
   return found
 }
 
 /** A label that the net has no output for would not be counted wrong but read as nothing. */
-function checkFit({ path, outputs, inputShape }: ModelFile, images: ImageSet): void {
+function checkFit({ path, outputs, activation, inputShape }: ModelFile, images: ImageSet): void {
   const { classes, channels, height, width } = images
-  if (outputs !== undefined && outputs !== classes.length)
-    throw new LenetError(
-      `${path} tells ${outputs} classes apart, the data has ${classes.length}: ${classes.join(', ')}`,
-    )
+  const told = outputs === 1 && activation !== 'softmax' ? 2 : outputs
+  if (told !== undefined && told !== classes.length)
+    throw new LenetError(`${path} tells ${told} classes apart, the data has ${classes.length}: ${classes.join(', ')}`)
   const found = [channels, height, width]
   const fits = inputShape.length === 3 && inputShape.every((size, i) => size === null || size === found[i])
   if (!fits)

@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, messageOf, refuseForeign, showShape, UsageError } from '../base/index.js'
 import type { ImageSet } from '../data/index.js'
-import { Model } from '../keras/index.js'
+import type { KerasForm } from '../files/model.node.js'
+import { losses, metrics, Model, type CompileOptions } from '../keras/index.js'
 import { lenet1Keras, lenetKeras } from '../models/index.js'
 import { ops, residentLeaf, Tensor } from '../tensor/index.js'
 
@@ -31,6 +32,7 @@ export async function kerasMakerOf(model: string): Promise<MakeModel> {
   return (channels, classes) => {
     const made = make(channels, classes)
     if (made instanceof Model) return made
+    refuseForeign(`--model ${model}: what its function gives`, made)
     throw new LenetError(`--model ${model}: its function must give a model of lenet/keras for --idiom keras`)
   }
 }
@@ -56,23 +58,52 @@ async function importFile(path: string): Promise<Exports> {
   try {
     return (await jiti.import(pathToFileURL(resolve(path)).href)) as Exports
   } catch (error) {
-    throw new LenetError(
-      `--model ${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new LenetError(`--model ${path}: it cannot be loaded: ${messageOf(error)}`)
   }
+}
+
+/** Of one output and two classes. A logit above 0 is a probability above ½. */
+const binary = ({ endsInIt, activation }: KerasForm): Compiled => {
+  const fromLogits = activation === 'sigmoid' && !endsInIt
+  const accuracy = metrics.binaryAccuracy({ threshold: fromLogits ? 0 : 0.5, name: 'accuracy' })
+  return { loss: losses.binaryCrossentropy({ fromLogits }), metrics: [accuracy] }
+}
+
+type Compiled = Pick<CompileOptions, 'loss' | 'metrics'>
+
+/**
+ * The loss of a net whose pictures are of one class each, by what its outputs are.
+ * @throws LenetError where its outputs are none of so many classes
+ */
+export function lossFor(model: Model, form: KerasForm, classes: number): Compiled {
+  const outputs = model.outputShape ?? []
+  const isSingle = outputs.length === 1 && outputs[0] === 1
+  const told = `the net gives ${isSingle ? 'one output' : `outputs of ${showShape(outputs)}`} a picture`
+  if (isSingle && form.activation !== 'softmax' && classes === 2) return binary(form)
+  if (isSingle && form.activation !== 'softmax')
+    throw new LenetError(`${told}, which tells two classes apart; the data has ${classes}`)
+  if (isSingle) throw new LenetError(`${told} and ends in a softmax, which makes 1 of it always; end it in a sigmoid`)
+  if (form.activation !== 'softmax')
+    throw new LenetError(
+      `${told} for labels that do not exclude each other; the data has one class a picture: end it in a softmax`,
+    )
+  return { loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }), metrics: ['accuracy'] }
 }
 
 /** Pictures and labels as the article's second half has them. */
 export interface KerasData {
-  /** [count, height, width, channels] from 0 to 1; they lie in memory as bytes. */
+  /** [count, height, width, channels] from 0 to 1, or bytes for a net that scales them itself; they lie in memory as bytes. */
   readonly images: Tensor
   /** [count, 1] */
   readonly labels: Tensor
   readonly count: number
 }
 
-export function kerasData({ pixels, labels, count, channels, height, width }: ImageSet): KerasData {
+/** @param scale by which bytes become the net's numbers */
+export function kerasData(set: ImageSet, scale = 1 / 255): KerasData {
+  const { pixels, labels, count, channels, height, width } = set
   const table = residentLeaf([count, channels, height, width], 'u8', pixels)
   const bytes = new Tensor(ops.permute(table, [0, 2, 3, 1]))
-  return { images: bytes.div(255), labels: new Tensor(ops.hostLeaf(labels, [count, 1], 'u8')), count }
+  const images = scale === 1 ? bytes.to('f32') : bytes.div(1 / scale)
+  return { images, labels: new Tensor(ops.hostLeaf(labels, [count, 1], 'u8')), count }
 }

@@ -4,10 +4,7 @@
  */
 import { Callback, type Logs } from '../keras/index.js'
 import { randomState, setRandomState, tierInUse, type RandomState, type TierName } from '../tensor/index.js'
-import { StepTimes, type EpochEvent, type LogEvent, type Means, type Progress } from '../train/index.js'
-
-/** Batches between two log events. */
-const logEvery = 500
+import { logEvery, StepTimes, type EpochEvent, type LogEvent, type Means, type Progress } from '../train/index.js'
 
 export interface KerasWatchOptions {
   /** Pictures, and how many in a batch. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line's entrance: runs a command, and turns errors into one line and an exit code. */
 import { CommanderError } from 'commander'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, UsageError, messageOf, isError } from '../base/index.js'
 import { oneLine } from './output.js'
 import { Stopped } from './signals.js'
 
@@ -13,7 +13,7 @@ function explain(error: unknown): { line: string; code: number } {
     return { line: 'give a command; lenet --help lists them', code: 2 }
   if (error instanceof CommanderError) return { line: error.message.replace(/^error: /, ''), code: 2 }
   return {
-    line: `unexpected error: ${error instanceof Error ? error.message : String(error)} (LENET_DEBUG=1 shows where)`,
+    line: `unexpected error: ${messageOf(error)} (LENET_DEBUG=1 shows where)`,
     code: 1,
   }
 }
@@ -35,6 +35,6 @@ try {
     const { line, code } = explain(error)
     process.exitCode = code
     process.stderr.write(`lenet: ${oneLine(line)}\n`)
-    if (process.env['LENET_DEBUG'] === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+    if (process.env['LENET_DEBUG'] === '1' && isError(error)) process.stderr.write(`${error.stack}\n`)
   }
 }

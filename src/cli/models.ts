@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, messageOf, refuseForeign, UsageError } from '../base/index.js'
 import type { MakeNet } from '../files/index.js'
 import { namedNets } from '../models/index.js'
 import { nn } from '../nn/index.js'
@@ -37,6 +37,8 @@ async function fromFile(path: string): Promise<MakeNet> {
   const candidates = 'default' in found ? [found['default']] : Object.values(found)
   const nets = candidates.filter(isNetClass)
   const [net] = nets
+  for (const value of candidates)
+    if (typeof value === 'function') refuseForeign(`--model ${path}: its class`, value.prototype)
   if (!net || nets.length > 1)
     throw new LenetError(
       `--model ${path}: expected one exported class that extends nn.Module (or a default export), found ${nets.length}`,
@@ -48,9 +50,7 @@ async function importFile(loading: Promise<unknown>, path: string): Promise<Reco
   try {
     return (await loading) as Record<string, unknown>
   } catch (error) {
-    throw new LenetError(
-      `--model ${path}: it cannot be loaded: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    throw new LenetError(`--model ${path}: it cannot be loaded: ${messageOf(error)}`)
   }
 }
 

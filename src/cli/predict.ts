@@ -33,7 +33,7 @@ export async function predictCommand(path: string, arguments_: string[], options
   const device = useDevice(options, output)
   const model = await readModel(path, options.model)
   model.notices.forEach((line) => output.notice(line))
-  const forward = new Forward(model.net, formOf(model, options.normalize))
+  const forward = new Forward(model.net, formOf(model, options.normalize), model.activation)
   const names = await classNames(model, options, forward.form.channels, classesOf(model, forward))
   const job = new PredictJob(output, forward, names, options, await listPictures(arguments_))
   await job.run()

@@ -1,7 +1,6 @@
 /** Commands and flags; each command's code is loaded when it is called. Not here: what commands do. */
-import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError } from 'commander'
-import { UsageError } from '../base/index.js'
+import { UsageError, version } from '../base/index.js'
 
 /** Digits only: what else Number takes (1e3, 0x10, 2.0) is a slip here. */
 const whole = (least: number, hint = '') => {
@@ -204,17 +203,11 @@ function addTuning(program: Command): void {
     .action(async (options) => (await import('./tune.js')).tuneCommand(options))
 }
 
-/** Of our package.json, which lies beside dist/. */
-function version(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
-
 export function createProgram(): Command {
   const program = new Command('lenet')
   program
     .description('Trains small convolutional image classifiers in TypeScript.')
-    .version(version(), '-v, --version', 'the version of this program')
+    .version(version, '-v, --version', 'the version of this program')
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
   program.showHelpAfterError(false)

@@ -1,5 +1,7 @@
 /** Ctrl-C and SIGTERM: the first asks the work to stop and save, a later second ends the process at once. */
 
+import { holdFolder } from './runLock.js'
+
 /** Thrown when a signal stopped the work, after everything was saved. */
 export class Stopped extends Error {
   readonly exitCode: number
@@ -60,19 +62,24 @@ export function stopSignal(): StopSignal {
 
 /** Work that a signal may interrupt where it has nothing to save. */
 export interface Stoppable {
+  /** What it writes into: one at a time. */
+  readonly folder: string
   run(): Promise<void>
   /** Throws Stopped once a signal came. */
   checkStop(): void
 }
 
-/** Runs the job; what a signal interrupted ends by what the job says of it. */
+/** Runs the job, which has its folder to itself; what a signal interrupted ends by what the job says of it. */
 export async function runUntilStopped(job: Stoppable, stop: StopSignal): Promise<void> {
+  let release = (): void => {}
   try {
+    release = holdFolder(job.folder)
     await job.run()
   } catch (error) {
     if (error === stop.signal.reason) job.checkStop()
     throw error
   } finally {
+    release()
     stop.release()
   }
 }

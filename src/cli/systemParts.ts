@@ -4,6 +4,7 @@
  * Not here: native calls, whose reason the compile worker gives.
  */
 import { createRequire } from 'node:module'
+import { messageOf } from '../base/index.js'
 
 const parts = [
   { row: 'pictures', name: 'sharp' },
@@ -30,7 +31,7 @@ function partText(name: string, load: Load, library: string | undefined): string
     load(name)
     return `yes (${name})`
   } catch (error) {
-    const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+    const [why = ''] = messageOf(error).split('\n')
     return `no: ${why.trim()} (${remedy(why, name, library)})`
   }
 }

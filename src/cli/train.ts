@@ -12,7 +12,9 @@ import { manualSeed } from '../tensor/index.js'
 import {
   checkpointOf,
   evaluateNet,
+  logEvery,
   Trainer,
+  type EpochEvent,
   type EpochFigures,
   type LogEvent,
   type Means,
@@ -26,7 +28,7 @@ import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
+import { drawCurves, openCheckpoint, tellDone, type Checkpoint } from './trainShared.js'
 import {
   checkFlags,
   checkpointIn,
@@ -51,7 +53,7 @@ class TrainJob {
   readonly #options: TrainOptions
   readonly #make: MakeNet
   readonly #output: Output
-  readonly #folder: string
+  readonly folder: string
   readonly #settings: RunSettings
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
@@ -69,7 +71,7 @@ class TrainJob {
     this.#make = make
     this.#output = output
     this.#device = useDevice(options, output)
-    this.#folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
+    this.folder = resolve(options.out ?? options.resume ?? join('runs', saveName(model).replace('.pth', '')))
     this.#settings = settingsOf(options)
     this.#stop = stop
   }
@@ -79,10 +81,9 @@ class TrainJob {
     this.#from = openCheckpoint(this.#options.resume, this.#settings)
     const train = await output.task('get the data', () => this.#loadSet(true))
     this.checkStop()
-    openFolder(this.#folder)
-    if (!this.#from) tellReplaced(output, this.#folder, this.#path, this.#settings)
+    if (!this.#from) tellReplaced(output, this.folder, this.#path, this.#settings)
     if (this.#options.samples)
-      await output.task('show sample pictures', () => showSamples(output, train, join(this.#folder, 'samples.png')))
+      await output.task('show sample pictures', () => showSamples(output, train, join(this.folder, 'samples.png')))
     const net = await output.task('create the model', () => this.#create(train))
     await output.task('show the parameters', () => this.#showParameters(net))
     const trainer = await output.task('train the model', () => this.#train(net, train))
@@ -91,7 +92,7 @@ class TrainJob {
   }
 
   get #path(): string {
-    return join(this.#folder, saveName(this.#options.model))
+    return join(this.folder, saveName(this.#options.model))
   }
 
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
@@ -131,7 +132,10 @@ class TrainJob {
     const kind = optimizers[this.#options.optimizer as keyof typeof optimizers]
     const optimizer = new kind(net.parameters(), { lr: this.#settings.lr })
     const from = this.#resume(net, optimizer)
-    const bar = epochBar(this.#output, Math.ceil(set.length / batchSize), epochs)
+    const steps = Math.ceil(set.length / batchSize)
+    const bar = epochBar(this.#output, steps, epochs)
+    // The article's log is left as it is, and tells nothing of short epochs and of validation.
+    const tellsEpochs = steps < logEvery || validate === true
     const trainer: Trainer = new Trainer(
       {
         net,
@@ -145,8 +149,9 @@ class TrainJob {
         validation: validate ? await this.#testSet() : undefined,
         onEvent: (event) => {
           bar.clear()
+          if (event.event === 'epoch') this.#epochs.push(event)
           if (event.event === 'log') this.#output.text(logText(event))
-          else this.#epochs.push(event)
+          else if (tellsEpochs) this.#output.text(epochText(event, epochs))
           this.#output.event(event)
         },
         onStep: (epoch, batch, means) => {
@@ -165,12 +170,12 @@ class TrainJob {
 
   #stopped(net: Net, optimizer: AnyOptimizer, trainer: Trainer): void {
     const path = this.#checkpoint(net, optimizer, trainer)
-    const command = resumeCommand(process.argv.slice(2), this.#folder)
+    const command = resumeCommand(process.argv.slice(2), this.folder)
     this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
   #checkpoint(net: Net, optimizer: AnyOptimizer, trainer: Trainer): string {
-    const path = checkpointIn(this.#folder)
+    const path = checkpointIn(this.folder)
     save(checkpointOf(net.stateDict(), optimizer.stateDict(), trainer.progress(), this.#settings, this.#epochs), path)
     return path
   }
@@ -200,7 +205,7 @@ class TrainJob {
     const onBatch = (): void => this.checkStop()
     const { epochs, model } = this.#options
     const title = `${saveName(model).replace('.pth', '')}, ${count(epochs, 'epoch')}`
-    await drawCurves(this.#output, this.#folder, title, this.#epochs)
+    await drawCurves(this.#output, this.folder, title, this.#epochs)
     const { accuracy: trainAccuracy } = await evaluateNet(saved.net, train, onBatch)
     const { accuracy: testAccuracy } = await evaluateNet(saved.net, await this.#testSet(), onBatch)
     const seconds = (performance.now() - this.#start) / 1000
@@ -226,3 +231,12 @@ function epochBar(output: Output, total: number, epochs: number) {
 
 const logText = ({ epoch, batch, loss, accuracy }: LogEvent): string =>
   `[${epoch}, ${String(batch).padStart(5)}] loss: ${loss.toFixed(3)}, accuracy: ${(100 * accuracy).toFixed(1)}`
+
+/** `epoch 3/30: loss: 0.512, accuracy: 81.3, validation loss: 0.634, validation accuracy: 77.9 [0.42 seconds]` */
+function epochText({ epoch, loss, accuracy, valLoss, valAccuracy, seconds }: EpochEvent, epochs: number): string {
+  const figures = (what: string, mean: number, share: number): string =>
+    `${what}loss: ${mean.toFixed(3)}, ${what}accuracy: ${(100 * share).toFixed(1)}`
+  const validated =
+    valLoss === undefined || valAccuracy === undefined ? '' : `, ${figures('validation ', valLoss, valAccuracy)}`
+  return `epoch ${epoch}/${epochs}: ${figures('', loss, accuracy)}${validated} [${seconds.toFixed(2)} seconds]`
+}

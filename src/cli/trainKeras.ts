@@ -3,21 +3,22 @@
  * Not here: the first half (train.ts), the training itself (keras).
  */
 import { join, resolve } from 'node:path'
-import { LenetError } from '../base/index.js'
-import { saveModel } from '../files/model.node.js'
-import { loadModel, losses, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
+import { isMap, LenetError } from '../base/index.js'
+import type { ImageSet } from '../data/index.js'
+import { formOfKeras, saveModel } from '../files/model.node.js'
+import { loadModel, optimizers, utils, type Optimizer, type Model } from '../keras/index.node.js'
 import { save } from '../nn/save.node.js'
 import { fromArray, manualSeed, Tensor } from '../tensor/index.js'
 import { checkpointOf, type EpochFigures, type Progress } from '../train/index.js'
 import { loadImages, normalised } from './dataSets.js'
 import { useDevice, type DeviceWatch } from './deviceFlags.js'
-import { kerasData, kerasMakerOf, kerasName, type KerasData, type MakeModel } from './kerasNets.js'
+import { kerasData, kerasMakerOf, kerasName, lossFor, type KerasData, type MakeModel } from './kerasNets.js'
 import { KerasWatch, StopCheck } from './kerasWatch.js'
 import { count, createOutput, type Output } from './output.js'
 import { tellReplaced } from './replaced.js'
 import { showSamples } from './samples.js'
 import { runUntilStopped, stopSignal, type StopSignal } from './signals.js'
-import { drawCurves, openCheckpoint, openFolder, tellDone, type Checkpoint } from './trainShared.js'
+import { drawCurves, openCheckpoint, tellDone, type Checkpoint } from './trainShared.js'
 import { checkpointIn, resumeCommand, settingsOf, type TrainOptions } from './trainFlags.js'
 
 /** Pictures at a time where nothing is learnt: it changes the speed only. */
@@ -33,10 +34,15 @@ export async function trainKeras(options: TrainOptions): Promise<void> {
   await runUntilStopped(job, stop)
 }
 
+interface Images {
+  readonly train: ImageSet
+  readonly test: ImageSet
+}
+
+/** As the net takes them. */
 interface Sets {
   readonly train: KerasData
   readonly test: KerasData
-  readonly channels: number
   readonly classes: readonly string[]
 }
 
@@ -44,7 +50,7 @@ class KerasJob {
   readonly #options: TrainOptions
   readonly #make: MakeModel
   readonly #output: Output
-  readonly #folder: string
+  readonly folder: string
   readonly #device: DeviceWatch
   readonly #stop: StopSignal
   readonly #start = performance.now()
@@ -59,15 +65,15 @@ class KerasJob {
     this.#make = make
     this.#output = output
     this.#device = useDevice(options, output)
-    this.#folder = resolve(options.out ?? options.resume ?? join('runs', kerasName(options.model)))
+    this.folder = resolve(options.out ?? options.resume ?? join('runs', kerasName(options.model)))
     this.#stop = stop
   }
 
   async run(): Promise<void> {
     const output = this.#output
     this.#from = openCheckpoint(this.#options.resume, settingsOf(this.#options))
-    const sets = await output.task('get the data', () => this.#load())
-    const model = await output.task('create the model', () => this.#create(sets))
+    const images = await output.task('get the data', () => this.#load())
+    const { model, sets } = await output.task('create the model', () => this.#create(images))
     await output.task('show the parameters', () => model.summary({ printFn: (text) => output.text(text.trimEnd()) }))
     const watch = await output.task('train the model', () => this.#train(model, sets))
     const saved = await output.task('save and load the model', () => this.#saveAndLoad(model, sets))
@@ -75,7 +81,7 @@ class KerasJob {
   }
 
   get #path(): string {
-    return join(this.#folder, `${kerasName(this.#options.model)}.h5`)
+    return join(this.folder, `${kerasName(this.#options.model)}.h5`)
   }
 
   /** Throws Stopped once a signal came: what it interrupted has nothing to save. */
@@ -83,35 +89,38 @@ class KerasJob {
     this.#stop.check(this.#left)
   }
 
-  async #load(): Promise<Sets> {
+  async #load(): Promise<Images> {
     const { limitTrain, limitTest } = this.#options
     const read = (train: boolean, limit?: number) =>
       loadImages(this.#output, this.#options, train, limit, this.#stop.signal)
     const [train, test] = [await read(true, limitTrain), await read(false, limitTest)]
     this.checkStop()
-    openFolder(this.#folder)
-    if (!this.#from) tellReplaced(this.#output, this.#folder, this.#path, settingsOf(this.#options))
-    const sets = { train: kerasData(train), test: kerasData(test) }
-    const shapes = [sets.train, sets.test].flatMap(({ images, labels }) => [images.shape, labels.shape])
-    this.#output.text(shapes.map((shape) => `(${shape.join(', ')})`).join(' '))
+    if (!this.#from) tellReplaced(this.#output, this.folder, this.#path, settingsOf(this.#options))
+    const shapes = [train, test].map(
+      (set) => `(${set.count}, ${set.height}, ${set.width}, ${set.channels}) (${set.count}, 1)`,
+    )
+    this.#output.text(shapes.join(' '))
     if (this.#options.samples)
       await this.#output.task('show sample pictures', () =>
-        showSamples(this.#output, normalised(train), join(this.#folder, 'samples.png')),
+        showSamples(this.#output, normalised(train), join(this.folder, 'samples.png')),
       )
-    return { ...sets, channels: train.channels, classes: train.classes }
+    return { train, test }
   }
 
-  #create({ channels, classes }: Sets): Model {
+  #create({ train, test }: Images): { readonly model: Model; readonly sets: Sets } {
     const { seed, optimizer, lr } = this.#options
+    const { channels, height, width, classes } = train
     manualSeed(seed)
     const model = this.#make(channels, classes.length)
+    if (!model.built) model.build([height, width, channels])
+    const form = formOfKeras(model)
     const make = makers[optimizer as keyof typeof makers]
     model.compile({
       optimizer: make(lr === undefined ? {} : { learningRate: lr }),
-      loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }),
-      metrics: ['accuracy'],
+      ...lossFor(model, form, classes.length),
     })
-    return model
+    const { scale } = form.preprocessing
+    return { model, sets: { train: kerasData(train, scale), test: kerasData(test, scale), classes } }
   }
 
   async #train(model: Model, { train, test }: Sets): Promise<KerasWatch> {
@@ -147,12 +156,12 @@ class KerasJob {
 
   #stopped(model: Model, progress: Progress): void {
     const path = this.#checkpoint(model, progress)
-    const command = resumeCommand(process.argv.slice(2), this.#folder)
+    const command = resumeCommand(process.argv.slice(2), this.folder)
     this.#stop.check(`stopped; the weights so far are in ${path}; go on with: ${command}`)
   }
 
   #checkpoint(model: Model, progress: Progress): string {
-    const path = checkpointIn(this.#folder)
+    const path = checkpointIn(this.folder)
     const weights = Object.fromEntries(model.weights.map((weight) => [weight.path, weight.get()]))
     const state = checkpointOf(
       weights,
@@ -203,7 +212,7 @@ class KerasJob {
       return accuracy
     }
     const title = `${kerasName(this.#options.model)}, ${count(epochs, 'epoch')}`
-    await drawCurves(this.#output, this.#folder, title, this.#epochs)
+    await drawCurves(this.#output, this.folder, title, this.#epochs)
     const [trainAccuracy, testAccuracy] = [await accuracyOn(sets.train), await accuracyOn(sets.test)]
     const { medianStepMs } = watch
     const seconds = (performance.now() - this.#start) / 1000
@@ -227,7 +236,7 @@ function optimizerState(optimizer: Optimizer | null): Record<string, unknown> {
 }
 
 function loadOptimizer(optimizer: Optimizer, state: unknown, path: string): void {
-  const found = state instanceof Map ? state : new Map<unknown, unknown>()
+  const found = isMap(state) ? state : new Map<unknown, unknown>()
   const lists = tensorsOf(found.get('lists'), path)
   const [iterations, learningRate] = [Number(found.get('iterations')), Number(found.get('learning_rate'))]
   optimizer.setState({ iterations, learningRate }, (slot, weight) =>
@@ -236,7 +245,7 @@ function loadOptimizer(optimizer: Optimizer, state: unknown, path: string): void
 }
 
 function tensorsOf(value: unknown, path: string): Map<string, Tensor> {
-  if (!(value instanceof Map)) throw new LenetError(`${path} is not a checkpoint of a training in Keras' idiom`)
+  if (!isMap(value)) throw new LenetError(`${path} is not a checkpoint of a training in Keras' idiom`)
   const entries = [...(value as Map<unknown, unknown>)]
   return new Map(entries.flatMap(([name, x]) => (x instanceof Tensor ? [[String(name), x] as const] : [])))
 }

@@ -4,7 +4,7 @@
  */
 import { open, rm, stat, type FileHandle } from 'node:fs/promises'
 import { fileError } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { LenetError, isError, messageOf } from '../base/index.js'
 
 export interface DownloadOptions {
   readonly url: string
@@ -111,9 +111,8 @@ async function attempt(options: DownloadOptions, have: number): Promise<void> {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  return cause instanceof Error && cause.message !== '' ? cause.message : error.message
+  const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : undefined
+  return (isError(cause) && cause.message) || messageOf(error)
 }
 
 /**

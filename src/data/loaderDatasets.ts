@@ -3,7 +3,7 @@
  * first kernel of the step. Not here: which indices (loader.ts), where the bytes come from (cifar10.node.ts, …).
  */
 import { LenetError, showShape, UsageError } from '../base/index.js'
-import { type Node, ops, residentLeaf, Tensor } from '../tensor/index.js'
+import { type Node, ops, ownTensor, residentLeaf, Tensor } from '../tensor/index.js'
 import type { ImageSet } from './imageSet.js'
 import { transforms, type Normalize, type Transform } from './transforms.js'
 
@@ -104,7 +104,8 @@ export class ImageDataset implements Dataset {
 }
 
 /** A leaf of the same values in the device's memory: a data set is not handed over again with each batch. */
-function resident(x: Tensor, what: string): Node {
+function resident(given: Tensor, what: string): Node {
+  const x = ownTensor(given) ?? given
   if (x.dim() === 0)
     throw new LenetError(`TensorDataset: ${what} must have one row for each picture, got a single number`)
   return residentLeaf(x.shape, x.dtype, x.toTypedArray())

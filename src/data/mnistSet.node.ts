@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import { archiveContainer, folderContainer, isFile } from './containers.node.js'
 import type { Container, DataSet, FoundPart, Member, Part } from './dataSet.node.js'
 import { checkIdx, fileBytes, mnistFiles, mnistLengthFault, type MnistFile, type MnistSpec } from './mnistFormat.js'
@@ -42,7 +42,7 @@ function contentOf({ name, where, bytes }: Member, file: MnistFile, spec: MnistS
   try {
     return gunzipSync(bytes, { maxOutputLength: fileBytes(file, spec) + 1 })
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = messageOf(error)
     throw new LenetError(`${where} cannot be unpacked: ${reason}`, { cause: error })
   }
 }

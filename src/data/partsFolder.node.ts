@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import type { DataSet, FoundPart, Part, World } from './dataSet.node.js'
 import { addStamps, isStamped, noStamp, readStamps, sha256, sha256OfFile, stampOf, type Stamps } from './stamps.node.js'
 
@@ -98,7 +98,7 @@ export function verifyPart({ title }: DataSet, { part, bytes, from }: FoundPart)
 
 function storeError(folder: string, error: unknown, { title, parts }: DataSet): StoreError {
   const megabytes = Math.ceil(parts.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6)
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   const advice = `${title} needs ${megabytes} MB in ${folder}; --dir or LENET_HOME names another folder`
   return new StoreError(`${reason}. ${advice}`, { cause: error })
 }

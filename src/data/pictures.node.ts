@@ -4,7 +4,7 @@
  * Not here: folders of pictures (imageFolder.node.ts), or grids of them.
  */
 import type { Sharp, SharpOptions } from 'sharp'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 
 /** What a picture is brought to. */
 export interface PictureSize {
@@ -45,7 +45,7 @@ function sharpOnce(): Promise<MakeSharp> {
 
 /** The reason in a line; what the library says of a picture's size is not clear without the limit. */
 function reasonOf(error: unknown, limit: number): string {
-  const [first = '', second = ''] = (error instanceof Error ? error.message : String(error)).split('\n')
+  const [first = '', second = ''] = messageOf(error).split('\n')
   const reason = first.trim().endsWith(':') ? `${first.trim()} ${second.trim()}`.replace(/: $/, '') : first
   if (!/pixel limit/.test(reason)) return reason
   return `it claims more than ${limit.toLocaleString('en')} pixels`

@@ -3,19 +3,19 @@
  * our restricted pickle machine, which runs nothing of the file. Not here: the machine, and the files.
  * Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Python version".
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, isMap } from '../base/index.js'
 import { describePickle, NumpyArray, numpyGlobals, unpickle, type PickleValue } from '../formats/index.js'
 import { checkLabels, pictureBytes, recordsFromPlanes, type CifarSpec } from './cifarFormat.js'
 
 /** Python 2's strings come as text, Python 3's bytes as bytes: both name the entry. */
 function keyText(key: PickleValue): string | undefined {
   if (typeof key === 'string') return key
-  return key instanceof Uint8Array && key.length < 64 ? String.fromCharCode(...key) : undefined
+  return isArrayOf('Uint8Array', key) && key.length < 64 ? String.fromCharCode(...key) : undefined
 }
 
 function entriesOf(bytes: Uint8Array, file: string): Map<string, PickleValue> {
   const { value } = unpickle(bytes, numpyGlobals, { where: file })
-  if (!(value instanceof Map)) {
+  if (!isMap(value)) {
     throw new LenetError(`${file} is no CIFAR-10 batch: it holds ${describePickle(value)} where a dict is expected`)
   }
   const named = [...value].flatMap(([key, item]) => {

@@ -7,7 +7,8 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { codeOf, LenetError } from '../base/index.js'
+import { npmCommand } from '../base/programs.node.js'
 import { StoreError } from './partsFolder.node.js'
 
 /** Settings of the npm command we may be running under, which mean something else for ours. */
@@ -26,9 +27,7 @@ interface NpmResult {
 }
 
 function runNpm(folder: string, name: string, signal: AbortSignal | undefined): Promise<NpmResult> {
-  const args = ['pack', name, ...npmOptions]
-  // npm is a .cmd file on Windows, which only a shell starts; every argument is a constant of ours.
-  const shell = process.platform === 'win32'
+  const { file, args, shell } = npmCommand(['pack', name, ...npmOptions])
   const limits = { timeout: npmMinutes * 60_000, maxBuffer: 1 << 24, windowsHide: true }
   return new Promise((resolve) => {
     const options = {
@@ -38,7 +37,7 @@ function runNpm(folder: string, name: string, signal: AbortSignal | undefined): 
       ...limits,
       ...(signal === undefined ? {} : { signal }),
     }
-    execFile('npm', args, options, (error, _stdout, stderr) => resolve({ error, stderr: String(stderr) }))
+    execFile(file, args, options, (error, _stdout, stderr) => resolve({ error, stderr: String(stderr) }))
   })
 }
 
@@ -72,7 +71,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
 

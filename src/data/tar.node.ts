@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { createTarDecoder } from 'modern-tar'
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 
 export interface TarMember {
   readonly name: string
@@ -82,7 +82,7 @@ async function tarBytes(path: string): Promise<Readable> {
 }
 
 function archiveError(path: string, error: unknown): LenetError {
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   return new LenetError(`${path} cannot be read as an archive: ${reason}`, { cause: error })
 }
 

@@ -36,6 +36,9 @@ export interface BackgroundTier {
   compile(program: Program): Pending
 }
 
+/** Whether native code runs, may still come, or will not; `notices` say why not. */
+export type NativeState = 'ready' | 'pending' | 'none'
+
 export interface Device extends Tier {
   readonly memory: DeviceMemory
   readonly threads: number
@@ -48,4 +51,7 @@ export interface Device extends Tier {
   tune(tuned: Tuned | null): void
   /** Waits until everything works at full speed: for measurements and tests. */
   ready(): Promise<void>
+  native(): NativeState
+  /** Ends the threads, of the team and of what compiles. Values stay, and what is computed next starts new ones. */
+  close(): Promise<void>
 }

@@ -1,15 +1,15 @@
 /** The room `device`: memory, the team of threads, and what runs compiled programs. */
-import { coreCount, nativeTier, readTuning } from '#device-platform'
+import { coreCount, nativeTier, readTuning, warn } from '#device-platform'
 import { LenetError, UsageError } from '../base/index.js'
 import type { Target, Tuned } from '../compiler/index.js'
 import type { BackgroundTier, Device, Tier, TierName } from './device.js'
-import { createInterpDevice } from './interp.js'
+import { createInterpDevice, interpTier } from './interp.js'
 import { DeviceMemory } from './memory.js'
 import { Team } from './team.js'
 import { triedTarget, tunedTarget, type Choices } from './tuning.js'
-import { createWasmTier, wasmSupport, type WasmSupport } from './wasm.js'
+import { createWasmTier, noWasm, wasmSupport, type WasmSupport } from './wasm.js'
 
-export type { BackgroundTier, Device, Executable, Pending, TierName } from './device.js'
+export type { BackgroundTier, Device, Executable, NativeState, Pending, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
 export { DeviceMemory } from './memory.js'
 export { choiceName } from './tuning.js'
@@ -26,7 +26,6 @@ export interface DeviceOptions {
 /** More threads than any machine that trains small nets has cores; each costs some megabytes. */
 const mostThreads = 1024
 
-const noSimd = 'WebAssembly has no SIMD here: the slow interpreter computes'
 const noFma = 'WebAssembly has no fused multiply-add here: last bits differ from machines that have it'
 
 function checkThreads(threads: number): number {
@@ -37,22 +36,38 @@ function checkThreads(threads: number): number {
 /** A new device with a memory of its own. */
 export function createDevice(name: DeviceName, options: DeviceOptions = {}): Device {
   if (name === 'interp') return createInterpDevice()
-  const { simd, fusedMultiplyAdd, sharedMemory } = wasmSupport()
-  if (name === 'auto' && !simd) return { ...createInterpDevice(), notices: [noSimd] }
-  const memory = new DeviceMemory({ shared: sharedMemory })
-  const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)))
+  const { simd, ...support } = wasmSupport()
+  const onInterp = name === 'auto' && !simd
+  const fusedMultiplyAdd = support.fusedMultiplyAdd || onInterp
+  const memory = new DeviceMemory({ shared: support.sharedMemory })
   const notices: string[] = []
   const notice = (line: string): void => void notices.push(line)
-  const native = name === 'wasm' ? null : nativeTier(memory, team, notice)
+  const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)), notice)
+  const native = name === 'wasm' ? null : nativeTier(memory, team, notice, onInterp ? 'the interpreter' : 'WebAssembly')
   if (name === 'native' && !native)
     throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
   if (name !== 'native' && !fusedMultiplyAdd) notice(noFma)
   const tuning = new Tuning(readTuning(notice))
   // without fused multiply-add in WebAssembly the bits would change when native code takes over
   const next = name === 'auto' && fusedMultiplyAdd && native ? tuning.background(native.background) : null
-  const tier = tuning.tier(name === 'native' && native ? native.waiting : createWasmTier(memory, team))
+  if (onInterp) warn(`${noWasm()}: the interpreter computes, which is slow, until there is native code`, notice)
+  const first = (): Tier => (onInterp ? interpTier(memory) : createWasmTier(memory, team))
+  const tier = tuning.tier(name === 'native' && native ? native.waiting : first())
   const tune = (tuned: Tuned | null): void => void (tuning.tried = tuned)
-  return { ...tier, next, memory, threads: team.threads, fusedMultiplyAdd, notices, tune, ready: () => team.ready() }
+  return {
+    ...tier,
+    next,
+    memory,
+    get threads() {
+      return team.threads
+    },
+    fusedMultiplyAdd,
+    notices,
+    tune,
+    ready: () => team.ready(),
+    native: () => (native && (next || name === 'native') ? native.state : 'none'),
+    close: async () => void (await Promise.all([team.stop(), native?.close()])),
+  }
 }
 
 /** Puts measured choices, or those of somebody who tries some, into the targets of tiers. */

@@ -15,7 +15,7 @@ import {
   type Program,
   type Units,
 } from '../compiler/index.js'
-import type { Device, Executable } from './device.js'
+import type { Device, Executable, Tier } from './device.js'
 import { DeviceMemory } from './memory.js'
 
 export interface InterpOptions {
@@ -28,18 +28,27 @@ export interface InterpOptions {
 }
 
 export function createInterpDevice(options: InterpOptions = {}): Device {
-  const { lanes = 4, checked = false, threads = 1 } = options
   const memory = new DeviceMemory()
   return {
-    name: 'interp',
-    targetFor: () => ({ ...wasmTarget, lanes }),
+    ...interpTier(memory, options),
     next: null,
     notices: [],
     memory,
-    threads,
+    threads: options.threads ?? 1,
     fusedMultiplyAdd: true,
     tune: () => {},
     ready: () => Promise.resolve(),
+    native: () => 'none',
+    close: () => Promise.resolve(),
+  }
+}
+
+/** The interpreter on a memory. */
+export function interpTier(memory: DeviceMemory, options: InterpOptions = {}): Tier {
+  const { lanes = 4, checked = false, threads = 1 } = options
+  return {
+    name: 'interp',
+    targetFor: () => ({ ...wasmTarget, lanes }),
     compile: (program) => {
       program.kernels.forEach((kernel) => check(kernel.lanes, lanes, kernel.name))
       program.kernels.forEach(verify)

@@ -3,7 +3,7 @@
  * first-fit allocator over it.
  * Not here: what lives where (compiler's memory plan, tensor), and lifetimes: whoever allocates frees.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isError } from '../base/index.js'
 
 const PAGE = 65536
 const ALIGNMENT = 64
@@ -38,6 +38,9 @@ export interface LinearMemory {
   grow(pages: number): number
 }
 
+/** Whether threads can work on one memory. */
+export const canShare = (): boolean => typeof SharedArrayBuffer === 'function' && typeof WebAssembly !== 'undefined'
+
 export class DeviceMemory {
   readonly memory: LinearMemory
   readonly shared: boolean
@@ -54,7 +57,7 @@ export class DeviceMemory {
   #end: number
 
   constructor(options: MemoryOptions = {}) {
-    this.shared = options.shared ?? typeof SharedArrayBuffer === 'function'
+    this.shared = options.shared ?? canShare()
     const initial = options.initialPages ?? MIN_GROWTH
     const { memory, maximum } = reserve(initial, options.maximumPages ?? MAX_PAGES, this.shared)
     this.memory = memory
@@ -187,7 +190,7 @@ export class DeviceMemory {
       this.#look()
       return true
     } catch (error) {
-      if (error instanceof RangeError) return false
+      if (isError(error, 'RangeError')) return false
       throw error
     }
   }
@@ -202,13 +205,31 @@ function exhausted(size: number, used: number, maximumPages: number): string {
   )
 }
 
+/** What stands for a WebAssembly.Memory where there is none (`node --jitless`): for one thread. */
+class PlainMemory implements LinearMemory {
+  buffer: ArrayBuffer
+
+  constructor(pages: number) {
+    this.buffer = new ArrayBuffer(pages * PAGE)
+  }
+
+  grow(pages: number): number {
+    const { byteLength } = this.buffer
+    const grown = new Uint8Array(byteLength + pages * PAGE)
+    grown.set(new Uint8Array(this.buffer))
+    this.buffer = grown.buffer
+    return byteLength / PAGE
+  }
+}
+
 /** A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
 function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
+  if (typeof WebAssembly === 'undefined') return { memory: new PlainMemory(initial), maximum }
   for (let pages = maximum; ; pages = Math.max(initial, pages >> 1)) {
     try {
       return { memory: new WebAssembly.Memory({ initial, maximum: pages, shared }), maximum: pages }
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error
+      if (!isError(error, 'RangeError')) throw error
       if (pages <= initial)
         throw new LenetError(`this machine has no ${mib(initial * PAGE)} of memory left to begin with`)
     }

@@ -1,25 +1,49 @@
 /**
  * What a device asks of the platform, where the platform is a browser (Node: platform.node.ts; package.json chooses).
  */
-import type { BackgroundTier, Tier } from './device.js'
+import type { BackgroundTier, NativeState, Tier } from './device.js'
 import type { DeviceMemory } from './memory.js'
-import type { Load, MemberData, Team } from './team.js'
+import type { Mail } from './protocol.js'
+import type { Team } from './team.js'
 import type { Choices } from './tuning.js'
 
-/** A worker of the team, seen from the thread that calls. */
-export interface Member {
-  /** False when it has ended without being told to; known only when this thread's event loop has run. */
-  readonly isAlive: boolean
-  post(load: Load): void
-  /** Why it failed, if it said so. */
-  receive(): string | undefined
-  stop(): void
+/** Worker threads that all copies of this library in one thread share, as one copy sees them. */
+export interface Crew {
+  /** This copy's number. */
+  readonly site: number
+  readonly size: number
+  /** By which steps are called: protocol.ts. */
+  readonly words: Int32Array
+  /** Somebody has ended the threads. */
+  isClosed(): boolean
+  /** False where a thread has ended by itself; known only when this thread's event loop has run. */
+  isWhole(): boolean
+  /** To be called before each step: members that do not know this copy are told `all` of it. */
+  enter(all: () => readonly Mail[]): void
+  /** New code, for members that know this copy. */
+  post(mail: Mail): void
+  /** What members that failed have said. */
+  failures(): string[]
+  stop(): Promise<void>
 }
 
-/** Starts a worker; null where there are none. */
-export function startMember(_data: MemberData): Member | null {
-  return null
+const noCrew: Crew = {
+  site: 0,
+  size: 0,
+  words: new Int32Array(0),
+  isClosed: () => false,
+  isWhole: () => true,
+  enter: () => {},
+  post: () => {},
+  failures: () => [],
+  stop: () => Promise.resolve(),
 }
+
+/** Threads besides this one. `notice` is given a line for the user where there are fewer than wanted. */
+export const joinCrew = (_wanted: number, _notice: (line: string) => void): Crew => noCrew
+
+/** A line that people should see though they did not ask: `notice` keeps it, and Node tells it as a warning of the process. */
+export const warn = (line: string, notice: (line: string) => void): void => notice(line)
 
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = (): number => 1
@@ -28,12 +52,16 @@ export const coreCount = (): number => 1
 export interface Native {
   readonly waiting: Tier
   readonly background: BackgroundTier
+  /** Whether its code runs, may come, or will not. */
+  readonly state: NativeState
+  /** Ends what compiles; it begins again when it is wanted. */
+  close(): Promise<void>
 }
 
-/** Native code, where the platform can run it; `notice` is given lines for the user. */
-export function nativeTier(_memory: DeviceMemory, _team: Team, _notice: (line: string) => void): Native | null {
-  return null
-}
+type MakeNative = (memory: DeviceMemory, team: Team, notice: (line: string) => void, meanwhile: string) => Native | null
+
+/** Native code, where the platform can run it. `notice` is given lines for the user; `meanwhile` computes as long as there is none. */
+export const nativeTier: MakeNative = () => null
 
 /** What `lenet tune` measured on this machine; `notice` is given lines for the user. */
 export function readTuning(_notice: (line: string) => void): Choices {

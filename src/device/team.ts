@@ -1,40 +1,17 @@
 /**
  * The team: this thread and workers that run the same step on the same memory (SPMD), each its share. Workers are started
- * once and begin by themselves, without this thread's event loop; until they have started, steps run on this thread alone,
- * with the same bits. A waiting member looks for a while, then sleeps.
- * Not here: what a step is (compiler/render), the threads themselves (platform.node.ts, worker.node.ts).
+ * when first wanted and begin by themselves, without this thread's event loop; until they have started, steps run on this
+ * thread alone, with the same bits. A waiting member looks for a while, then sleeps.
+ * Not here: what a step is (compiler/render), the threads themselves (crew.node.ts, member.node.ts).
  */
-import { startMember, type Member } from '#device-platform'
-import { LenetError } from '../base/index.js'
+import { joinCrew, warn, type Crew } from '#device-platform'
+import { LenetError, messageOf } from '../base/index.js'
 import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
-import type { DeviceMemory, LinearMemory } from './memory.js'
-
-/** A member's part of a step; 1 when another member failed. */
-export type Step = (table: number, tid: number, nth: number, team: number) => number
-
-/** Code that every member can load. */
-export type Code =
-  | { readonly kind: 'wasm'; readonly module: object } // a WebAssembly.Module
-  | { readonly kind: 'native'; readonly path: string }
-
-/** What a worker is told. */
-export interface Load {
-  readonly id: number
-  readonly code: Code
-}
-
-/** The i32 words behind the team's block in memory, by which steps are called: all are written before `calls` goes up. */
-export const command = { calls: 16, code: 17, table: 18, members: 19, started: 20, sleeping: 21, words: 24 } as const
+import type { DeviceMemory } from './memory.js'
+import { command, type Code, type Mail, type Step } from './protocol.js'
 
 /** Looks at the barrier before a member sleeps: some ten microseconds. */
 const barrierLooks = 4000
-
-/** What a worker begins with. */
-export interface MemberData {
-  readonly memory: LinearMemory
-  readonly team: number // the block's address
-  readonly tid: number
-}
 
 /** About as many multiply-adds as take as long as calling the team and two barriers, several times over. */
 const smallWork = 500_000
@@ -53,20 +30,23 @@ function isSmall({ kernels }: Program, n: number): boolean {
 export class Team {
   #threads: number
   readonly #memory: DeviceMemory
+  readonly #notice: (line: string) => void
+  /** Of the team's block, by which members meet. */
   readonly #address: number
-  /** The block's words; good as long as the memory is shared, and there is no team else. */
-  readonly #words: Int32Array
-  readonly #loads: Load[] = []
-  /** Started with the first step that is worth it. */
-  #members: Member[] | null = null
+  readonly #codes: Code[] = []
+  /** Joined with the first step that is worth it. */
+  #crew: Crew | null = null
+  #started = false
 
-  constructor(memory: DeviceMemory, threads: number) {
+  /** @param notice is given lines for the user: why there are fewer threads */
+  constructor(memory: DeviceMemory, threads: number, notice: (line: string) => void) {
     this.#memory = memory
+    this.#notice = notice
     this.#threads = memory.shared ? threads : 1
-    this.#address = memory.alloc(4 * command.words)
-    this.#words = memory.i32(this.#address, command.words)
-    this.#words.fill(0)
-    this.#words[teamBlock.spins / 4] = barrierLooks
+    this.#address = memory.alloc(teamBlock.bytes)
+    const block = memory.i32(this.#address, teamBlock.bytes / 4)
+    block.fill(0)
+    block[teamBlock.spins / 4] = barrierLooks
   }
 
   /** Members, this thread counted: how many there will be once all have started. */
@@ -79,24 +59,26 @@ export class Team {
    * @returns what runs it by its address table: by the whole team, or by this thread alone where the work is small
    */
   add(program: Program, code: Code, step: Step): (table: number) => void {
-    const load: Load = { id: this.#loads.length, code }
-    this.#loads.push(load)
-    for (const member of this.#members ?? []) member.post(load)
+    const id = this.#codes.push(code) - 1
+    if (this.#crew) this.#crew.post({ kind: 'load', site: this.#crew.site, id, code })
     // most runs are for as many pictures as the last one
     let [pictures, alone] = [-1, true]
     return (table) => {
       const n = this.#memory.ints[table / 4] ?? 0
       if (n !== pictures) [pictures, alone] = [n, isSmall(program, n)]
-      if (alone || this.#threads === 1 || !this.#start()) step(table, 0, 1, this.#address)
-      else this.#call(load.id, step, table)
+      const crew = alone || this.#threads === 1 ? null : this.#atWork()
+      if (crew) this.#call(crew, id, step, table)
+      else step(table, 0, 1, this.#address)
     }
   }
 
-  #call(code: number, step: Step, table: number): void {
-    const words = this.#words
-    words[command.code] = code
-    words[command.table] = table
-    words[command.members] = this.#threads
+  #call(crew: Crew, code: number, step: Step, table: number): void {
+    const { words, site } = crew
+    Atomics.add(words, command.calling, 1)
+    Atomics.store(words, command.site, site)
+    Atomics.store(words, command.code, code)
+    Atomics.store(words, command.table, table)
+    Atomics.store(words, command.members, this.#threads)
     Atomics.add(words, command.calls, 1)
     if (Atomics.load(words, command.sleeping) > 0) Atomics.notify(words, command.calls)
     if (this.#share(step, table) !== 0) this.#fail()
@@ -107,53 +89,68 @@ export class Team {
     try {
       return step(table, 0, this.#threads, this.#address)
     } catch (error) {
-      const words = this.#words
-      Atomics.store(words, teamBlock.failed / 4, 1)
-      Atomics.add(words, teamBlock.passed / 4, 1)
-      Atomics.notify(words, teamBlock.passed / 4)
+      const block = this.#memory.i32(this.#address, teamBlock.bytes / 4)
+      Atomics.store(block, teamBlock.failed / 4, 1)
+      Atomics.add(block, teamBlock.passed / 4, 1)
+      Atomics.notify(block, teamBlock.passed / 4)
       return this.#fail(error)
     }
   }
 
-  /** Whether all workers are at work; the first call starts them. */
-  #start(): boolean {
-    const members = (this.#members ??= this.#startMembers())
-    if (!members.every(({ isAlive }) => isAlive)) {
-      this.stop()
-      return false
+  /** The crew, if all its members are at work and know this team; the first call starts them. */
+  #atWork(): Crew | null {
+    if (!this.#crew || this.#crew.isClosed()) this.#join()
+    const crew = this.#crew
+    if (!crew || crew.size === 0) return null
+    if (!crew.isWhole()) {
+      warn('a worker thread has ended before its time: one thread computes', this.#notice)
+      this.#giveUp()
+      return null
     }
-    this.#threads = members.length + 1
-    return Atomics.load(this.#words, command.started) === members.length
+    for (let tid = crew.size; !this.#started && Atomics.load(crew.words, command.started + tid) === 1; tid--)
+      this.#started = tid === 1
+    if (!this.#started) return null
+    crew.enter(() => this.#everything(crew.site))
+    return crew
   }
 
-  #startMembers(): Member[] {
-    const data = { memory: this.#memory.memory, team: this.#address }
-    const tids = Array.from({ length: this.#threads - 1 }, (_, i) => i + 1)
-    const members = tids.flatMap((tid) => startMember({ ...data, tid }) ?? [])
-    for (const member of members) for (const load of this.#loads) member.post(load)
-    return members
+  #join(): void {
+    this.#crew = joinCrew(this.#threads - 1, (line) => warn(line, this.#notice))
+    this.#threads = this.#crew.size + 1
+    this.#started = false
+  }
+
+  #everything(site: number): Mail[] {
+    const loads = this.#codes.map((code, id): Mail => ({ kind: 'load', site, id, code }))
+    return [{ kind: 'join', site, memory: this.#memory.memory, team: this.#address }, ...loads]
   }
 
   /** A step that one member could not finish has no result; the team is given up. `own`: this thread's error. */
   #fail(own?: unknown): never {
-    const reasons = (this.#members ?? []).flatMap((member) => member.receive() ?? [])
-    if (own !== undefined) reasons.unshift(own instanceof Error ? own.message : String(own))
-    this.stop()
+    const reasons = this.#crew?.failures() ?? []
+    if (own !== undefined) reasons.unshift(messageOf(own))
+    this.#giveUp()
     throw new LenetError(
       `a ${own === undefined ? 'worker ' : ''}thread failed in the middle of a step: ${reasons.join('; ') || 'no reason is known'}`,
       { cause: own },
     )
   }
 
-  /** Starts the workers and waits for them: for measurements and tests. */
-  async ready(): Promise<void> {
-    while (this.#threads > 1 && !this.#start()) await new Promise((resolve) => setTimeout(resolve, 1))
+  /** Steps run on this thread alone from here on. */
+  #giveUp(): void {
+    void this.stop()
+    this.#threads = 1
   }
 
-  /** Ends the workers. Steps run on this thread alone from here on. */
-  stop(): void {
-    for (const member of this.#members ?? []) member.stop()
-    this.#members = []
-    this.#threads = 1
+  /** Starts the workers and waits for them: for measurements and tests. */
+  async ready(): Promise<void> {
+    while (this.#threads > 1 && !this.#atWork()) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+
+  /** Ends the workers, for all who share them; a step that wants some starts new ones. */
+  async stop(): Promise<void> {
+    const crew = this.#crew
+    this.#crew = null
+    await crew?.stop()
   }
 }

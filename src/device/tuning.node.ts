@@ -3,10 +3,11 @@
  * used. Not here: what it says (tuning.ts).
  */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { cacheHome, writeFileAtomic } from '../base/fs.node.js'
+import { messageOf } from '../base/index.js'
+import { cacheHome, isThere, writeFileAtomic } from '../base/fs.node.js'
 import { formatTuning, mostTuningBytes, parseTuning, type Choices } from './tuning.js'
 
 const folder = (): string => join(cacheHome(), 'tuning')
@@ -32,10 +33,10 @@ export const tuningPath = (name = machine()): string => join(folder(), `${name}.
 
 /** What was measured on this machine; nothing, with a line for the user, where the file cannot be used. */
 export function readTuning(notice: (line: string) => void): Choices {
-  if (!existsSync(folder())) return new Map()
+  if (!isThere(folder())) return new Map()
   const name = machine()
   const path = tuningPath(name)
-  if (!existsSync(path)) return new Map()
+  if (!isThere(path)) return new Map()
   const found = textOf(path)
   const choices = 'problem' in found ? found.problem : parseTuning(found.text, name)
   if (typeof choices !== 'string') return choices
@@ -56,7 +57,7 @@ function textOf(path: string): { text: string } | { problem: string } {
       closeSync(file)
     }
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) }
+    return { problem: messageOf(error) }
   }
 }
 

@@ -17,13 +17,14 @@ import {
 } from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
 import { instanceOn } from './instance.js'
-import type { DeviceMemory, LinearMemory } from './memory.js'
-import type { Step, Team } from './team.js'
+import { canShare, type DeviceMemory, type LinearMemory } from './memory.js'
+import type { Step } from './protocol.js'
+import type { Team } from './team.js'
 
 const LANES = wasmTarget.lanes
 
 export interface WasmSupport {
-  /** 128-bit SIMD, without which there is no wasm device. */
+  /** 128-bit SIMD, without which there is no wasm device: false also where there is no WebAssembly at all. */
   readonly simd: boolean
   /** relaxed_madd is there and fuses. */
   readonly fusedMultiplyAdd: boolean
@@ -42,9 +43,7 @@ export function wasmSupport(): WasmSupport {
 export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
   const { simd, fusedMultiplyAdd } = wasmSupport()
   if (!simd)
-    throw new LenetError(
-      "WebAssembly has no SIMD here, which device 'wasm' needs: use device 'interp' or a newer engine",
-    )
+    throw new LenetError(`${noWasm()}, which device 'wasm' needs: use device 'auto', 'interp' or a newer engine`)
   const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
     program.kernels.forEach(verify)
@@ -80,13 +79,18 @@ function missing(index: number): never {
   throw new Error(`the program has no kernel ${index}`)
 }
 
+/** What is not there. */
+export const noWasm = (): string =>
+  typeof WebAssembly === 'undefined' ? 'there is no WebAssembly here (--jitless?)' : 'WebAssembly has no SIMD here'
+
 function probe(): WasmSupport {
+  if (typeof WebAssembly === 'undefined') return { simd: false, fusedMultiplyAdd: false, sharedMemory: false }
   enableRelaxedSimd()
   const plain = { relaxedFma: false, shared: false }
   const simd = WebAssembly.validate(renderWasm(probeProgram(), plain))
   const bytes = renderWasm(probeProgram(), { ...plain, relaxedFma: true })
   const fusedMultiplyAdd = simd && WebAssembly.validate(bytes) && fuses(bytes)
-  return { simd, fusedMultiplyAdd, sharedMemory: typeof SharedArrayBuffer === 'function' }
+  return { simd, fusedMultiplyAdd, sharedMemory: canShare() }
 }
 
 /** One multiply-add of three vectors in memory, so that no compiler can know the values. */

@@ -7,19 +7,24 @@ import { LenetError, type Shape } from '../base/index.js'
 import {
   asFloat32,
   kerasFromNet,
+  logitsOf,
   netFromKeras,
+  outputActivation,
+  outputSize,
   placeLayers,
   readKerasWeights,
   readLooseWeights,
   shownName,
+  usualActivation,
   type KerasModel,
   type LooseWeights,
   type NetFile,
+  type OutputActivation,
   type PthTensor,
 } from '../formats/index.js'
 import { namedNets } from '../models/index.js'
 import { GraphModule, netOfModule, tensorFromPth, type Layer, type StateDict } from '../nn/index.js'
-import { few, inTorchOrder, logitsOf, outputSize, sameStructure, withNamesOf, withWeights } from './netCompare.js'
+import { few, inTorchOrder, sameStructure, withNamesOf, withWeights } from './netCompare.js'
 
 /** Makes a net for pictures of so many channels. */
 export type MakeNet = (channels: number, classes: number) => Layer
@@ -32,6 +37,8 @@ export interface Found {
   readonly name: string
   /** Gives logits. */
   readonly module: Layer
+  /** What makes probabilities of these. */
+  readonly activation: OutputActivation
   /** The net as data, as the file has it. */
   readonly netFile: () => NetFile
   /** The net was taken for one by its shapes only. */
@@ -49,6 +56,7 @@ export const asFound = (name: string, net: NetFile, where: string, guessed = fal
   name,
   guessed,
   module: new GraphModule(logitsOf(net), where),
+  activation: outputActivation(net),
   netFile: () => net,
 })
 
@@ -138,6 +146,7 @@ function made(
   return {
     name,
     module,
+    activation: usualActivation(classes),
     guessed,
     order,
     netFile: () => netOfModule(module, [channels, pictureSide, pictureSide], path),
@@ -213,7 +222,9 @@ export async function netOfKerasWeights(
     const { model } = kerasFromNet(net)
     if (says === undefined && modelShapes(model).join(' ') !== wanted) continue
     const { weights, notes, optimizer, warnings } = await readKerasWeights(bytes, path, model)
-    const own = netFromKeras({ model, weights, ...(optimizer && { optimizer }) }, path)
+    const { activation } = net
+    const read = netFromKeras({ model, weights, ...(optimizer && { optimizer }) }, path)
+    const own = activation === undefined ? read : { ...read, activation }
     const named = byNames(new Map(loose.map(({ name }) => [name, name]))) === candidate.name
     const guessed = says === undefined && !named
     return { found: asFound(candidate.name, own, path, guessed), notes, warnings }

@@ -3,7 +3,7 @@
  * Not here: reading (read.ts) and writing (write.ts).
  */
 import { LenetError } from '../base/index.js'
-import { looksLikeHdf5, looksLikeTfjs, ZipArchive } from '../formats/index.js'
+import { holdsKerasModel, looksLikeHdf5, looksLikeTfjs, mayBeHdf5, ZipArchive } from '../formats/index.js'
 
 interface FormatRow {
   /** As people call it. */
@@ -52,9 +52,6 @@ function zipFormat(bytes: Uint8Array, path: string): FormatName {
 const looksLikeSafetensors = (bytes: Uint8Array): boolean =>
   bytes[8] === 0x7b && bytes[4] === 0 && bytes[5] === 0 && bytes[6] === 0 && bytes[7] === 0
 
-/** The name of the attribute that holds a whole model's layers. */
-const holdsModel = (bytes: Uint8Array): boolean => new TextDecoder('latin1').decode(bytes).includes('model_config')
-
 /** A pickle of the second protocol or later, as old PyTorch files begin. */
 const looksLikePickle = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x80 && (bytes[1] ?? 0) >= 2 && (bytes[1] ?? 9) <= 5
@@ -64,25 +61,31 @@ const unknown = (path: string): LenetError =>
 
 const looksLikeZip = (bytes: Uint8Array): boolean => startsWith(bytes, 'PK\x03\x04')
 
-/** Throws LenetError where the beginning of a file is that of no format; ONNX's first field is its version. */
+/** Its first field is the version of the format; it has no sign of its own. */
+const mayBeOnnx = (bytes: Uint8Array): boolean => bytes[0] === 0x08
+
+/** Throws LenetError where the beginning of a file is that of no format. */
 export function checkHead(head: Uint8Array, path: string): void {
-  const looks = [looksLikeZip, looksLikeHdf5, looksLikeTfjs, looksLikeSafetensors, looksLikePickle]
-  if (!looks.some((look) => look(head)) && head[0] !== 0x08) throw unknown(path)
+  const looks = [looksLikeZip, looksLikeSafetensors, looksLikeTfjs, looksLikePickle, mayBeOnnx, mayBeHdf5]
+  if (!looks.some((look) => look(head))) throw unknown(path)
 }
 
-function formatOfContent(bytes: Uint8Array, path: string): FormatName | undefined {
+/** By its own beginning first: what lies further on may be a part that is a file of another format. */
+function formatOfContent(bytes: Uint8Array, path: string): FormatName | 'hdf5' | undefined {
   if (looksLikeZip(bytes)) return zipFormat(bytes, path)
-  if (looksLikeHdf5(bytes)) return holdsModel(bytes) ? 'h5' : 'weights'
-  if (looksLikeTfjs(bytes)) return 'tfjs'
+  if (looksLikeHdf5(bytes)) return 'hdf5'
   if (looksLikeSafetensors(bytes)) return 'safetensors'
-  return looksLikePickle(bytes) ? 'pth' : undefined
+  if (looksLikeTfjs(bytes)) return 'tfjs'
+  if (looksLikePickle(bytes)) return 'pth'
+  return !mayBeOnnx(bytes) && mayBeHdf5(bytes) ? 'hdf5' : undefined
 }
 
-/** By what the bytes are; where they do not tell, by the name. ONNX begins with no sign of its own. */
-export function formatOf(bytes: Uint8Array, path: string): FormatName {
+/** By what the bytes are; where they do not tell, by the name. */
+export async function formatOf(bytes: Uint8Array, path: string): Promise<FormatName> {
   if (bytes.length === 0) throw new LenetError(`${path}: the file is empty`)
-  const found = formatOfContent(bytes, path) ?? formatByEnding(path) ?? (bytes[0] === 0x08 ? 'onnx' : undefined)
+  const found = formatOfContent(bytes, path) ?? formatByEnding(path) ?? (mayBeOnnx(bytes) ? 'onnx' : undefined)
   if (found === undefined) throw unknown(path)
+  if (found === 'hdf5') return (await holdsKerasModel(bytes, path)) ? 'h5' : 'weights'
   return found
 }
 

@@ -1,7 +1,7 @@
 /** The room `files`: models of every format, from bytes to a net that runs, and back. The disk is behind model.node.ts. */
 export { asMade, channelsOf, type MakeNet, type Says } from './bareWeights.js'
 export { formats, type FormatName, type Target } from './format.js'
-export { logitsOf, parameterCount } from './netCompare.js'
+export { parameterCount } from './netCompare.js'
 export { notesFor } from './notes.js'
 export {
   checkChannels,

@@ -2,23 +2,29 @@
  * Models in files of every format: `loadModel` gives a net that runs and trains, `saveModel` writes one.
  * Not here: what bytes mean (read.ts) and become (write.ts), models of Keras as models of Keras (keras/save.node.ts).
  */
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { readWholeFile, writeFileAtomic } from '../base/fs.node.js'
-import { LenetError, UsageError } from '../base/index.js'
+import { isThere, readWholeFile, writeFileAtomic } from '../base/fs.node.js'
+import { isArrayOf, LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { filesBeside } from '../formats/filesBeside.node.js'
 import {
+  activationOfLoss,
+  endActivation,
   netFromKeras,
   netStateDict,
   netTensors,
+  outputActivation,
+  placeLayers,
+  usualActivation,
   type KerasFile,
   type NetFile,
   type NetPreprocessing,
+  type OutputActivation,
 } from '../formats/index.js'
 import { Model } from '../keras/index.js'
 import { kerasFileOf } from '../keras/save.node.js'
 import { namedNets } from '../models/index.js'
-import { GraphModule, netOfModule, nn, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
+import { GraphModule, netOfModule, nn, refuseStrayParts, tensorFromPth, tensorToPth, type Layer } from '../nn/index.js'
 import { asMade, channelsOf, knownName, makerOf, pictureSide, type Says } from './bareWeights.js'
 import { allEndings, checkHead, formatByEnding, formats, type Target } from './format.js'
 import { inTorchOrder, withNamesOf, withWeights } from './netCompare.js'
@@ -29,8 +35,8 @@ import { encodeKeras, encodeModel, encodeState, isKerasFormat, isStateFormat, ty
 
 /** Reads the file; of a folder its model.json. Throws LenetError that names it. */
 function sourceOf(given: string): Source {
-  const path = existsSync(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
-  if (path !== given && !existsSync(path))
+  const path = isThere(given) && statSync(given).isDirectory() ? join(given, 'model.json') : given
+  if (path !== given && !isThere(path))
     throw new LenetError(`${given}: it is a folder without a model.json (a TensorFlow.js model)`)
   return { path, bytes: readWholeFile(path, (head) => checkHead(head, path)), beside: filesBeside(path) }
 }
@@ -46,9 +52,10 @@ export async function saysOfFile(path: string): Promise<Says> {
 }
 
 async function saysOf(model: string | Layer): Promise<Says> {
+  refuseForeign('loadModel: the model', model)
   if (typeof model !== 'string') return { name: model.constructor.name, make: () => model }
   if (Object.hasOwn(namedNets, model)) return { name: model, make: makerOf(model) }
-  if (existsSync(model)) return saysOfFile(model)
+  if (isThere(model)) return saysOfFile(model)
   throw new UsageError(`loadModel: the model ${model} is neither ${Object.keys(namedNets).join(' or ')} nor a file`)
 }
 
@@ -80,7 +87,7 @@ function intoModule(read: ModelFile, module: Layer): ModelFile {
   const own = netOfModule(module, sizesOf(read.inputShape), read.path)
   const named = withNamesOf(inTorchOrder(read.netFile()), own)
   const tensors = [...netStateDict(named)].map(([name, { shape, data }]) => {
-    const dtype = data instanceof BigInt64Array ? 'i64' : 'f32'
+    const dtype = isArrayOf('BigInt64Array', data) ? 'i64' : 'f32'
     return [name, tensorFromPth({ dtype, shape: [...shape], data }, `${read.path}: ${name}`)] as const
   })
   module.loadStateDict(new Map(tensors))
@@ -89,7 +96,7 @@ function intoModule(read: ModelFile, module: Layer): ModelFile {
 
 /** A folder for a TF.js model, there or to be made: a name without an ending. */
 const isFolder = (path: string): boolean =>
-  existsSync(path) ? statSync(path).isDirectory() : /[/\\]$/.test(path) || !basename(path).slice(1).includes('.')
+  isThere(path) ? statSync(path).isDirectory() : /[/\\]$/.test(path) || !basename(path).slice(1).includes('.')
 
 /** What is to be written. Throws UsageError for an ending that no format has. */
 export function targetOf(path: string): Target {
@@ -106,7 +113,7 @@ export async function writeModel(files: Encoded): Promise<void> {
   const made: string[] = []
   try {
     for (const [path, bytes] of files) {
-      const isNew = !existsSync(path)
+      const isNew = !isThere(path)
       await writeFileAtomic(path, bytes)
       if (isNew) made.push(path)
     }
@@ -144,10 +151,17 @@ export async function saveModel(
   options: SaveModelOptions = {},
 ): Promise<void> {
   const target = targetOf(path)
+  refuseForeignModel(`${path} is not written: the model`, model)
   const { classes, preprocessing } = options
   if (target.format === 'npz' && (classes ?? preprocessing) !== undefined)
     throw new UsageError(`${path}: .npz has no place for class names and preprocessing; choose another format`)
   await writeModel(await encoded(model, target, options))
+}
+
+/** Of whichever part: a net, a model of Keras, or what `loadModel` gave. */
+function refuseForeignModel(what: string, model: Layer | Model | ModelFile): void {
+  refuseForeign(what, model)
+  if (!isModule(model) && !(model instanceof Model)) refuseForeign(`${what}: its net`, model.net)
 }
 
 const isModule = (model: object): model is Layer => model instanceof nn.Module
@@ -176,6 +190,8 @@ const numbersOf = (told: Told['preprocessing'], usual: NetPreprocessing): NetPre
 /** A state dict has the module's own names, and needs no knowledge of what it computes. */
 async function encodedModule(module: Layer, target: Target, told: Told): Promise<Encoded> {
   const { format, path } = target
+  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
+  if (!(module instanceof GraphModule)) refuseStrayParts(module, inputShape)
   if (isStateFormat(format) && !(module instanceof GraphModule)) {
     const notes = notesFor(format, undefined, notesOf(told, namedPreprocessing.torch))
     return encodeState(
@@ -185,7 +201,6 @@ async function encodedModule(module: Layer, target: Target, told: Told): Promise
       path,
     )
   }
-  const inputShape = told.inputShape ?? [channelsOf(module) ?? 3, pictureSide, pictureSide]
   return encodedNet(traced(module, inputShape, path), target, told)
 }
 
@@ -223,13 +238,47 @@ async function encodedKeras(model: Model, target: Target, told: Told): Promise<E
   const begin = beginOf(file, target.path)
   const own = begin && ownScaling(begin)
   const notes = notesFor(target.format, begin, notesOf(told, own ?? namedPreprocessing.keras))
-  return encodeKeras(file, notes, target.format, target.path)
+  const keepsLoss = target.format === 'keras' || target.format === 'h5'
+  const activation = keepsLoss ? undefined : activationOfLoss(file.compile)
+  return encodeKeras(file, { ...notes, ...(activation && { activation }) }, target.format, target.path)
 }
 
-/** What a model does first, where it scales; all of it may be no net (layers that only Keras has). */
-function beginOf({ model, weights }: KerasFile, where: string): NetFile | undefined {
-  const layers = model.layers.slice(0, 2)
-  const last = layers.at(-1)
-  if (last?.className !== 'Rescaling') return undefined
-  return netFromKeras({ model: { ...model, layers, outputs: [last.name] }, weights }, where)
+/** What a model of Keras' idiom takes and gives. */
+export interface KerasForm {
+  /** How bytes of pictures become its numbers: x / 255 unless it scales them itself. */
+  readonly preprocessing: NetPreprocessing
+  readonly activation: OutputActivation
+  /** It ends in that activation, else its outputs are logits (or probabilities, for `none`). */
+  readonly endsInIt: boolean
+}
+
+/** Throws LenetError for a model that files do not know. */
+export function formOfKeras(model: Model): KerasForm {
+  const { compile: _own, ...file } = kerasFileOf(model)
+  const net = netOrNothing(file, model.name)
+  const begin = net ?? beginOf(file, model.name)
+  const [outputs, ...more] = model.outputShape ?? []
+  return {
+    preprocessing: (begin && ownScaling(begin)) ?? namedPreprocessing.keras,
+    activation: net ? outputActivation(net) : usualActivation(more.length > 0 ? undefined : outputs),
+    endsInIt: net !== undefined && endActivation(net) !== undefined,
+  }
+}
+
+function netOrNothing(file: KerasFile, where: string): NetFile | undefined {
+  try {
+    return netFromKeras(file, where)
+  } catch (error) {
+    if (error instanceof LenetError) return undefined // layers that only Keras has
+    throw error
+  }
+}
+
+/** What a model does before its first layer with weights; undefined where that is no net (layers that only Keras has). */
+function beginOf({ model }: KerasFile, where: string): NetFile | undefined {
+  const first = placeLayers(model, where).findIndex(({ variables }) => variables.length > 0)
+  const layers = first < 0 ? model.layers : model.layers.slice(0, first)
+  const read = new Set(layers.flatMap(({ inbound }) => inbound))
+  const outputs = layers.map(({ name }) => name).filter((name) => !read.has(name))
+  return netOrNothing({ model: { ...model, layers, outputs }, weights: new Map() }, where)
 }

@@ -1,13 +1,13 @@
 /**
- * Nets as data beside each other: whether two are built alike, one with the other's names, weights exchanged, the part
- * that gives logits. Not here: files.
+ * Nets as data beside each other: whether two are built alike, one with the other's names, weights exchanged.
+ * Not here: files.
  */
 import { LenetError } from '../base/index.js'
 import {
   flattenInOrder,
-  netShapes,
   netTensors,
   shownName,
+  walkBack,
   type NetFile,
   type NetNode,
   type NetTensor,
@@ -16,11 +16,18 @@ import {
 /** What does nothing at inference. */
 const passive: ReadonlySet<string> = new Set(['dropout', 'augmentation'])
 
-/** The net's operations and connections without names, in order. */
+/** Nodes in the order in which a walk from the outputs leaves them: their order in files differs from format to format. */
+function walked(net: NetFile): NetNode[] {
+  const byName = new Map(net.nodes.map((node) => [node.name, node]))
+  const named = (names: readonly string[]): NetNode[] => names.flatMap((name) => byName.get(name) ?? [])
+  return [...walkBack(named(net.outputs), ({ inputs }) => named(inputs))]
+}
+
+/** The net's operations and connections without names, in an order of their own. */
 function structure(net: NetFile): string[] {
   const places = new Map(net.inputs.map(({ name }, i) => [name, `input ${i}`]))
   const lines: string[] = []
-  for (const node of net.nodes) {
+  for (const node of walked(net)) {
     const { name, inputs, weights, ...op } = node
     const from = inputs.map((input) => places.get(input) ?? input)
     if (passive.has(node.op)) places.set(name, from[0] ?? '')
@@ -49,9 +56,9 @@ export const sameStructure = (a: NetFile, b: NetFile): boolean =>
 
 /** The net under the names of another that is built alike; passive nodes keep theirs. */
 export function withNamesOf(net: NetFile, other: NetFile): NetFile {
-  const active = (nodes: readonly NetNode[]): NetNode[] => nodes.filter(({ op }) => !passive.has(op))
-  const wanted = active(other.nodes)
-  const names = new Map(active(net.nodes).map(({ name }, i) => [name, wanted[i]?.name ?? name]))
+  const active = (some: NetFile): NetNode[] => walked(some).filter(({ op }) => !passive.has(op))
+  const wanted = active(other)
+  const names = new Map(active(net).map(({ name }, i) => [name, wanted[i]?.name ?? name]))
   net.inputs.forEach(({ name }, i) => names.set(name, other.inputs[i]?.name ?? name))
   const taken = new Set(names.values())
   for (const { name, op } of net.nodes) {
@@ -114,22 +121,6 @@ function fitting(
 export function few(names: Iterable<string>): string {
   const all = Array.from(names, shownName)
   return all.length <= 6 ? all.join(', ') : `${all.slice(0, 5).join(', ')} and ${all.length - 5} more`
-}
-
-/** The net without a softmax at its end: what losses and classifiers take. */
-export function logitsOf(net: NetFile): NetFile {
-  const [output] = net.outputs
-  const last = net.nodes.find(({ name }) => name === output)
-  const readers = net.nodes.filter(({ inputs }) => inputs.includes(output ?? ''))
-  const ends = last?.op === 'softmax' || last?.op === 'logSoftmax'
-  if (!ends || readers.length > 0 || net.outputs.length !== 1) return net
-  return { ...net, nodes: net.nodes.filter((node) => node !== last), outputs: last.inputs }
-}
-
-/** Sizes of the one output; undefined where they are open. */
-export function outputSize(net: NetFile): number | undefined {
-  const shape = netShapes(net).get(net.outputs[0] ?? '') ?? []
-  return shape.length === 1 ? (shape[0] ?? undefined) : undefined
 }
 
 export const parameterCount = (net: NetFile): number =>

@@ -3,7 +3,7 @@
  * Not here: where each format has room for it (read.ts, write.ts).
  */
 import { LenetError } from '../base/index.js'
-import type { NetFile, NetPreprocessing } from '../formats/index.js'
+import { outputActivation, outputSize, usualActivation, type NetFile, type NetPreprocessing } from '../formats/index.js'
 import { formats, type FormatName } from './format.js'
 import { familyPreprocessing, ownScaling, samePreprocessing } from './preprocessing.js'
 
@@ -16,9 +16,16 @@ const isNumbers = (value: unknown): value is number[] =>
 const areTexts = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
 
-export type Notes = Pick<NetFile, 'classes' | 'preprocessing' | 'parameterOrder'>
+export type Notes = Pick<NetFile, 'classes' | 'preprocessing' | 'parameterOrder' | 'activation'>
 
-/** What a file of the format must say: preprocessing only where its readers would expect another. */
+/** What a file's outputs become probabilities by, where its readers would expect another. */
+function activationNote(format: FormatName, net: NetFile): NetFile['activation'] {
+  if (!formats[format].bare) return net.activation
+  const activation = outputActivation(net)
+  return activation === 'softmax' || activation === usualActivation(outputSize(net)) ? undefined : activation
+}
+
+/** What a file of the format must say: preprocessing and activation only where its readers would expect others. */
 export function notesFor(
   format: FormatName,
   net: NetFile | undefined,
@@ -27,17 +34,22 @@ export function notesFor(
     preprocessing,
   }: { readonly classes: readonly string[] | undefined; readonly preprocessing: NetPreprocessing },
 ): Notes {
-  const usual = (net && ownScaling(net)) ?? familyPreprocessing[formats[format].family]
+  const activation = net && activationNote(format, net)
+  const { bare, family } = formats[format]
+  const own = net && ownScaling(net)
+  const isUsual = samePreprocessing(preprocessing, own ?? familyPreprocessing[family])
   return {
     ...(classes === undefined ? {} : { classes }),
-    ...(samePreprocessing(preprocessing, usual) ? {} : { preprocessing }),
+    // the net that weights alone are read into may not tell what this one does
+    ...(isUsual && !(bare && own) ? {} : { preprocessing }),
+    ...(activation === undefined ? {} : { activation }),
     ...(net?.parameterOrder === undefined ? {} : { parameterOrder: net.parameterOrder }),
   }
 }
 
 /** What files keep of a net besides weights, as JSON; undefined where there is nothing to keep. */
-export function notesText({ classes, preprocessing, parameterOrder }: Notes): string | undefined {
-  const all = { classes, preprocessing, parameterOrder }
+export function notesText({ classes, preprocessing, parameterOrder, activation }: Notes): string | undefined {
+  const all = { classes, preprocessing, parameterOrder, activation }
   return Object.values(all).every((value) => value === undefined) ? undefined : JSON.stringify(all)
 }
 
@@ -50,10 +62,10 @@ export function notesOf(text: string, where: string): Notes {
     throw new LenetError(`${where}: should be JSON and is not`)
   }
   if (typeof value !== 'object' || value === null) throw new LenetError(`${where}: should be an object`)
-  const found: { classes?: unknown; preprocessing?: unknown; parameterOrder?: unknown } = value
-  const { classes, preprocessing, parameterOrder } = found
+  const { classes, preprocessing, parameterOrder, activation }: { readonly [K in keyof Notes]?: unknown } = value
   return {
     ...(areTexts(classes) ? { classes } : {}),
+    ...(activation === 'sigmoid' || activation === 'none' ? { activation } : {}),
     ...(areTexts(parameterOrder) ? { parameterOrder } : {}),
     ...(preprocessing === undefined ? {} : { preprocessing: preprocessingOf(preprocessing, where) }),
   }

@@ -18,11 +18,67 @@ export const familyPreprocessing = {
 /** The net scales pictures itself. */
 const bytesAsTheyAre: NetPreprocessing = { scale: 1, mean: [0], std: [1] }
 
-/** A net that begins by scaling 0 … 255 down wants bytes. */
+/** What a net's pixels have been through: x · scale + offset, of each channel. */
+interface Affine {
+  readonly scale: readonly number[]
+  readonly offset: readonly number[]
+}
+
+const untouched: Affine = { scale: [1], offset: [0] }
+
+const valueOf = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c] ?? 0
+
+/** `then` after `first`. */
+function composed(first: Affine, then: Affine): Affine {
+  const channels = Math.max(...[first.scale, first.offset, then.scale, then.offset].map(({ length }) => length))
+  const each = (value: (c: number) => number): number[] => Array.from({ length: channels }, (_, c) => value(c))
+  return {
+    scale: each((c) => valueOf(first.scale, c) * valueOf(then.scale, c)),
+    offset: each((c) => valueOf(first.offset, c) * valueOf(then.scale, c) + valueOf(then.offset, c)),
+  }
+}
+
+/** What leaves pixels what they are, whichever of them there are then. */
+const keepsPixels: ReadonlySet<string> = new Set([
+  'augmentation',
+  'dropout',
+  'pad',
+  'maxPool2d',
+  'avgPool2d',
+  'flatten',
+  'reshape',
+  'slice',
+  'relu',
+])
+
+/** What pixels have been through on each way from an input to the first operation that is more than a scale. */
+function waysIn({ inputs, nodes, outputs }: NetFile): Affine[] {
+  const values = new Map(inputs.map(({ name }) => [name, untouched]))
+  const ends = new Set(outputs)
+  for (const node of nodes) {
+    const before = values.get(node.inputs[0] ?? '')
+    if (before !== undefined && node.op === 'rescaling') values.set(node.name, composed(before, node))
+    else if (before !== undefined && keepsPixels.has(node.op)) values.set(node.name, before)
+    else node.inputs.forEach((name) => ends.add(name))
+  }
+  return [...values].flatMap(([name, value]) => (ends.has(name) ? [value] : []))
+}
+
+/** The pixels that become numbers around 0 … 1 or −1 … 1 that way; undefined where it does not tell. */
+function pixelsFor({ scale, offset }: Affine): NetPreprocessing | undefined {
+  const centres = scale.map((factor, c) => -valueOf(offset, c) / factor)
+  if (scale.every((factor) => Math.abs(factor) <= 0.02) || centres.some((centre) => centre > 2)) return bytesAsTheyAre
+  const isCentred = centres.every((centre) => centre > 0 && centre <= 1) && scale.every((factor) => factor >= 1)
+  return isCentred || scale.every((factor) => factor >= 50) ? familyPreprocessing.keras : undefined
+}
+
+/**
+ * The pixels of a net that scales them itself, at its beginning or behind layers that leave them what they are: bytes where it
+ * scales 0 … 255 down, or takes the mean of such numbers away; x / 255 where it normalises 0 … 1. Else undefined.
+ */
 export function ownScaling(net: NetFile): NetPreprocessing | undefined {
-  const [first] = net.nodes
-  const scales = first?.op === 'rescaling' && net.inputs.some(({ name }) => name === first.inputs[0])
-  return scales && first.scale.every((factor) => Math.abs(factor) <= 0.02) ? bytesAsTheyAre : undefined
+  const told = waysIn(net).flatMap((way) => pixelsFor(way) ?? [])
+  return told.find((pixels) => pixels === bytesAsTheyAre) ?? told[0]
 }
 
 /** As (x / 255 − mean) / std. */

@@ -4,11 +4,12 @@
  * and only for ONNX and TensorFlow.js.
  * Not here: weights without a net (bareWeights.ts), opening (model.node.ts), writing (write.ts).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import {
   netFromKeras,
   netParameters,
   optimizerFromTorch,
+  outputSize,
   readKeras,
   readNpz,
   readOnnx,
@@ -21,9 +22,10 @@ import {
   type KerasFile,
   type NetFile,
   type NetPreprocessing,
+  type OutputActivation,
   type PthFile,
 } from '../formats/index.js'
-import type { Layer } from '../nn/index.js'
+import { GraphModule, type Layer } from '../nn/index.js'
 import {
   asFound,
   channelsOf,
@@ -35,7 +37,7 @@ import {
   type Says,
 } from './bareWeights.js'
 import { formatOf, formats, type FormatName } from './format.js'
-import { outputSize, sameStructure } from './netCompare.js'
+import { sameStructure } from './netCompare.js'
 import { notesMember, notesOf, type Notes } from './notes.js'
 import { familyPreprocessing, ownScaling } from './preprocessing.js'
 
@@ -64,6 +66,11 @@ export interface ModelFile {
   readonly classes: readonly string[] | undefined
   /** Channels, height, width of a picture; null where any is right or nothing is known. */
   readonly inputShape: readonly (number | null)[]
+  /**
+   * What makes probabilities of what the net gives: `softmax` of classes that exclude each other; `sigmoid` of labels each for
+   * itself, of one output of the second of two classes; `none` where it gives probabilities.
+   */
+  readonly activation: OutputActivation
   /** Outputs; undefined where nothing is known. */
   readonly outputs: number | undefined
   /** Odd but harmless, one sentence each. */
@@ -84,7 +91,7 @@ const isTexts = (value: unknown): value is string[] =>
 
 /** Class names beside the weights, as many training scripts keep them: `classes` or `class_names`. */
 function classesIn({ whole }: PthFile): readonly string[] | undefined {
-  return whole instanceof Map ? ['classes', 'class_names'].map((key) => whole.get(key)).find(isTexts) : undefined
+  return isMap(whole) ? ['classes', 'class_names'].map((key) => whole.get(key)).find(isTexts) : undefined
 }
 
 const mostNotes = 2 ** 20
@@ -138,8 +145,10 @@ async function onnx({ bytes, path, beside }: Source): Promise<Read> {
 }
 
 function ofKeras(file: KerasFile, path: string, notes = file.notes): Read {
-  const read = ofGraph(netFromKeras(file, path), path)
-  return { ...read, notes: told(notes, `${path}, notes`), warnings: file.warnings ?? [] }
+  const all = told(notes, `${path}, notes`)
+  const net = netFromKeras(file, path)
+  const read = ofGraph(all.activation === undefined ? net : { ...net, activation: all.activation }, path)
+  return { ...read, notes: all, warnings: file.warnings ?? [] }
 }
 
 const keras: Reader = async ({ bytes, path }) => ofKeras(await readKeras(bytes, path), path)
@@ -188,24 +197,25 @@ function shownNet({ nodes }: NetFile): string {
  */
 export async function readModelFrom(source: Source, says?: Says): Promise<ModelFile> {
   const { path } = source
-  const format = formatOf(source.bytes, path)
+  const format = await formatOf(source.bytes, path)
   const read = await readers[format](source, says)
   const { bare, family } = formats[format]
   if (says !== undefined && !bare) checkSaid(says, read, path)
   const { found, notes = {}, optimizer, warnings = [] } = read
-  const net = bare ? undefined : found.netFile()
+  const net = found.module instanceof GraphModule ? found.netFile() : undefined
   const own = notes.preprocessing ?? (net && ownScaling(net))
   const guess = `${path} is taken for a ${found.name} by the shapes of its weights`
   return {
     path,
     format,
-    name: (net && (says?.name ?? knownName(net))) ?? found.name,
+    name: bare || net === undefined ? found.name : (says?.name ?? knownName(net) ?? found.name),
     net: found.module,
     netFile: () => withRest(found.netFile(), notes, optimizer?.().state),
     optimizerNotice: () => optimizer?.().notice,
     preprocessing: own ?? familyPreprocessing[family],
     ownPreprocessing: own !== undefined,
     classes: notes.classes,
+    activation: (bare ? notes.activation : undefined) ?? found.activation,
     inputShape: net?.inputs[0]?.shape ?? [channelsOf(found.module) ?? null, null, null],
     outputs: net ? outputSize(net) : [...found.module.parameters()].at(-1)?.shape[0],
     notices: found.guessed && says === undefined ? [...warnings, guess] : warnings,
@@ -213,12 +223,13 @@ export async function readModelFrom(source: Source, says?: Says): Promise<ModelF
 }
 
 function withRest(net: NetFile, notes: Notes, optimizer: NetFile['optimizer']): NetFile {
-  const { classes, preprocessing, parameterOrder = net.parameterOrder } = notes
+  const { classes, preprocessing, parameterOrder = net.parameterOrder, activation = net.activation } = notes
   return {
     inputs: net.inputs,
     nodes: net.nodes,
     outputs: net.outputs,
     ...(parameterOrder === undefined ? {} : { parameterOrder }),
+    ...(activation === undefined ? {} : { activation }),
     ...(classes === undefined ? {} : { classes }),
     ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(optimizer === undefined ? {} : { optimizer }),

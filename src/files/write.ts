@@ -8,6 +8,7 @@ import {
   flattenInOrder,
   kerasFromNet,
   netFromKeras,
+  netParameters,
   netStateDict,
   readKerasWeights,
   readNpz,
@@ -70,10 +71,14 @@ const stateEncoders: { readonly [F in StateFormat]: (state: State, notes: string
 export const encodeState = (state: State, notes: Notes, format: StateFormat, path: string): Encoded =>
   only(path, stateEncoders[format](state, notesText(notes)))
 
-/** Keras's model of the net, with what it has no place for as notes. */
+/** Keras's model of the net, with what it has no place for as notes: the order of parameters where Keras's is another. */
 function kerasFile(net: NetFile, where: string): KerasFile {
-  const notes = notesText(net)
-  return { ...kerasFromNet(net, where), ...(notes === undefined ? {} : { notes }) }
+  const file = kerasFromNet(net, where)
+  const layers = file.model.layers.filter(({ name }) => file.weights.has(name)).map(({ name }) => name)
+  const own = net.nodes.map(({ name }) => name).filter((name) => file.weights.has(name))
+  const { parameterOrder = netParameters(net).map(([name]) => name) } = net
+  const notes = notesText(String(own) === String(layers) ? net : { ...net, parameterOrder })
+  return { ...file, ...(notes === undefined ? {} : { notes }) }
 }
 
 function tfjsFiles(file: KerasFile, path: string): Encoded {

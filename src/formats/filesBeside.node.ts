@@ -3,19 +3,20 @@
  * model's own folder, and only if they are plain files there: no link leads elsewhere.
  * Not here: which names a model asks for (onnx/tensors.ts, tfjs.ts).
  */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileError } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { LenetError, codeOf } from '../base/index.js'
 import { isPlainName } from './onnx/tensors.js'
 
 const largest = 2 ** 31 - 1
 
-/** Where the system has it, links are not followed. */
-const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+/** By which a system refuses to open a link; 0 on Windows, which has no such flag. */
+const noFollow = constants.O_NOFOLLOW ?? 0
 
-function readPlainFile(path: string, most: number): Uint8Array {
-  const file = openSync(path, flags)
+function readPlainFile(path: string, most: number, noLink: number): Uint8Array {
+  if (noLink === 0 && lstatSync(path).isSymbolicLink()) throw new LenetError(`${path}: refused: it is a link`)
+  const file = openSync(path, constants.O_RDONLY | noLink | (constants.O_NONBLOCK ?? 0))
   try {
     const stat = fstatSync(file)
     const { size } = stat
@@ -31,17 +32,18 @@ function readPlainFile(path: string, most: number): Uint8Array {
 /**
  * Reads files beside the model at `path`. Throws LenetError for names with a path in them, links, what is missing, and
  * files of more bytes than the model can want of them.
+ * @param noLink the system's flag that refuses links; with 0 they are looked for before
  */
-export function filesBeside(path: string): (name: string, most?: number) => Uint8Array {
+export function filesBeside(path: string, noLink = noFollow): (name: string, most?: number) => Uint8Array {
   const folder = dirname(path)
   return (name, most = largest) => {
     if (!isPlainName(name))
       throw new LenetError(`${path}: refused: it asks for the file ${JSON.stringify(name.slice(0, 100))}`)
     const beside = join(folder, name)
     try {
-      return readPlainFile(beside, Math.min(most, largest))
+      return readPlainFile(beside, Math.min(most, largest), noLink)
     } catch (error) {
-      const isLink = error instanceof Error && 'code' in error && (error.code === 'ELOOP' || error.code === 'EMLINK')
+      const isLink = ['ELOOP', 'EMLINK'].includes(codeOf(error) ?? '')
       const told = isLink ? `${beside}: refused: it is a link` : fileError(error, beside, 'read').message
       throw new LenetError(`${path}: ${told}`, { cause: error })
     }

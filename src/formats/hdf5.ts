@@ -5,7 +5,7 @@
  * Not here: what Keras puts into these files (kerasH5.ts, kerasWeightsH5.ts), writing (hdf5Writer.ts).
  */
 import type * as H5wasm from 'h5wasm'
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, messageOf } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { headerMessage, headerMessages, type HeaderMessage } from './hdf5Headers.js'
 import { numbersFault } from './hdf5Numbers.js'
@@ -42,14 +42,20 @@ async function loadLibrary(): Promise<Hdf5Library> {
 
 const signature = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
-/** HDF5's signature stands at the beginning, or after a user block of 512, 1024 … bytes. */
-export function looksLikeHdf5(bytes: Uint8Array): boolean {
-  return signatureAt(bytes) !== undefined
-}
+const hasSignature = (bytes: Uint8Array, at: number): boolean => signature.every((byte, i) => bytes[at + i] === byte)
+
+/** True where the bytes begin as HDF5 files do that have no user block. */
+export const looksLikeHdf5 = (bytes: Uint8Array): boolean => hasSignature(bytes, 0)
+
+/**
+ * True also of files that begin with a user block of 512, 1024 … bytes of anything. Asked last: files that hold others as
+ * they are (zip, safetensors, ONNX) may have a signature there too.
+ */
+export const mayBeHdf5 = (bytes: Uint8Array): boolean => signatureAt(bytes) !== undefined
 
 function signatureAt(bytes: Uint8Array): number | undefined {
   for (let at = 0; at + 8 <= bytes.length; at = at === 0 ? 512 : at * 2) {
-    if (signature.every((byte, i) => bytes[at + i] === byte)) return at
+    if (hasSignature(bytes, at)) return at
   }
   return undefined
 }
@@ -108,7 +114,7 @@ function guarded<T>(where: string, read: () => T): T {
 
 /** The last and innermost line of the library's report: `#006: …H5Fsuper.c line 577 in H5F__super_read(): truncated file`. */
 function deepest(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   const reasons = [...text.matchAll(/ in \w+\(\): (.*)/g)].map(([, reason]) => reason ?? '')
   return reasons.at(-1) ?? text.split('\n')[0] ?? ''
 }
@@ -323,12 +329,12 @@ function asUtf8(text: string): string {
 }
 
 function asFloats(value: unknown): Float32Array | undefined {
-  if (value instanceof Float32Array) return value
+  if (isArrayOf('Float32Array', value)) return value
   if (typeof value === 'number') return Float32Array.of(value)
   if (typeof value === 'bigint') return Float32Array.of(Number(value))
-  if (value instanceof BigInt64Array || value instanceof BigUint64Array) return Float32Array.from(value, Number)
-  if (value instanceof Float64Array || value instanceof Int32Array || value instanceof Uint32Array)
+  if (isArrayOf('BigInt64Array', value) || isArrayOf('BigUint64Array', value)) return Float32Array.from(value, Number)
+  if (isArrayOf('Float64Array', value) || isArrayOf('Int32Array', value) || isArrayOf('Uint32Array', value))
     return Float32Array.from(value)
-  if (value instanceof Int16Array || value instanceof Uint16Array) return Float32Array.from(value)
-  return value instanceof Int8Array || value instanceof Uint8Array ? Float32Array.from(value) : undefined
+  if (isArrayOf('Int16Array', value) || isArrayOf('Uint16Array', value)) return Float32Array.from(value)
+  return isArrayOf('Int8Array', value) || isArrayOf('Uint8Array', value) ? Float32Array.from(value) : undefined
 }

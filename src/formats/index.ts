@@ -42,16 +42,26 @@ export {
   type PictureOrder,
 } from './net.js'
 export { netShapes, opShape, opWeights, shownShape, type NetShape } from './netShapes.js'
+export {
+  endActivation,
+  logitsOf,
+  outputActivation,
+  outputSize,
+  usualActivation,
+  type OutputActivation,
+} from './netEnd.js'
 export { flattenInOrder } from './netOrder.js'
+export { activationOfLoss } from './kerasCompile.js'
 export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'
 export { isKerasClass, kerasLayer, type KerasClass, type KerasConfig, type KerasLayer } from './kerasLayers.js'
 export type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
 export { layerVariables, placeLayers, type KerasVariable, type PlacedLayer } from './kerasVariables.js'
 export { weightsOf } from './kerasMatch.js'
 export { readKeras, writeKeras } from './keras.js'
-export { writeKerasH5 } from './kerasH5.js'
+export { holdsKerasModel, writeKerasH5 } from './kerasH5.js'
 export { readKerasWeights, readLooseWeights, writeKerasWeights, type WeightsRead } from './kerasWeightsH5.js'
-export { looksLikeHdf5 } from './hdf5.js'
+export { looksLikeHdf5, mayBeHdf5 } from './hdf5.js'
+export { inKerasOrder, orderByDepth, walkBack, type DepthOrder } from './kerasOrder.js'
 export { netFromKeras } from './kerasToNet.js'
 export { kerasFromNet } from './netToKeras.js'
 export { looksLikeTfjs, readTfjs, writeTfjs, type ReadShard, type TfjsFiles } from './tfjs.js'

@@ -4,7 +4,7 @@
  * Source: keras/src/saving/saving_lib.py of Keras 3.15.
  */
 import { LenetError } from '../base/index.js'
-import { looksLikeHdf5 } from './hdf5.js'
+import { mayBeHdf5 } from './hdf5.js'
 import { readKerasConfig } from './kerasConfig.js'
 import { compileConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
@@ -30,8 +30,8 @@ const notesName = 'lenet.json'
  * other file is opened. Throws LenetError: damaged, hostile, classes that are not known, a config that its weights do not fit.
  */
 export async function readKeras(bytes: Uint8Array, name: string): Promise<KerasFile> {
-  if (looksLikeHdf5(bytes)) return readKerasH5(bytes, name)
-  if (looksLikeZip(bytes)) return readKerasZip(bytes, name)
+  if (looksLikeZip(bytes)) return readKerasZip(bytes, name) // its weights are HDF5 and may lie anywhere in it
+  if (mayBeHdf5(bytes)) return readKerasH5(bytes, name)
   throw new LenetError(`${name}: neither a .keras file (a zip) nor an .h5 file (HDF5)`)
 }
 

@@ -35,6 +35,24 @@ function plainValue(value: Json): Json {
   )
 }
 
+/** The loss of the one output, also where it stands in a list or by the output's name. */
+function lossOf(compile: KerasCompile): Json {
+  const loss = compile['loss'] ?? null
+  if (isList(loss)) return loss.length === 1 ? (loss[0] ?? null) : null
+  if (!isObject(loss) || 'class_name' in loss) return loss
+  const all = Object.values(loss)
+  return all.length === 1 ? (all[0] ?? null) : null
+}
+
+/** What makes probabilities of the outputs by how a model was compiled; undefined where classes exclude each other, or it is open. */
+export function activationOfLoss(compile: KerasCompile = {}): 'sigmoid' | 'none' | undefined {
+  const loss = lossOf(compile)
+  const given = isObject(loss) ? (loss['class_name'] === 'function' ? loss['config'] : loss['class_name']) : loss
+  if (typeof given !== 'string' || !/^binary_?(focal_?)?crossentropy$/i.test(given)) return undefined
+  const config = isObject(loss) ? (loss['config'] ?? null) : null
+  return isObject(config) && config['from_logits'] === true ? 'sigmoid' : 'none'
+}
+
 const modules = { optimizer: 'keras.optimizers', loss: 'keras.losses', metrics: 'keras.metrics' } as const
 
 /** As .keras wants it: every object with its module, the optimizer as it is now. Undefined where nothing is compiled. */

@@ -7,6 +7,7 @@
 import { plainCompile } from './kerasCompile.js'
 import { isList, isObject, JsonPlace, type Json } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
+import { inKerasOrder } from './kerasOrder.js'
 import type { KerasCompile, KerasModel } from './kerasTypes.js'
 import { shownName } from './shownName.js'
 
@@ -130,7 +131,13 @@ function readSequential(config: JsonPlace, warnings: string[]): KerasModel {
   }
   refuseDoubles(layers, config.at('layers'))
   const name = config.at('name').there ? config.at('name').text() : 'sequential'
-  return { className: 'Sequential', name, layers, outputs: [layers.at(-1)?.name ?? ''] }
+  return {
+    className: 'Sequential',
+    name,
+    layers,
+    inputs: [layers[0]?.name ?? ''],
+    outputs: [layers.at(-1)?.name ?? ''],
+  }
 }
 
 /** Keras 2 may tell the input's shape in the first layer, Keras 3 in the model's build config. */
@@ -161,7 +168,15 @@ function readFunctional(config: JsonPlace, warnings: string[]): KerasModel {
   for (const name of outputs)
     if (!known.has(name)) config.at('output_layers').fail(`${JSON.stringify(shownName(name))} is missing`)
   const name = config.at('name').there ? config.at('name').text() : 'functional'
-  return { className: 'Functional', name, layers, outputs }
+  return inKerasOrder({ className: 'Functional', name, layers, inputs: inputNames(config, layers), outputs })
+}
+
+/** As the model takes them; where the config does not tell all in a list, as they stand. */
+function inputNames(config: JsonPlace, layers: readonly KerasLayer[]): string[] {
+  const own = layers.filter(({ className }) => className === 'InputLayer').map(({ name }) => name)
+  const place = config.at('input_layers')
+  const told = isList(place.value) && place.value.length > 0 ? tensorNames(place) : []
+  return told.length === own.length && own.every((name) => told.includes(name)) ? told : own
 }
 
 /** `["fc1", 0, 0]`, or a list of these. */

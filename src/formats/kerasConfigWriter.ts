@@ -82,7 +82,7 @@ function functionalConfig(model: KerasModel, dialect: Dialect): JsonObject {
       name: layer.name,
       inbound_nodes: inbound(layer, dialect, shapes),
     })),
-    input_layers: ends(model.layers.filter(({ className }) => className === 'InputLayer').map(({ name }) => name)),
+    input_layers: ends(model.inputs),
     output_layers: ends(model.outputs),
   }
 }

@@ -68,6 +68,11 @@ export function isLegacyH5(file: Hdf5File): boolean {
   return file.texts('', 'model_config') !== undefined || nameList(file, '', 'layer_names') !== undefined
 }
 
+/** Whether an HDF5 file holds a whole model, or weights alone. `where` names it in errors. Throws LenetError. */
+export async function holdsKerasModel(bytes: Uint8Array, where: string): Promise<boolean> {
+  return withHdf5(bytes, where, (file) => file.texts('', 'model_config') !== undefined)
+}
+
 /** The model of an open .h5 file, or undefined where it holds weights alone. */
 function readH5Model(file: Hdf5File): KerasFile | undefined {
   const [text] = file.texts('', 'model_config') ?? []

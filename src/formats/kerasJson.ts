@@ -2,7 +2,7 @@
  * Reads JSON that others wrote, one checked field at a time: a wrong type is an error that names file, place and value.
  * Not here: what the fields mean (kerasLayers.ts, kerasConfig.ts).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, messageOf } from '../base/index.js'
 import { shownName } from './shownName.js'
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject
@@ -95,9 +95,7 @@ export function parseJson(text: string, where: string): JsonPlace {
     const value: Json = JSON.parse(text)
     return new JsonPlace(value, where)
   } catch (error) {
-    throw new LenetError(
-      `${where}: no valid JSON (${shownName(error instanceof Error ? error.message : String(error))})`,
-    )
+    throw new LenetError(`${where}: no valid JSON (${shownName(messageOf(error))})`)
   }
 }
 

@@ -5,12 +5,14 @@
  * Not here: the way back (netToKeras.ts).
  */
 import { LenetError } from '../base/index.js'
+import { activationOfLoss } from './kerasCompile.js'
 import { layerOp, ownActivation } from './kerasNodes.js'
 import { onlyInKeras } from './kerasOnly.js'
 import { netOptimizer } from './kerasOptimizer.js'
 import type { KerasFile, KerasWeights } from './kerasTypes.js'
 import { checkedVariable, placeLayers, type PlacedLayer } from './kerasVariables.js'
 import type { NetFile, NetInput, NetNode, NetTensor } from './net.js'
+import { endActivation } from './netEnd.js'
 
 /** The net. Layers that do nothing vanish. `where` names the file in errors. Throws LenetError. */
 export function netFromKeras(file: KerasFile, where = 'the Keras model'): NetFile {
@@ -28,7 +30,10 @@ export function netFromKeras(file: KerasFile, where = 'the Keras model'): NetFil
     values.set(layer.name, own.at(-1)?.name ?? reads[0] ?? layer.name)
   }
   const outputs = file.model.outputs.map((name) => values.get(name) ?? name)
-  const net = { inputs, nodes, outputs }
+  inputs.sort((a, b) => file.model.inputs.indexOf(a.name) - file.model.inputs.indexOf(b.name))
+  const bare: NetFile = { inputs, nodes, outputs }
+  const activation = endActivation(bare) === undefined ? activationOfLoss(file.compile) : undefined
+  const net = activation === undefined ? bare : { ...bare, activation }
   return file.optimizer === undefined ? net : { ...net, optimizer: netOptimizer(file.model, file.optimizer, where) }
 }
 

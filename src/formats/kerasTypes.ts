@@ -7,11 +7,13 @@ import type { JsonObject } from './kerasJson.js'
 import type { KerasLayer } from './kerasLayers.js'
 import type { NetTensor } from './net.js'
 
-/** A model: layers in an order in which each reads only earlier ones. Its inputs are InputLayers. */
+/** A model. Its layers stand in Keras's own order (kerasOrder.ts), in which each reads only earlier ones. */
 export interface KerasModel {
   readonly className: 'Sequential' | 'Functional'
   readonly name: string
   readonly layers: readonly KerasLayer[]
+  /** Names of its InputLayers, in the order in which it takes them. */
+  readonly inputs: readonly string[]
   /** Names of the layers whose values the model gives; one in a Sequential, the last. */
   readonly outputs: readonly string[]
 }

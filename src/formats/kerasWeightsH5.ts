@@ -9,6 +9,7 @@ import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
 import { isLegacyH5, notesName, readH5Weights, readVariables } from './kerasH5.js'
 import { layerWeights, weightsOf } from './kerasMatch.js'
+import { inKerasOrder } from './kerasOrder.js'
 import { isObject, parseJson } from './kerasJson.js'
 import { optimizerFrom, optimizerVariables, usualCompile } from './kerasOptimizer.js'
 import type { KerasCompile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'
@@ -111,7 +112,7 @@ export interface WeightsRead {
 }
 
 /**
- * Weights for `model` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where it has one. `compile`
+ * Weights for the model `given` out of a .weights.h5 file, or an .h5 of any layout; with the optimizer where it has one. `compile`
  * says its settings; else our files do, and of others those that Keras begins with are taken, with a warning.
  * `isOwn`: the file belongs to this very model, so that its layers' names must be the model's.
  * Throws LenetError, telling both sides, where they do not fit.
@@ -119,10 +120,11 @@ export interface WeightsRead {
 export async function readKerasWeights(
   bytes: Uint8Array,
   where: string,
-  model: KerasModel,
+  given: KerasModel,
   compile?: KerasCompile,
   isOwn = false,
 ): Promise<WeightsRead> {
+  const model = inKerasOrder(given) // which is what the file's groups were numbered by
   return withHdf5(bytes, where, (file) => {
     if (isLegacyH5(file))
       return { weights: weightsOf(model, readH5Weights(file), where, isOwn ? 'ordered' : 'loose'), warnings: [] }
@@ -134,7 +136,9 @@ export async function readKerasWeights(
     const own = compile ?? ownCompile(file)
     const optimizer =
       own === undefined ? looseOptimizer(file, model, variables) : optimizerFrom(model, own, variables, where)
-    if (typeof optimizer === 'string') return { weights, ...notes, warnings: [optimizer] }
+    // of a model that was compiled and never trained Keras keeps the steps, none, and the learning rate alone
+    const isFresh = variables.length === 2 && variables[0]?.data[0] === 0
+    if (typeof optimizer === 'string') return { weights, ...notes, warnings: isFresh ? [] : [optimizer] }
     const guess = `${where}: its optimizer's settings are not in the file; those that Keras begins with are taken`
     return { weights, optimizer, ...notes, warnings: own === undefined ? [guess] : [] }
   })

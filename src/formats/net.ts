@@ -173,6 +173,8 @@ export interface NetFile {
   readonly outputs: readonly string[]
   readonly classes?: readonly string[]
   readonly preprocessing?: NetPreprocessing
+  /** What makes probabilities of the outputs where the nodes do not tell (netEnd.ts): labels' logits, or they are it already. */
+  readonly activation?: 'sigmoid' | 'none'
   /**
    * Names of parameters in the order of the module that they come from (`module.parameters()`), by which PyTorch numbers
    * them in an optimizer; missing where it is that of the nodes.

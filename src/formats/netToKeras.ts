@@ -8,11 +8,13 @@
 import { LenetError } from '../base/index.js'
 import { JsonPlace } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
+import { inKerasOrder } from './kerasOrder.js'
 import { activationName } from './kerasNodes.js'
 import { kerasOptimizer } from './kerasOptimizer.js'
 import type { KerasCompile, KerasFile, KerasModel } from './kerasTypes.js'
 import { placeLayers } from './kerasVariables.js'
 import type { NetFile, NetNode, NetTensor } from './net.js'
+import { endActivation, outputActivation } from './netEnd.js'
 import { flattenInOrder } from './netOrder.js'
 import { netShapes, type NetShape } from './netShapes.js'
 import { nodeLayers, type LayerPlan } from './nodeLayers.js'
@@ -79,7 +81,8 @@ export function kerasFromNet(given: NetFile, where = 'the net'): KerasFile {
   )
   const isSequential = isChain && outputs.length === 1 && outputs[0] === made.layers.at(-1)?.name
   const className = isSequential ? 'Sequential' : 'Functional'
-  const model: KerasModel = { className, name: className.toLowerCase(), layers: made.layers, outputs }
+  const inputs = net.inputs.map(({ name }) => made.values.get(name) ?? name)
+  const model = inKerasOrder({ className, name: className.toLowerCase(), layers: made.layers, inputs, outputs })
   const weights = kerasWeights(model, net, made, where)
   if (net.optimizer === undefined) return { model, weights }
   const { parameters: _some, ...optimizer } = net.optimizer // its layers are frozen instead
@@ -163,18 +166,15 @@ function renamedState(net: NetFile, made: Made): Map<string, ReadonlyMap<string,
   return state
 }
 
-/** What Keras needs to train on: the loss of a classifier, from logits unless the net ends in a softmax. */
+/** What Keras needs to train on: the loss of a classifier, from logits unless the net ends in probabilities. */
 function compileFor(net: NetFile): KerasCompile {
-  const last = net.nodes.find(({ name }) => name === net.outputs[0])
-  const loss = {
-    module: 'keras.losses',
-    class_name: 'SparseCategoricalCrossentropy',
-    config: {
-      name: 'sparse_categorical_crossentropy',
-      reduction: 'sum_over_batch_size',
-      from_logits: last?.op !== 'softmax',
-    },
-    registered_name: null,
-  }
+  const activation = outputActivation(net)
+  const [className, name] =
+    activation === 'softmax'
+      ? ['SparseCategoricalCrossentropy', 'sparse_categorical_crossentropy']
+      : ['BinaryCrossentropy', 'binary_crossentropy']
+  const from_logits = activation !== 'none' && endActivation(net) === undefined
+  const config = { name, reduction: 'sum_over_batch_size', from_logits }
+  const loss = { module: 'keras.losses', class_name: className, config, registered_name: null }
   return { loss, metrics: ['accuracy'] }
 }

@@ -3,7 +3,7 @@
  * Not here: object arrays, structured dtypes, subclasses: refused.
  * Source: numpy's array.__reduce__, dtype.__reduce__ and their __setstate__ as they write them.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf } from '../base/index.js'
 import { latin1Bytes } from './byteReader.js'
 import { describePickle, PickleCallable, PickleOpaque, type PickleValue, type SpendBytes } from './pickleTypes.js'
 import { columnMajorStrides, gather } from './strided.js'
@@ -48,7 +48,7 @@ function bad(what: string, value: PickleValue | undefined): never {
 function bytesOf(value: PickleValue | undefined, spend: SpendBytes): Uint8Array {
   if (typeof value === 'string') spend(value.length)
   const bytes = typeof value === 'string' ? latin1Bytes(value) : value
-  return bytes instanceof Uint8Array ? bytes : bad('bytes', value)
+  return isArrayOf('Uint8Array', bytes) ? bytes : bad('bytes', value)
 }
 
 function shapeOf(value: PickleValue | undefined): number[] {

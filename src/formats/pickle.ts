@@ -5,7 +5,7 @@
  * Not here: the allow-lists (numpyPickle.ts, torchPickle.ts) and pickle writing (pickleWriter.ts).
  * Source: Python's Lib/pickle.py and Lib/pickletools.py, which define the opcodes.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap, isSet } from '../base/index.js'
 import { ByteReader, latin1Text } from './byteReader.js'
 import { floatLine, intLine, longOf, stringLine, unicodeLine } from './pickleText.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'
@@ -141,14 +141,14 @@ class Machine {
 
   setItems(values: readonly PickleValue[]): void {
     const dict = this.top()
-    if (!(dict instanceof Map)) this.in.fail(`damaged pickle: ${describePickle(dict)} where a dict is expected`)
+    if (!isMap(dict)) this.in.fail(`damaged pickle: ${describePickle(dict)} where a dict is expected`)
     if (values.length % 2 === 1) this.in.fail('damaged pickle: a dict entry has a key and no value')
     for (let i = 0; i < values.length; i += 2) dict.set(values[i] ?? null, values[i + 1] ?? null)
   }
 
   addItems(values: readonly PickleValue[]): void {
     const set = this.top()
-    if (!(set instanceof Set)) this.in.fail(`damaged pickle: ${describePickle(set)} where a set is expected`)
+    if (!isSet(set)) this.in.fail(`damaged pickle: ${describePickle(set)} where a set is expected`)
     for (const value of values) set.add(value)
   }
 
@@ -331,11 +331,11 @@ export function unpickle(
 type Container = PickleValue[] | Map<PickleValue, PickleValue> | Set<PickleValue>
 
 function isContainer(value: PickleValue): value is Container {
-  return Array.isArray(value) || value instanceof Map || value instanceof Set
+  return Array.isArray(value) || isMap(value) || isSet(value)
 }
 
 function* childrenOf(value: Container): Generator<PickleValue> {
-  if (!(value instanceof Map)) yield* value
+  if (!isMap(value)) yield* value
   else for (const [key, item] of value) yield* [key, item]
 }
 

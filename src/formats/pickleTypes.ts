@@ -2,6 +2,7 @@
  * What a pickle may hold here, and what an allow-list hands to the machine.
  * Not here: the machine (pickle.ts), and which globals a format allows (numpyPickle.ts, torchPickle.ts).
  */
+import { isArrayOf, isMap, isSet } from '../base/index.js'
 
 /** Base of every value that an allow-listed callable makes: a tensor reference, a numpy array, a dtype. */
 export abstract class PickleOpaque {
@@ -56,9 +57,9 @@ export function describePickle(value: PickleValue | undefined): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'None'
   if (Array.isArray(value)) return `a list of ${value.length}`
-  if (value instanceof Map) return `a dict of ${value.size}`
-  if (value instanceof Set) return `a set of ${value.size}`
-  if (value instanceof Uint8Array) return `${value.length} bytes`
+  if (isMap(value)) return `a dict of ${value.size}`
+  if (isSet(value)) return `a set of ${value.size}`
+  if (isArrayOf('Uint8Array', value)) return `${value.length} bytes`
   if (value instanceof PickleOpaque) return value.what
   if (typeof value === 'string')
     return value.length > 60 ? `a text of ${value.length} characters` : JSON.stringify(value)

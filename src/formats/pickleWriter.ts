@@ -3,7 +3,7 @@
  * Not here: the zip file around them (pthWriter.ts).
  * Source: Python's Lib/pickletools.py for opcodes; torch/_utils.py for the tensors' form.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, isMap } from '../base/index.js'
 import { pthDtypes, type PthDtype, type WritablePthValue, type WritableTensor } from './pthTypes.js'
 import { rowMajorStrides } from './strided.js'
 
@@ -16,12 +16,12 @@ function isSmall(value: number): boolean {
 
 /** The dtype that a tensor is written with. */
 function writtenDtype({ data, dtype }: WritableTensor): PthDtype {
-  if (data instanceof Float32Array) return 'f32'
-  if (data instanceof Float64Array) return 'f64'
-  if (data instanceof BigInt64Array) return 'i64'
-  if (data instanceof Int32Array) return 'i32'
-  if (data instanceof Int16Array) return 'i16'
-  if (data instanceof Int8Array) return 'i8'
+  if (isArrayOf('Float32Array', data)) return 'f32'
+  if (isArrayOf('Float64Array', data)) return 'f64'
+  if (isArrayOf('BigInt64Array', data)) return 'i64'
+  if (isArrayOf('Int32Array', data)) return 'i32'
+  if (isArrayOf('Int16Array', data)) return 'i16'
+  if (isArrayOf('Int8Array', data)) return 'i8'
   return dtype === 'bool' ? 'bool' : 'u8'
 }
 
@@ -65,7 +65,8 @@ export class PickleWriter {
     else if (typeof value === 'string') this.#text(value)
     else if (isWritableTensor(value)) this.#tensor(value, path)
     else if (Array.isArray(value)) this.#list(value, path)
-    else this.#dict(value instanceof Map ? value : Object.entries(value), path)
+    else
+      this.#dict(isMap(value) ? (value as ReadonlyMap<string | number, WritablePthValue>) : Object.entries(value), path)
   }
 
   /** An OrderedDict of tensors, as `net.state_dict()` is. */

@@ -3,7 +3,7 @@
  * Not here: TorchScript programs, whole pickled modules, sparse, quantised and complex tensors: refused by name.
  * Source: torch/serialization.py (_save, _legacy_save, _load, _legacy_load).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, isMap, isSet } from '../base/index.js'
 import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { NumpyArray } from './numpyPickle.js'
 import { unpickle } from './pickle.js'
@@ -145,7 +145,7 @@ function openLegacy(bytes: Uint8Array, name: string): Container {
     if (data === undefined) throw new LenetError(`${name}: ${storage.what} is missing`)
     return data
   }
-  return { root, bigEndian: system instanceof Map && system.get('little_endian') === false, warnings: [], bytesOf }
+  return { root, bigEndian: isMap(system) && system.get('little_endian') === false, warnings: [], bytesOf }
 }
 
 /** After the pickles, in the order of `keys`: an item count of 64 bits and the items. */
@@ -197,13 +197,13 @@ class Plain {
   /** `path` is the key as Python would write it with dots, for errors. */
   value(value: PickleValue, path: string): PthValue {
     this.budget.spend(valueCost, this.where(path))
-    if (value instanceof Map) return this.dict(value, path)
-    if (value instanceof Set) return this.value([...value], path)
+    if (isMap(value)) return this.dict(value, path)
+    if (isSet(value)) return this.value([...value], path)
     if (Array.isArray(value)) return value.map((item, i) => this.value(item, `${path}[${i}]`))
     if (value instanceof TorchTensor) return this.tensor(value, path)
     if (value instanceof TorchStorage) return this.storage(value, path)
     if (value instanceof NumpyArray) return this.numpy(value, path)
-    if (value instanceof Uint8Array) return { dtype: 'u8', shape: [value.length], data: value }
+    if (isArrayOf('Uint8Array', value)) return { dtype: 'u8', shape: [value.length], data: value }
     if (value instanceof PickleCallable) return value.what // a dtype, for instance
     if (typeof value === 'object' && value !== null)
       throw new LenetError(`${this.where(path)}: ${value.what} is not known here`)

@@ -2,6 +2,7 @@
  * What a PyTorch file holds, as plain data: dtypes, tensors, and nested values of a checkpoint.
  * Not here: reading (pth.ts) and writing (pthWriter.ts).
  */
+import { isArrayOf, isMap } from '../base/index.js'
 
 /** One row per dtype: PyTorch's name, the name of its storage class, bytes per item. */
 export const pthDtypes = {
@@ -75,11 +76,11 @@ export interface PthFile {
 }
 
 export function isPthTensor(value: PthValue | undefined): value is PthTensor {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isMap(value)
 }
 
 /** The tensor's items as float32, in C order: `data` itself where it is float32 already. Integers beyond 2^24 round. */
 export function asFloat32({ data }: PthTensor): Float32Array {
-  if (data instanceof Float32Array) return data
-  return data instanceof BigInt64Array ? Float32Array.from(data, Number) : new Float32Array(data)
+  if (isArrayOf('Float32Array', data)) return data
+  return isArrayOf('BigInt64Array', data) ? Float32Array.from(data, Number) : new Float32Array(data)
 }

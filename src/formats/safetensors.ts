@@ -4,7 +4,7 @@
  * Not here: dtypes that nets of this kind do not use (8-bit floats, unsigned 16–64 bits, complex): refused by name.
  * Source: the format's specification and safetensors/src/tensor.rs.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import { ByteReader } from './byteReader.js'
 import { parseJson, type JsonValue } from './json.js'
 import { pthDtypes, type PthDtype, type PthTensor, type WritableTensor } from './pthTypes.js'
@@ -74,7 +74,7 @@ function splitFile(bytes: Uint8Array, name: string): { header: Map<string, JsonV
   const text = reader.text(length)
   if (!text.startsWith('{')) reader.fail('not a safetensors file: its header does not begin with {')
   const header = parseJson(text, `${name}, header`)
-  if (!(header instanceof Map)) return reader.fail('not a safetensors file: its header is no JSON object')
+  if (!isMap(header)) return reader.fail('not a safetensors file: its header is no JSON object')
   return { header, data: reader.take(reader.left) }
 }
 
@@ -84,7 +84,7 @@ function tensorName(name: string, key: string): string {
 
 function metadataOf(value: JsonValue | undefined, name: string): Map<string, string> {
   if (value === undefined) return new Map()
-  if (!(value instanceof Map)) throw new LenetError(`${name}: ${metadataKey} is no JSON object`)
+  if (!isMap(value)) throw new LenetError(`${name}: ${metadataKey} is no JSON object`)
   return new Map(
     [...value].map(([key, text]) => {
       if (typeof text === 'string') return [key, text]
@@ -101,7 +101,7 @@ function sizesOf(value: JsonValue | undefined): number[] | undefined {
 
 function entryOf(key: string, value: JsonValue, name: string): Entry {
   const where = tensorName(name, key)
-  if (!(value instanceof Map)) throw new LenetError(`${where}: its header entry is no JSON object`)
+  if (!isMap(value)) throw new LenetError(`${where}: its header entry is no JSON object`)
   const dtypeName = value.get('dtype')
   const dtype = typeof dtypeName === 'string' ? dtypes.get(dtypeName) : undefined
   if (dtype === undefined) {

@@ -2,7 +2,7 @@
  * Finds the state dict in a checkpoint and takes off the prefixes that wrappers put before every name.
  * Not here: reading the file (pth.ts); fitting the tensors into a net (src/nn).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import { isPthTensor, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
 import { shownName } from './shownName.js'
 
@@ -33,7 +33,7 @@ function tensorsOf(dict: Dict): Map<string, PthTensor> {
 
 /** Every dict that could be the state dict, best guess first. Scripts nest at most a few levels. */
 function candidates(value: PthValue | undefined, depth = 0): Map<string, PthTensor>[] {
-  if (!(value instanceof Map) || depth > 3) return []
+  if (!isMap(value) || depth > 3) return []
   const nested = usualKeys.flatMap((key) => candidates(value.get(key), depth + 1))
   const own = tensorsOf(value)
   // A dict of tensors next to a nested state dict is bookkeeping (a loss, a step), not the net.
@@ -76,7 +76,7 @@ export function findStateDict(
   expectedNames: Iterable<string> = [],
 ): Map<string, PthTensor> | undefined {
   const expected = new Set(expectedNames)
-  const lightning = whole instanceof Map && whole.has('pytorch-lightning_version')
+  const lightning = isMap(whole) && whole.has('pytorch-lightning_version')
   const variants = candidates(whole).flatMap((tensors) => {
     const unwrapped = stripped(tensors, wrapperPrefixes, expected)
     const bare = stripped(tensors, [...wrapperPrefixes, ...attributePrefixes], expected)
@@ -95,7 +95,7 @@ const listed = (keys: readonly (string | number)[]): string =>
     .join(', ')
 
 function describeWhole(whole: PthValue): string {
-  if (whole instanceof Map) return whole.size === 0 ? 'an empty dict' : `a dict of ${listed([...whole.keys()])}`
+  if (isMap(whole)) return whole.size === 0 ? 'an empty dict' : `a dict of ${listed([...whole.keys()])}`
   return isPthTensor(whole) ? 'a single tensor' : Array.isArray(whole) ? 'a list' : 'a plain value'
 }
 

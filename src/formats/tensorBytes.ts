@@ -3,17 +3,17 @@
  * even, where that is a half-precision one.
  * Not here: the way back (torchTensors.ts).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf } from '../base/index.js'
 import type { PthDtype, WritableTensor } from './pthTypes.js'
 
 /** A dtype by its array; `dtype` decides between u8 and bool, and asks for f16 or bf16. */
 export function fileDtype({ data, dtype }: WritableTensor): PthDtype {
-  if (data instanceof Float32Array) return dtype === 'f16' || dtype === 'bf16' ? dtype : 'f32'
-  if (data instanceof Float64Array) return 'f64'
-  if (data instanceof BigInt64Array) return 'i64'
-  if (data instanceof Int32Array) return 'i32'
-  if (data instanceof Int16Array) return 'i16'
-  if (data instanceof Int8Array) return 'i8'
+  if (isArrayOf('Float32Array', data)) return dtype === 'f16' || dtype === 'bf16' ? dtype : 'f32'
+  if (isArrayOf('Float64Array', data)) return 'f64'
+  if (isArrayOf('BigInt64Array', data)) return 'i64'
+  if (isArrayOf('Int32Array', data)) return 'i32'
+  if (isArrayOf('Int16Array', data)) return 'i16'
+  if (isArrayOf('Int8Array', data)) return 'i8'
   return dtype === 'bool' ? 'bool' : 'u8'
 }
 
@@ -55,9 +55,9 @@ export function tensorBytes(tensor: WritableTensor, where: string): Uint8Array {
   }
   const dtype = fileDtype(tensor)
   const stored =
-    data instanceof Float32Array && dtype === 'f16'
+    isArrayOf('Float32Array', data) && dtype === 'f16'
       ? narrowed(data, halfBits)
-      : data instanceof Float32Array && dtype === 'bf16'
+      : isArrayOf('Float32Array', data) && dtype === 'bf16'
         ? narrowed(data, bfloatBits)
         : data
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength)

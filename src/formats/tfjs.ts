@@ -6,7 +6,8 @@
  */
 import { LenetError } from '../base/index.js'
 import { readKerasConfig } from './kerasConfig.js'
-import { parseJson, type JsonObject, type JsonPlace } from './kerasJson.js'
+import { plainCompile } from './kerasCompile.js'
+import { isObject, parseJson, type JsonObject, type JsonPlace } from './kerasJson.js'
 import { inVariableOrder, weightsOf } from './kerasMatch.js'
 import type { KerasFile, KerasModel, LooseWeights } from './kerasTypes.js'
 import { checkWeights, placeLayers } from './kerasVariables.js'
@@ -57,7 +58,9 @@ export async function readTfjs(modelJson: Uint8Array, readShard: ReadShard, name
   const { model, warnings } = readKerasConfig(config)
   placeLayers(model, name)
   const loose = await readManifest(root.at('weightsManifest'), readShard, name)
-  return { model, weights: weightsOf(model, byLayer(model, loose), name, 'named'), warnings }
+  const training = topology.at('training_config').value
+  const compile = isObject(training) ? { compile: plainCompile(training) } : {}
+  return { model, weights: weightsOf(model, byLayer(model, loose), name, 'named'), ...compile, warnings }
 }
 
 function decoded(bytes: Uint8Array, name: string): string {

@@ -4,7 +4,7 @@
  * Not here: the net's state dict (netPth.ts).
  * Source: torch/optim/{adam,adamw,sgd,rmsprop,adagrad}.py (state and param_groups).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import type { NetOptimizer, NetOptimizerSettings, NetTensor } from './net.js'
 import { asFloat32, isPthTensor, type PthValue, type WritablePthValue } from './pthTypes.js'
 import { shownName } from './shownName.js'
@@ -113,13 +113,13 @@ interface Found {
 }
 
 function findOptimizer(whole: PthValue): Found | undefined {
-  const candidates = whole instanceof Map ? usualKeys.map((key) => whole.get(key)) : []
+  const candidates = isMap(whole) ? usualKeys.map((key) => whole.get(key)) : []
   for (const candidate of candidates) {
     const found = Array.isArray(candidate) ? candidate[0] : candidate // Lightning keeps a list of them
-    if (!(found instanceof Map)) continue
+    if (!isMap(found)) continue
     const [state, groups] = [found.get('state'), found.get('param_groups')]
-    if (!(state instanceof Map) || !Array.isArray(groups)) continue
-    const dicts = groups.filter((group) => group instanceof Map)
+    if (!isMap(state) || !Array.isArray(groups)) continue
+    const dicts = groups.filter((group) => isMap(group))
     if (dicts.length === groups.length) return { state, groups: dicts }
   }
   return undefined
@@ -143,7 +143,7 @@ function namesIn(groups: readonly Dict[]): string[] {
 
 /** Of a parameter by its slots; undefined where it has none yet. */
 function shapeOf(entry: PthValue | undefined, name: NetOptimizer['name']): readonly number[] | undefined {
-  if (!(entry instanceof Map)) return undefined
+  if (!isMap(entry)) return undefined
   for (const slot of slotNames[name]) {
     const tensor = entry.get(slot)
     if (isPthTensor(tensor)) return tensor.shape
@@ -242,7 +242,7 @@ export function optimizerFromTorch(
   const state = new Map<string, ReadonlyMap<string, NetTensor>>()
   trained.forEach(([parameter, shape], i) => {
     const entry = entryOf(found.state, numbers[i])
-    if (!(entry instanceof Map)) return
+    if (!isMap(entry)) return
     step = Math.max(step, stepOf(entry))
     const slots = slotsOf(entry, name, shape, `${where}, optimizer, ${shownName(parameter)}`)
     if (slots.size > 0) state.set(parameter, slots)

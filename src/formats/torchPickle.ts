@@ -4,7 +4,7 @@
  * Not here: sparse, quantised, complex and nested tensors, whole pickled modules: refused by name.
  * Source: torch/_utils.py (_rebuild_*), torch/serialization.py (persistent_id), torch/_weights_only_unpickler.py.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import { numpyGlobals } from './numpyPickle.js'
 import {
   describePickle,
@@ -130,7 +130,7 @@ function isPair(value: PickleValue): value is [PickleValue, PickleValue] {
 /** `OrderedDict()`, `OrderedDict(pairs)` or `Counter(dict)`. */
 function makeOrderedDict([items]: readonly PickleValue[], spend: SpendBytes): PickleDict {
   if (items === undefined) return new PickleDict()
-  if (items instanceof Map) {
+  if (isMap(items)) {
     spend(items.size * entryBytes)
     return new PickleDict(items)
   }
@@ -141,7 +141,7 @@ function makeOrderedDict([items]: readonly PickleValue[], spend: SpendBytes): Pi
 
 /** Attributes such as `_metadata` are kept apart from the entries. */
 function buildDict(made: PickleValue, state: PickleValue): void {
-  if (!(made instanceof PickleDict) || !(state instanceof Map)) bad('attributes of a dict', state)
+  if (!(made instanceof PickleDict) || !isMap(state)) bad('attributes of a dict', state)
   made.attributes = state
 }
 

@@ -6,6 +6,7 @@
  * Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3–4.5.
  */
 import { Inflate } from 'fflate'
+import { isError } from '../base/index.js'
 import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { crc32 } from './crc32.js'
 import { shownName } from './shownName.js'
@@ -246,7 +247,7 @@ function inflateExactly(packed: Uint8Array, size: number, reader: ByteReader): U
     for (let at = 0; at < packed.length; at += 4096)
       inflate.push(packed.subarray(at, at + 4096), at + 4096 >= packed.length)
   } catch (error) {
-    if (error instanceof Error && 'code' in error) reader.fail(`damaged: it does not unpack (${error.message})`)
+    if (isError(error) && 'code' in error) reader.fail(`damaged: it does not unpack (${error.message})`)
     throw error
   }
   if (filled !== size) reader.fail(`truncated or damaged: it unpacks to ${filled} bytes and announces ${size}`)

@@ -28,9 +28,9 @@ import {
 import { reshape } from './composeMovement.js'
 import { crossEntropy, type Reduction } from './composeNet.js'
 import { logSoftmax, mean, sum } from './composeReduction.js'
-import { checkLabels } from './labels.js'
+import { checkedLabels } from './labels.js'
 import { hostLeaf } from './node.js'
-import type { HostStorage, Node } from './node.js'
+import type { Node } from './node.js'
 
 /** Default: the mean. */
 const reduced = (losses: Node, reduction: Reduction = 'mean'): Node =>
@@ -84,9 +84,7 @@ function checkShapes(what: string, logits: Node, labels: Node, { weight }: Class
 function labelsOf(what: string, logits: Node, labels: Node, options: ClassOptions): Labels {
   const { weight, ignoreIndex } = options
   const count = checkShapes(what, logits, labels, options)
-  const { storage } = labels
-  if (storage?.kind === 'host') checkLabels(storage as HostStorage, count, ignoreIndex)
-  const given = batch(cast(labels, 'i32'))
+  const given = checkedLabels(labels, count, ignoreIndex === undefined ? [] : [ignoreIndex])
   if (ignoreIndex === undefined) {
     const shares = weight ? sum(mul(oneHot(given, count), toFloat(weight)), 1) : null
     return { classes: given, shares }

@@ -4,13 +4,13 @@
  */
 import { LenetError, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
-import { add, batch, cast, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
+import { add, batch, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
 import { expandLike, pad, reshape } from './composeMovement.js'
 import { mean, sum } from './composeReduction.js'
 import { make, makeTyped } from './infer.js'
-import { checkLabels } from './labels.js'
+import { checkedLabels } from './labels.js'
 import { hostLeaf } from './node.js'
-import type { HostStorage, Node } from './node.js'
+import type { Node } from './node.js'
 import type { Window } from './ops.js'
 
 /** One number for both directions, or [vertical, horizontal]. */
@@ -285,9 +285,7 @@ export function crossEntropy(logits: Node, labels: Node, reduction: Reduction = 
     throw new LenetError(
       `crossEntropy: expects logits [N, C] and labels [N], got ${showShape(logits.shape)} and ${showShape(labels.shape)}`,
     )
-  const { storage } = labels
-  if (storage?.kind === 'host') checkLabels(storage as HostStorage, logits.shape.at(-1) ?? 1)
-  const losses = make('crossEntropy', {}, [batch(toFloat(logits)), batch(cast(labels, 'i32'))])
+  const losses = make('crossEntropy', {}, [batch(toFloat(logits)), checkedLabels(labels, logits.shape.at(-1) ?? 1)])
   if (reduction === 'none') return losses
   return reduction === 'sum' ? sum(losses) : mean(losses)
 }

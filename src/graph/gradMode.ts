@@ -1,13 +1,13 @@
 /** Whether new nodes remember that a gradient may flow through them. Not here: gradients themselves (gradient.ts). */
 
-let enabled = true
+import { shared } from '../base/index.js'
 
-export const gradEnabled = (): boolean => enabled
+export const gradEnabled = (): boolean => shared.gradEnabled
 
 /** Returns what was set before, to set it again afterwards. */
 export function setGradEnabled(flag: boolean): boolean {
-  const previous = enabled
-  enabled = flag
+  const previous = shared.gradEnabled
+  shared.gradEnabled = flag
   return previous
 }
 

@@ -234,6 +234,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   maxPool2dGrad: refused('maxPool2dGrad'),
   avgPool2d: (y, g) => [() => make('avgPool2dGrad', { ...y.attrs, inputSize: pictureSize(inputAt(y, 0)) }, [g])],
   avgPool2dGrad: refused('avgPool2dGrad'),
+  checkLabels: flat,
   crossEntropy: (y, g) => [() => make('crossEntropyGrad', {}, [inputAt(y, 0), inputAt(y, 1), g])],
   crossEntropyGrad: refused('crossEntropyGrad'),
   random: flat,

@@ -220,6 +220,14 @@ function crossEntropyGrad(_attrs: unknown, inputs: Inputs): NodeType {
   return lanes(logits.shape)
 }
 
+function checkLabels(inputs: Inputs): NodeType {
+  const labels = inputOf('checkLabels', inputs, 0)
+  expectRank('checkLabels', 'labels', labels, 1, '[N]')
+  expectDType('checkLabels', 'labels', labels, 'i32')
+  expectLayout('checkLabels', labels, 'lanes')
+  return { shape: labels.shape, dtype: 'i32', layout: 'lanes' }
+}
+
 export const inferNet = {
   matmul: matrices,
   linear,
@@ -236,6 +244,7 @@ export const inferNet = {
   maxPool2dGrad,
   avgPool2d: (window, inputs) => lanes(pooled('avgPool2d', window, inputs)),
   avgPool2dGrad: (attrs, inputs) => poolGrad('avgPool2dGrad', attrs, inputOf('avgPool2dGrad', inputs, 0)),
+  checkLabels: (_attrs, inputs) => checkLabels(inputs),
   crossEntropy: (_attrs, inputs) => lanes([dim(expectLoss('crossEntropy', inputs), 0)]),
   crossEntropyGrad,
 } as const satisfies InferTable<
@@ -254,6 +263,7 @@ export const inferNet = {
   | 'maxPool2dGrad'
   | 'avgPool2d'
   | 'avgPool2dGrad'
+  | 'checkLabels'
   | 'crossEntropy'
   | 'crossEntropyGrad'
 >

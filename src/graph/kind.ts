@@ -3,11 +3,13 @@
  * kind is found again by numbers: nothing is inferred or checked twice.
  * Not here: how a type follows (infer.ts), nodes themselves (node.ts).
  */
-import type { DType, Shape } from '../base/index.js'
+import { expectDType, thisCopy, type DType, type Shape } from '../base/index.js'
 import type { Layout, NodeType } from './node.js'
 import type { OpName } from './ops.js'
 
 export interface Kind {
+  /** The copy of lenet whose numbers these are. */
+  readonly copy: typeof thisCopy
   readonly type: NodeType
   /** The same for all kinds that differ in the batch's size only: what plans are found by. */
   readonly signature: number
@@ -73,6 +75,12 @@ const opCodes = new Map<OpName, number>()
 const dtypeCodes: Readonly<Record<DType, number>> = { f32: 0, i32: 1, u8: 2 }
 const layoutCodes: Readonly<Record<Layout, number>> = { plain: 0, lanes: 1, rows: 2, groups: 3 }
 
+function putDType(dtype: DType): void {
+  const code = dtypeCodes[dtype]
+  if (code === undefined) expectDType('tensor', dtype) // taken for 0 it would be f32's, for all that come after
+  put(code)
+}
+
 function putOp(op: OpName): void {
   let code = opCodes.get(op)
   if (code === undefined) opCodes.set(op, (code = opCodes.size))
@@ -98,7 +106,7 @@ function putAttrs(attrs: object): void {
   for (const name in attrs) {
     const value = (attrs as Readonly<Record<string, Attr>>)[name] ?? 0
     if (typeof value === 'number') putNumber(value)
-    else if (typeof value === 'string') put(dtypeCodes[value])
+    else if (typeof value === 'string') putDType(value)
     else putList(value, 0)
   }
 }
@@ -111,7 +119,7 @@ function putList(list: Shape, from: number): void {
 function putType(op: OpName, attrs: object, inputs: number, { shape, dtype, layout }: NodeType, from: number): void {
   begin()
   putOp(op)
-  put(dtypeCodes[dtype])
+  putDType(dtype)
   put(layoutCodes[layout])
   put(inputs)
   putList(shape, from)
@@ -137,7 +145,7 @@ function newKind(op: OpName, attrs: object, inputs: number, type: NodeType): Kin
   const { dtype, layout } = type
   const shape = Object.freeze([...type.shape]) // nodes share it: whoever gave it may change his own
   putType(op, attrs, inputs, type, 0)
-  return kinds.set({ type: { shape, dtype, layout }, signature, number: ++numbers })
+  return kinds.set({ copy: thisCopy, type: { shape, dtype, layout }, signature, number: ++numbers })
 }
 
 type Inputs = readonly { readonly kind: Kind }[]

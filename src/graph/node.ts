@@ -42,8 +42,8 @@ export interface Node<K extends OpName = OpName> {
   readonly requiresGrad: boolean
   /** Operation, attributes, count of inputs and type, interned. */
   readonly kind: Kind
-  /** 1 + the longest way to a node with values. */
-  readonly depth: number
+  /** How many numbers were put together one after the other to make it, as far as they are not computed (tensor/scalars.ts). */
+  carried: number
   /** Set for leaves, and for a node once it was computed. */
   storage: Storage | null
   /** For maxPool2d: its maxPoolIndex, computed by the same kernel when a gradient may need it. */
@@ -64,6 +64,9 @@ export interface NodeType {
 }
 
 let lastId = 0
+
+/** The id of the node that was made last; ids rise. */
+export const newestNode = (): number => lastId
 
 /** A node of a type that is known already; `make` in infer.ts checks and infers it. */
 export function createNode<K extends OpName>(
@@ -95,7 +98,7 @@ export function nodeOf<K extends OpName>(
     layout,
     requiresGrad,
     kind,
-    depth: depthOver(inputs),
+    carried: 0,
     storage: null,
     companion: null,
     owner: null,
@@ -103,15 +106,6 @@ export function nodeOf<K extends OpName>(
     walk: 0,
     place: 0,
   }
-}
-
-function depthOver(inputs: readonly Node[]): number {
-  let depth = 0
-  for (let i = 0; i < inputs.length; i++) {
-    const input = inputs[i]
-    if (input && !input.storage && input.depth >= depth) depth = input.depth + 1
-  }
-  return depth
 }
 
 /** A leaf like `leaf`, over the same values. */

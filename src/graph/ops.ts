@@ -87,6 +87,7 @@ export interface OpAttrs {
   avgPool2d: Window // divides by the whole window (PyTorch's count_include_pad = True)
   avgPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (g) → [N, C, H, W]
   // ── losses, random numbers ──
+  checkLabels: { readonly classes: number; readonly ignored: readonly number[] } // (labels [N] i32) → the same, or an error
   crossEntropy: None // (logits [N, C], labels [N] i32) → [N]: −log softmax(logits)[label]
   crossEntropyGrad: None // (logits, labels, g [N]) → [N, C]
   random: None // (key [2] i32) → uniform [0, 1) by logical position and key, in the node's own shape and layout

@@ -2,8 +2,9 @@
  * What contractions, pools and losses mean, in plain loops. Contractions accumulate in float64 and round once: they are
  * what float32 kernels are compared with, not what they must equal to the bit.
  */
-import { LenetError, showShape } from '../base/index.js'
+import { showShape } from '../base/index.js'
 import type { Shape } from '../base/index.js'
+import { checkLabels } from './labels.js'
 import { valuesAt } from './referenceShared.js'
 import type { Numbers, ReferenceTable, Values } from './referenceShared.js'
 import type { NodeType } from './node.js'
@@ -209,11 +210,8 @@ function avgPool2dGrad(out: Numbers, inputs: Inputs, window: Window, { shape }: 
 function eachRow(inputs: Inputs, visit: (n: number, row: Numbers, label: number, logSum: number) => void): void {
   const [logits, labels] = [valuesAt(inputs, 0), valuesAt(inputs, 1)]
   const classes = logits.shape[1]!
+  checkLabels(labels.data, classes)
   labels.data.forEach((label, n) => {
-    if (label < 0 || label >= classes)
-      throw new LenetError(
-        `crossEntropy: label ${label} of picture ${n} is not one of the ${classes} classes 0 to ${classes - 1}`,
-      )
     const row = logits.data.subarray(n * classes, (n + 1) * classes)
     const largest = Math.max(...row)
     const total = Array.from(row).reduce((sum, v) => sum + Math.exp(v - largest), 0)
@@ -246,6 +244,11 @@ export const referenceNet = {
   maxPool2dGrad,
   avgPool2d,
   avgPool2dGrad,
+  checkLabels: (out, inputs, { classes, ignored }) => {
+    const { data } = valuesAt(inputs, 0)
+    checkLabels(data, classes, ignored)
+    out.set(data)
+  },
   crossEntropy: (out, inputs) => eachRow(inputs, (n, row, label, logSum) => (out[n] = logSum - row[label]!)),
   crossEntropyGrad,
 } as const satisfies ReferenceTable<
@@ -264,6 +267,7 @@ export const referenceNet = {
   | 'maxPool2dGrad'
   | 'avgPool2d'
   | 'avgPool2dGrad'
+  | 'checkLabels'
   | 'crossEntropy'
   | 'crossEntropyGrad'
 >

@@ -44,4 +44,14 @@ export function activationName(what: string, name: string | null | undefined): A
   throw new UsageError(`${what}: there is no activation '${name}'; there are ${Object.keys(table).join(', ')}`)
 }
 
-export const activate = (name: ActivationName, x: Tensor, features: number): Tensor => table[name](x, features)
+/** What values were before the softmax or sigmoid that made them. */
+const logits = new WeakMap<Tensor, Tensor>()
+
+/** The values before the softmax or sigmoid, if one made just these; null else. Source: Keras' `_keras_logits`. */
+export const logitsOf = (output: Tensor): Tensor | null => logits.get(output) ?? null
+
+export function activate(name: ActivationName, x: Tensor, features: number): Tensor {
+  const y = table[name](x, features)
+  if (name === 'softmax' || name === 'sigmoid') logits.set(y, x)
+  return y
+}

@@ -2,7 +2,7 @@
  * Functional: a model of layers that were applied to one another, from an Input to an output. Not here: training (model.ts),
  * its configuration (functionalConfig.ts).
  */
-import { LenetError, UsageError, type Shape } from '../base/index.js'
+import { LenetError, refuseForeign, UsageError, type Shape } from '../base/index.js'
 import { functionalConfig, readFunctional } from './functionalConfig.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
@@ -25,7 +25,9 @@ export interface ModelOptions {
 }
 
 function single(what: string, ends: Ends): KerasTensor {
+  refuseForeign(`model: ${what}`, ends)
   const [only, ...more] = ends instanceof KerasTensor ? [ends] : ends
+  refuseForeign(`model: ${what}`, only)
   if (!(only instanceof KerasTensor))
     throw new UsageError(`model: ${what} must be what Input() or a layer's apply gave`)
   if (more.length > 0)

@@ -1,5 +1,5 @@
 /** What people give to fit and evaluate, and as rows. Not here: rows themselves (rows.ts), labels (labels.ts). */
-import { LenetError, showShape, UsageError } from '../base/index.js'
+import { LenetError, showShape, UsageError, isMap } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import type { Callback } from './callbacks/callback.js'
 import { labelRows } from './labels.js'
@@ -114,7 +114,7 @@ function weightRows(given: Inputs, count: number): Rows {
 export function byClass(data: Data, classWeight: ClassWeights | undefined): Data {
   if (classWeight === undefined) return data
   if (data.weights) throw new UsageError('fit: You cannot use `classWeight` and `sampleWeight` at the same time.')
-  const entries = classWeight instanceof Map ? [...classWeight] : Object.entries(classWeight)
+  const entries = isMap(classWeight) ? [...classWeight] : Object.entries(classWeight)
   const known = new Map(entries.map(([label, weight]) => [Number(label), weight]))
   for (const [label, weight] of known)
     if (!Number.isInteger(label) || typeof weight !== 'number' || !(weight >= 0))

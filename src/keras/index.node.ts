@@ -1,7 +1,7 @@
 /** The room `keras` for Node: everything that `import … from 'lenet/keras'` finds. */
 /// <reference types="node" preserve="true" />
 import '../base/nodeVersion.node.js'
-import { manualSeed, tensor, Tensor, type TensorData } from '../tensor/index.js'
+import { manualSeed, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
 import { CSVLogger } from './callbacks/csvLogger.node.js'
 import { Callback, History, LambdaCallback } from './callbacks/callback.js'
@@ -16,10 +16,18 @@ import { take } from './take.js'
 import { Sequential, type SequentialOptions } from './sequential.js'
 import type { KerasTensor } from './kerasTensor.js'
 import { Functional, type ModelOptions } from './functional.js'
-import type { Layer } from './layer.js'
+import { asTensor, type Layer } from './layer.js'
 import { Model } from './model.js'
 
 export * from './index.js'
+export type {
+  BackupAndRestore,
+  BackupAndRestoreOptions,
+  ModelCheckpoint,
+  ModelCheckpointOptions,
+} from './callbacks/checkpoints.node.js'
+export type { CSVLogger, CSVLoggerOptions } from './callbacks/csvLogger.node.js'
+export type { TensorBoard, TensorBoardOptions } from './callbacks/tensorBoard.node.js'
 export {
   datasets,
   type DataSet,
@@ -68,7 +76,7 @@ export const utils = {
   },
   /** Class numbers [N] or [N, 1] as rows of zeros and a one [N, numClasses]. Source: keras.utils.to_categorical. */
   toCategorical(labels: Tensor | TensorData, numClasses?: number): Tensor {
-    const classes = Array.from((labels instanceof Tensor ? labels : tensor(labels)).toTypedArray())
+    const classes = Array.from(asTensor(labels).toTypedArray())
     const count = numClasses ?? classes.reduce((most, label) => Math.max(most, label + 1), 0)
     const rows = new Float32Array(classes.length * count)
     classes.forEach((label, i) => {

@@ -1,6 +1,5 @@
 /** The room `keras`: Keras 3's idiom over nn, tensor and data. Files and data sets are behind index.node.ts. */
-export { Callback, History, LambdaCallback, type CallbackParams, type Logs } from './callbacks/callback.js'
-export type { KerasEpochEvent } from './callbacks/epochEvents.js'
+export { Callback, History, LambdaCallback, type CallbackParams } from './callbacks/callback.js'
 export { input as Input } from './layers/index.js'
 export * as layers from './layers/index.js'
 export { Layer, type CallContext, type Config, type LayerOptions, type Spec } from './layer.js'
@@ -29,3 +28,4 @@ export {
 export { Sequential, type SequentialOptions } from './sequential.js'
 export { summaryText, type SummaryOptions } from './summary.js'
 export { Weight } from './weight.js'
+export type * from './types.js'

@@ -2,6 +2,7 @@
  * KerasTensor: a value that a functional model will have, and where it comes from. Not here: models (functional.ts), values.
  * Source: keras.KerasTensor, keras.src.ops.node.
  */
+import { markCopy } from '../base/index.js'
 import type { Layer, Spec } from './layer.js'
 
 /** One use of a layer. */
@@ -15,6 +16,10 @@ export interface Use {
 
 /** What `Input` and `layer.apply` give. */
 export class KerasTensor {
+  static {
+    markCopy(KerasTensor, 'Keras object')
+  }
+
   readonly spec: Spec
   readonly use: Use
 

@@ -2,10 +2,9 @@
  * Layer: what all layers share: name, shapes, weights in Keras' order, and their configuration as Keras writes it.
  * Not here: the layers (layers/), their order in a model (sequential.ts).
  */
-import { LenetError, UsageError, type Shape } from '../base/index.js'
-import { fromArray, Tensor, tensor, type TensorData } from '../tensor/index.js'
+import { LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { fromArray, ownTensor, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
-import type { Prediction } from './losses.js'
 import { nextName } from './naming.js'
 import type { Weight } from './weight.js'
 
@@ -68,6 +67,10 @@ const dtypePolicy = {
 } as const
 
 export abstract class Layer {
+  static {
+    markCopy(Layer, 'Keras object')
+  }
+
   readonly name: string
   input: Spec | null = null
   inputs: readonly Spec[] = []
@@ -121,23 +124,6 @@ export abstract class Layer {
   /** The inputs as the layer takes them: most take lists in the order in which pictures lie inside (`flatOf`). */
   accepted(inputs: readonly Spec[]): readonly Spec[] {
     return inputs
-  }
-
-  /** As the last layer of a model: `callAll`, and logits where it ends in a softmax. */
-  finish(inputs: readonly Tensor[], context: CallContext): Prediction {
-    const [x] = inputs
-    const logits = x && inputs.length === 1 ? this.beforeSoftmax(x, context) : null
-    return logits ? { output: this.afterSoftmax(logits), logits } : { output: this.callAll(inputs, context), logits }
-  }
-
-  /** Values before the softmax that the layer ends in, on which losses are more exact; null where it does not. */
-  beforeSoftmax(_x: Tensor, _context: CallContext): Tensor | null {
-    return null
-  }
-
-  /** What `call` makes of `beforeSoftmax`. */
-  afterSoftmax(logits: Tensor): Tensor {
-    return logits.softmax(1)
   }
 
   /** Random numbers for a batch of `count` in training, as tensors that `call` gets back; default none. */
@@ -205,9 +191,11 @@ export abstract class Layer {
   /** The layer's value for that of another layer, or of several for layers that merge: Keras' `layer(x)`. */
   apply(x: KerasTensor | readonly KerasTensor[]): KerasTensor {
     const inputs: readonly KerasTensor[] = Symbol.iterator in x ? x : [x]
-    for (const input of inputs)
+    for (const input of inputs) {
+      refuseForeign(`layer '${this.name}': what it is applied to`, input)
       if (!(input instanceof KerasTensor))
         throw new UsageError(`layer '${this.name}': apply takes what Input() or another layer's apply gave`)
+    }
     if (this.#uses.length > 0 && !this.mayRepeat)
       throw new UsageError(`layer '${this.name}' (${this.className}) draws random numbers and can be applied only once`)
     const spec = this.buildFor(
@@ -284,7 +272,7 @@ export abstract class Layer {
 }
 
 /** A tensor of what people give: a tensor, or numbers. */
-export const asTensor = (values: Tensor | TensorData): Tensor => (values instanceof Tensor ? values : tensor(values))
+export const asTensor = (values: Tensor | TensorData): Tensor => ownTensor(values) ?? tensor(values as TensorData)
 
 /** Flat numbers take the weight's shape. */
 function shaped(values: Tensor | TensorData, weight: Weight): Tensor {

@@ -1,5 +1,5 @@
 /** Losses under Keras' names. Not here: their mathematics (nn's F, tensor). */
-import { LenetError, showShape, UsageError } from '../base/index.js'
+import { LenetError, markCopy, refuseForeign, showShape, UsageError } from '../base/index.js'
 import { F } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -9,7 +9,10 @@ import { sameName } from './naming.js'
 export interface Prediction {
   /** [N, …] in our order, after the last activation. */
   readonly output: Tensor
-  /** [N, C] before the last softmax, where the model ends in one: losses are more exact on them. */
+  /**
+   * [N, …] before the last softmax or sigmoid, where the model ends in one: all cross-entropies take these for their logits,
+   * whichever of the two it was, as Keras does.
+   */
   readonly logits: Tensor | null
 }
 
@@ -20,6 +23,10 @@ export type LabelKind = 'classes' | 'values'
 const epsilon = 1e-7
 
 export abstract class Loss {
+  static {
+    markCopy(Loss, 'Keras object')
+  }
+
   /** As Keras writes it: 'sparse_categorical_crossentropy'. */
   abstract readonly name: string
   abstract readonly className: string
@@ -69,7 +76,7 @@ function asLogits({ output, logits }: Prediction, fromLogits: boolean): Tensor {
 }
 
 /** Labels are class numbers. Source: keras.losses.SparseCategoricalCrossentropy. */
-class SparseCategoricalCrossentropy extends Loss {
+export class SparseCategoricalCrossentropy extends Loss {
   readonly name = 'sparse_categorical_crossentropy'
   readonly className = 'SparseCategoricalCrossentropy'
   readonly labels = 'classes'
@@ -94,7 +101,7 @@ class SparseCategoricalCrossentropy extends Loss {
 }
 
 /** Labels are probabilities of classes [N, C], mostly one-hot. Source: keras.losses.CategoricalCrossentropy. */
-class CategoricalCrossentropy extends Loss {
+export class CategoricalCrossentropy extends Loss {
   readonly name = 'categorical_crossentropy'
   readonly className = 'CategoricalCrossentropy'
   readonly labels = 'values'
@@ -136,7 +143,7 @@ class CategoricalCrossentropy extends Loss {
 const byPicture = (values: Tensor): Tensor => values.flatten(1).mean(1)
 
 /** Labels are 0 or 1, or between, as many as outputs: each for itself. Source: keras.losses.BinaryCrossentropy. */
-class BinaryCrossentropy extends Loss {
+export class BinaryCrossentropy extends Loss {
   readonly name = 'binary_crossentropy'
   readonly className = 'BinaryCrossentropy'
   readonly labels = 'values'
@@ -150,10 +157,11 @@ class BinaryCrossentropy extends Loss {
     this.labelSmoothing = labelSmoothing
   }
 
-  protected each(labels: Tensor, { output }: Prediction): Tensor {
+  protected each(labels: Tensor, { output, logits }: Prediction): Tensor {
     const { labelSmoothing } = this
     const smooth = labelSmoothing === 0 ? labels : labels.mul(1 - labelSmoothing).add(0.5 * labelSmoothing)
-    if (this.fromLogits) return byPicture(F.binaryCrossEntropyWithLogits(output, smooth, { reduction: 'none' }))
+    if (logits || this.fromLogits)
+      return byPicture(F.binaryCrossEntropyWithLogits(logits ?? output, smooth, { reduction: 'none' }))
     const sure = output.clamp(epsilon, 1 - epsilon)
     const [yes, no] = [smooth.mul(sure.log()), smooth.neg().add(1).mul(sure.neg().add(1).log())]
     return byPicture(yes.add(no).neg())
@@ -165,7 +173,7 @@ class BinaryCrossentropy extends Loss {
 }
 
 /** The mean of squared differences. Source: keras.losses.MeanSquaredError. */
-class MeanSquaredError extends Loss {
+export class MeanSquaredError extends Loss {
   readonly name = 'mean_squared_error'
   readonly className = 'MeanSquaredError'
   readonly labels = 'values'
@@ -180,7 +188,7 @@ class MeanSquaredError extends Loss {
 }
 
 /** The mean of differences without their signs. Source: keras.losses.MeanAbsoluteError. */
-class MeanAbsoluteError extends Loss {
+export class MeanAbsoluteError extends Loss {
   readonly name = 'mean_absolute_error'
   readonly className = 'MeanAbsoluteError'
   readonly labels = 'values'
@@ -217,6 +225,7 @@ function optionsOf(config: unknown): SmoothOptions {
 /** By name, by Keras' configuration, or itself. Throws UsageError for one that is not there. */
 export function lossOf(loss: Loss | string | Config): Loss {
   if (loss instanceof Loss) return loss
+  refuseForeign('compile: the loss', loss)
   const name = typeof loss === 'string' ? loss : String(loss['class_name'] ?? '')
   const found = Object.keys(names).find((known) => sameName(known) === sameName(name))
   const make = found === undefined ? undefined : names[found]

@@ -20,7 +20,10 @@ type Sum = Metric['sum']
 
 const sparseAccuracy: Sum = (labels, { output }) => output.argmax(1).eq(labels).sum()
 const categoricalAccuracy: Sum = (labels, { output }) => output.argmax(1).eq(labels.argmax(1)).sum()
-const binaryAccuracy: Sum = (labels, { output }) => output.gt(0.5).eq(labels).mean(1).sum()
+const binaryAccuracy =
+  (threshold = 0.5): Sum =>
+  (labels, { output }) =>
+    output.gt(threshold).eq(labels).mean(1).sum()
 const squaredError: Sum = (labels, { output }) => output.sub(labels).square().flatten(1).mean(1).sum()
 
 /** The label's score is among the k largest. */
@@ -57,6 +60,13 @@ export interface TopKOptions {
   readonly name?: string
 }
 
+export interface BinaryAccuracyOptions {
+  /** Outputs above it are taken for 1; default 0.5, for logits 0. */
+  readonly threshold?: number
+  /** Default 'binary_accuracy'. */
+  readonly name?: string
+}
+
 type TopK = (options?: TopKOptions) => Metric
 
 function topK(className: string, sum: (k: number) => Sum): TopK {
@@ -90,8 +100,17 @@ export const metrics = {
   sparseCategoricalAccuracy: (): Metric => new Named('sparse_categorical_accuracy', sparseAccuracy),
   /** The same for one-hot labels. */
   categoricalAccuracy: (): Metric => new Named('categorical_accuracy', categoricalAccuracy),
-  /** How often outputs above ½ are labels of 1. */
-  binaryAccuracy: (): Metric => new Named('binary_accuracy', binaryAccuracy),
+  /** How often outputs above the threshold are labels of 1, and others of 0. */
+  binaryAccuracy: ({ threshold = 0.5, name = 'binary_accuracy' }: BinaryAccuracyOptions = {}): Metric => {
+    const config = { name, dtype: 'float32', threshold }
+    const whole = { module: 'keras.metrics', class_name: 'BinaryAccuracy', config, registered_name: null }
+    return new Named(
+      name,
+      binaryAccuracy(threshold),
+      'up',
+      threshold === 0.5 && name === 'binary_accuracy' ? null : whole,
+    )
+  },
   ...topKs,
   meanSquaredError: (): Metric => new Named('mean_squared_error', squaredError, 'down'),
 } as const
@@ -101,7 +120,7 @@ const byName: Readonly<Record<string, () => Metric>> = metrics
 /** `accuracy` is that of the loss's labels and of the outputs. */
 function accuracyFor(name: string, loss: Loss, outputs: readonly number[]): Metric {
   if (loss.labels === 'classes') return new Named(name, sparseAccuracy)
-  return new Named(name, outputs.at(-1) === 1 ? binaryAccuracy : categoricalAccuracy)
+  return new Named(name, outputs.at(-1) === 1 ? binaryAccuracy() : categoricalAccuracy)
 }
 
 export type MetricInput = string | Metric | Config
@@ -117,8 +136,9 @@ export function metricOf(metric: MetricInput, loss: Loss, outputs: readonly numb
   const found = Object.keys(byName).find((known) => sameName(known) === sameName(name))
   if (found === undefined)
     throw new UsageError(`compile: there is no metric '${name}'; there are accuracy, ${Object.keys(byName).join(', ')}`)
+  const { k = 5, threshold = 0.5, name: given }: Config = { ...(typeof config === 'object' ? config : {}) }
+  const named = typeof given === 'string' ? { name: given } : {}
+  if (found === 'binaryAccuracy') return metrics.binaryAccuracy({ threshold: Number(threshold), ...named })
   if (!Object.hasOwn(topKs, found)) return byName[found]?.() ?? accuracyFor(name, loss, outputs)
-  const k = typeof config === 'object' && config !== null && 'k' in config ? Number(config.k) : 5
-  const given = typeof config === 'object' && config !== null && 'name' in config ? String(config.name) : undefined
-  return topKs[found as keyof typeof topKs]({ k, ...(given !== undefined && { name: given }) })
+  return topKs[found as keyof typeof topKs]({ k: Number(k), ...named })
 }

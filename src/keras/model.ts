@@ -5,6 +5,7 @@
  */
 import { LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
+import { logitsOf } from './activations.js'
 import { History } from './callbacks/callback.js'
 import { CallbackList } from './callbacks/list.js'
 import { ProgbarLogger } from './callbacks/progbarLogger.js'
@@ -149,11 +150,6 @@ export abstract class Model extends Layer {
     return this.#network().call(x, context)
   }
 
-  override finish([x]: readonly Tensor[], context: CallContext): Prediction {
-    if (!x) throw this.notBuilt()
-    return this.#network().finish(x, context)
-  }
-
   #network(): Network {
     if (!this.network) throw this.notBuilt()
     return this.network
@@ -161,7 +157,8 @@ export abstract class Model extends Layer {
 
   /** For the library's own use: [N, …] in our order → outputs in our order, lists in Keras'. */
   forward(x: Tensor, training: boolean, drawn: (layer: Layer) => readonly Tensor[]): Prediction {
-    const { output: value, logits } = this.finish([x], { training, drawn })
+    const value = this.call(x, { training, drawn })
+    const logits = logitsOf(value)
     const out = this.output ?? { sizes: [], flatOf: null }
     return { output: inFlatOrder(value, out), logits: logits && inFlatOrder(logits, out) }
   }

@@ -39,6 +39,8 @@ function inboundOf(model: Functional, layer: Layer): readonly string[] {
   return use?.inputs.map((value) => value.layer.name) ?? []
 }
 
+const inputName = ({ className, name }: KerasLayer): string[] => (className === 'InputLayer' ? [name] : [])
+
 /** Layers and their order. Throws LenetError where the model is not built, or has a layer that files do not know. */
 export function kerasModelOf(model: Model): KerasModel {
   const { name, allLayers } = model
@@ -46,10 +48,22 @@ export function kerasModelOf(model: Model): KerasModel {
     throw new LenetError(`the model '${name}' is not built: give its first layer an inputShape, or train it first`)
   if (model instanceof Functional) {
     const layers = allLayers.map((layer) => layerOf(layer, inboundOf(model, layer)))
-    return { className: 'Functional', name, layers, outputs: [model.outputLayer.name] }
+    return {
+      className: 'Functional',
+      name,
+      layers,
+      inputs: layers.flatMap(inputName),
+      outputs: [model.outputLayer.name],
+    }
   }
   const layers = allLayers.map((layer, i) => layerOf(layer, i === 0 ? [] : [allLayers[i - 1]?.name ?? '']))
-  return { className: 'Sequential', name, layers, outputs: [layers.at(-1)?.name ?? ''] }
+  return {
+    className: 'Sequential',
+    name,
+    layers,
+    inputs: layers.flatMap(inputName),
+    outputs: [layers.at(-1)?.name ?? ''],
+  }
 }
 
 type Lists = Iterable<{ readonly weight: Weight; readonly data: Float32Array }>

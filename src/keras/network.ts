@@ -5,7 +5,6 @@
 import { LenetError } from '../base/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { CallContext, Layer, Spec } from './layer.js'
-import type { Prediction } from './losses.js'
 import { inFlatOrder } from './order.js'
 
 /** A use of a layer: value 0 is the network's input, value i + 1 that of step i. */
@@ -34,30 +33,17 @@ export class Network {
     })
   }
 
-  /** All values; of the step that gives the output, by `last`. */
-  #run<T>(x: Tensor, context: CallContext, last: (layer: Layer, inputs: readonly Tensor[]) => T): T | Tensor {
+  call(x: Tensor, context: CallContext): Tensor {
     const values: Tensor[] = [x]
-    for (const [i, { layer, reads, turned }] of this.#steps.entries()) {
+    for (const { layer, reads, turned } of this.#steps) {
       const inputs = reads.map((place, k) => {
         const value = values[place] ?? x
         const spec = turned[k]
         return spec ? inFlatOrder(value, spec) : value
       })
-      const isLast = i === this.#steps.length - 1 && this.#output === i + 1
-      if (isLast) return named(layer, () => last(layer, inputs))
       values.push(named(layer, () => layer.callAll(inputs, context)))
     }
     return values[this.#output] ?? x
-  }
-
-  call(x: Tensor, context: CallContext): Tensor {
-    return this.#run(x, context, (layer, inputs) => layer.callAll(inputs, context))
-  }
-
-  /** With logits, where the output comes of a softmax. */
-  finish(x: Tensor, context: CallContext): Prediction {
-    const found = this.#run(x, context, (layer, inputs) => layer.finish(inputs, context))
-    return 'output' in found ? found : { output: found, logits: null }
   }
 }
 

@@ -2,8 +2,8 @@
  * Optimizer: what Keras' optimizers share: learning rate, step count, state in Keras' names and order.
  * Not here: the optimizers (optimizers.ts), their updates (nn's optim). Source: keras.optimizers.Optimizer.
  */
-import { LenetError, UsageError } from '../base/index.js'
-import type { optim } from '../nn/index.js'
+import { LenetError, markCopy, UsageError } from '../base/index.js'
+import { forgetPasses, refuseOthers, type optim } from '../nn/index.js'
 import { fromArray, type Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
 import type { Weight } from './weight.js'
@@ -46,6 +46,10 @@ export interface SlotValue {
 }
 
 export abstract class Optimizer {
+  static {
+    markCopy(Optimizer, 'Keras object')
+  }
+
   abstract readonly name: string
   abstract readonly className: string
   /** Steps done. */
@@ -90,10 +94,12 @@ export abstract class Optimizer {
   }
 
   zeroGrad(): void {
+    forgetPasses() // of something else, that ended without a step
     this.#steps?.zeroGrad()
   }
 
   step(): void {
+    refuseOthers('the model')
     this.#steps?.step()
   }
 

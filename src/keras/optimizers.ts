@@ -2,7 +2,7 @@
  * The optimizers with Keras' names, defaults and formulas, on ours. Not here: what they share (optimizer.ts), the updates
  * (nn's optim). Source: keras.optimizers.
  */
-import { LenetError, UsageError } from '../base/index.js'
+import { LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { optim } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -56,7 +56,7 @@ function expectKnown(what: string, options: object, known: readonly string[]): v
 }
 
 /** Source: keras.optimizers.Adam. */
-class Adam extends Optimizer {
+export class Adam extends Optimizer {
   readonly name: string = 'adam'
   readonly className: string = 'Adam'
   readonly #options: Required<AdamOptions>
@@ -89,7 +89,7 @@ class Adam extends Optimizer {
 }
 
 /** Adam with a weight decay of 0.004 by default. Source: keras.optimizers.AdamW. */
-class AdamW extends Adam {
+export class AdamW extends Adam {
   override readonly name = 'adam_w'
   override readonly className = 'AdamW'
   constructor(options: AdamOptions = {}) {
@@ -110,7 +110,7 @@ export interface SGDOptions {
  * Source: keras.optimizers.SGD. Keras keeps -rate · gradient in its momentum, we the gradient: they part a little for a few
  * steps after the learning rate was changed.
  */
-class SGD extends Optimizer {
+export class SGD extends Optimizer {
   readonly name = 'sgd'
   readonly className = 'SGD'
   readonly #momentum: number
@@ -157,7 +157,7 @@ export interface RMSpropOptions {
 }
 
 /** Source: keras.optimizers.RMSprop. */
-class RMSprop extends Optimizer {
+export class RMSprop extends Optimizer {
   readonly name = 'rm_sprop'
   readonly className = 'RMSprop'
   readonly #options: Required<RMSpropOptions>
@@ -204,7 +204,7 @@ export interface AdagradOptions {
 }
 
 /** Source: keras.optimizers.Adagrad. */
-class Adagrad extends Optimizer {
+export class Adagrad extends Optimizer {
   readonly name = 'adagrad'
   readonly className = 'Adagrad'
   readonly #options: Required<AdagradOptions>
@@ -282,6 +282,7 @@ function optionsFrom(what: string, config: unknown): Record<string, unknown> {
 /** By name, by Keras' configuration, or itself. */
 export function optimizerOf(optimizer: Optimizer | string | Config): Optimizer {
   if (optimizer instanceof Optimizer) return optimizer
+  refuseForeign('compile: the optimizer', optimizer)
   const name = typeof optimizer === 'string' ? optimizer : String(optimizer['class_name'] ?? '')
   const found = Object.keys(optimizers).find((known) => sameName(known) === sameName(name))
   if (found === undefined)

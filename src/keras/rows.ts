@@ -4,7 +4,7 @@
  * stay bytes. Pictures come out as [N, C, H, W], whatever order the tables have.
  * Not here: which indices (run.ts), labels (labels.ts).
  */
-import { LenetError, type HostArray, type Shape } from '../base/index.js'
+import { LenetError, type HostArray, type Shape, isArrayOf } from '../base/index.js'
 import { ops, read, residentBytes, residentLeaf, Tensor, type Node } from '../tensor/index.js'
 
 /** Indices of a batch, shifted where only a part of a table is used. One leaf for all tables. */
@@ -72,7 +72,7 @@ function tableOf(node: Node, dims: readonly number[]): Node {
 }
 
 function makeTable(data: HostArray, { shape, dtype }: Node, dims: readonly number[]): Node {
-  const into = data instanceof Uint8Array ? residentBytes(data.length) : data.slice()
+  const into = isArrayOf('Uint8Array', data) ? residentBytes(data.length) : data.slice()
   if (isPlain(dims)) into.set(data)
   else permuted(data, shape, dims, into)
   return residentLeaf(

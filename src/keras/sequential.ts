@@ -1,5 +1,5 @@
 /** Sequential: layers one after the other. Not here: training (model.ts), layers (layers/). */
-import { UsageError, type Shape } from '../base/index.js'
+import { refuseForeign, UsageError, type Shape } from '../base/index.js'
 import { configOf, readConfig } from './config.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor } from './kerasTensor.js'
@@ -29,6 +29,7 @@ export class Sequential extends Model {
 
   /** Appends a layer; the first may say what it expects (`inputShape`, or an `Input`). */
   add(given: Layer | KerasTensor): this {
+    refuseForeign('model.add: what it is given', given)
     const layer = given instanceof KerasTensor ? given.layer : given
     if (!(layer instanceof Layer)) throw new UsageError(`model.add: expects a layer, got ${typeof layer}`)
     if (given instanceof KerasTensor && !(layer instanceof InputLayer))

@@ -1,5 +1,6 @@
 /** A few rows of a data set, for looking at: only they are computed. Not here: batches for training (run.ts). */
 import type { Tensor } from '../tensor/index.js'
+import { asTensor } from './layer.js'
 import { Places, Rows } from './rows.js'
 
 /** Rows `start` … `end` - 1 of each tensor, computed: `take([images, labels], 0, 5)`. */
@@ -10,7 +11,7 @@ export function take<const T extends readonly Tensor[]>(
 ): { -readonly [K in keyof T]: Tensor }
 export function take(tensors: readonly Tensor[], start: number, end: number): Tensor[] {
   return tensors.map((x) => {
-    const rows = new Rows(x)
+    const rows = new Rows(asTensor(x))
     const last = Math.min(end, rows.length)
     const index = Int32Array.from({ length: Math.max(0, last - start) }, (_, i) => start + i)
     const found = rows.at(new Places(index))

@@ -3,7 +3,7 @@
  * Not here: what a layer computes with it.
  */
 import { LenetError, sameShape, showShape, sizeOf, type Shape } from '../base/index.js'
-import type { nn } from '../nn/index.js'
+import { noteTrained, type nn } from '../nn/index.js'
 import { flushWrites, fromArray, type Tensor } from '../tensor/index.js'
 
 /** Where Keras' element i lies in our tensor; null: the same order. */
@@ -39,6 +39,7 @@ export class Weight {
     this.name = name
     this.shape = shape
     this.tensor = tensor
+    noteTrained(tensor)
     this.order = order
     this.trainable = trainable
     this.l2 = l2

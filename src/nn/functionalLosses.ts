@@ -92,7 +92,7 @@ export function binaryCrossEntropyWithLogits(
   return new Tensor(ops.bceWithLogits(x.node, target.node, options))
 }
 
-/** 1 at the label and 0 elsewhere (f32): labels [N] → [N, numClasses]. */
+/** 1 at the label and 0 elsewhere (f32): labels [N] → [N, numClasses]. Other labels are an error where they are computed. */
 export function oneHot(labels: Tensor, numClasses: number): Tensor {
-  return new Tensor(ops.oneHot(labels.node, numClasses))
+  return new Tensor(ops.oneHot(ops.checkedLabels(labels.view(-1).node, numClasses), numClasses))
 }

@@ -2,8 +2,8 @@
  * compileInference: a net as a function from numbers to numbers, for servers: one call of compiled code, without gradients.
  * Not here: the compiler's plan for few pictures (compiler/schedule/few.ts), decoding pictures (classifier).
  */
-import { LenetError, showShape, sizeOf, UsageError, type Shape } from '../base/index.js'
-import { compileStep, fromArray, noGrad, ops, Tensor } from '../tensor/index.js'
+import { isArrayOf, LenetError, refuseForeign, showShape, sizeOf, UsageError, type Shape } from '../base/index.js'
+import { compileStep, fromArray, noGrad, ops, ownTensor, Tensor } from '../tensor/index.js'
 import type { Layer } from './module.js'
 
 export interface InferenceOptions {
@@ -29,14 +29,16 @@ function perChannel(name: string, values: readonly number[], { inputShape }: Inf
   return fromArray(Float32Array.from(values), [values.length, ...rest.map(() => 1)], 'f32')
 }
 
-function asTensor(pictures: InferenceInput, inputShape: Shape, size: number): Tensor {
-  if (pictures instanceof Tensor) return pictures
+function asTensor(given: InferenceInput, inputShape: Shape, size: number): Tensor {
+  const tensor = ownTensor(given)
+  if (tensor) return tensor
+  const pictures = given as Exclude<InferenceInput, Tensor>
   const count = pictures.length / size
   if (!Number.isInteger(count) || count === 0)
     throw new UsageError(
       `compileInference: expects pictures of ${showShape(inputShape)}, ${size} values each, got ${pictures.length} values`,
     )
-  return fromArray(pictures, [count, ...inputShape], pictures instanceof Uint8Array ? 'u8' : 'f32')
+  return fromArray(pictures, [count, ...inputShape], isArrayOf('Uint8Array', pictures) ? 'u8' : 'f32')
 }
 
 /** The net's mode is as it was afterwards. */
@@ -74,6 +76,7 @@ export function compileInference(net: Layer, options: InferenceOptions): Inferen
   const run = (x: Tensor): Tensor => {
     const out: unknown = net.training ? inEvalMode(net, numbers(x)) : noGrad(() => net(numbers(x)))
     if (out instanceof Tensor) return out
+    refuseForeign('compileInference: what the net gives', out)
     throw new LenetError('compileInference: the net gives something else than one tensor')
   }
   const step = compileStep((x: Tensor) => [run(x)])

@@ -3,8 +3,9 @@
  * which they were set: parameters, buffers and other modules.
  * Not here: the layers (layers/), state dicts (stateDict.ts).
  */
-import { LenetError } from '../base/index.js'
+import { foreignKind, LenetError, markCopy, refuseForeign, UsageError } from '../base/index.js'
 import { noteChange, type Tensor } from '../tensor/index.js'
+import { checkMode, noted, StrayError } from './calls.js'
 import { LayerError } from './layerError.js'
 import { Buffer, Parameter } from './parameter.js'
 import { loadStateDict, stateDict, type LoadOptions, type LoadResult, type StateDict } from './stateDict.js'
@@ -23,7 +24,7 @@ const snakeCase = (name: string): string =>
 
 function call(module: Module, inputs: never[]): unknown {
   try {
-    return module.forward(...inputs)
+    return noted(module, inputs, () => module.forward(...inputs))
   } catch (error) {
     throw located(error, module)
   }
@@ -31,7 +32,7 @@ function call(module: Module, inputs: never[]): unknown {
 
 /** Adds where it happened to an error that users see; others pass as they are. */
 function located(error: unknown, module: Module): unknown {
-  if (!(error instanceof LenetError)) return error
+  if (!(error instanceof LenetError) || error instanceof StrayError) return error
   if (!(error instanceof LayerError)) return new LayerError(error, module.summary(), module)
   const name = [...module.namedChildren()].find(([, child]) => child === error.at)?.[0]
   error.passes(module, name)
@@ -41,7 +42,19 @@ function located(error: unknown, module: Module): unknown {
 /** Indents all lines but the first. */
 const indented = (text: string): string => text.replaceAll('\n', '\n  ')
 
+/** A layer or parameter that another copy of lenet made would be dropped in silence; its plain tensors are nobody's. */
+function refuseForeignPart(module: Module, name: string, value: unknown): void {
+  if (foreignKind(value) !== 'tensor') refuseForeign(`${module.constructor.name}: its attribute ${name}`, value)
+}
+
 export abstract class Module {
+  static {
+    markCopy(Module, 'module')
+    // Compilers write `this.#layer(x)` and `this.layer?.(x)` for older targets with `.call`.
+    const { call: callOf, bind } = Function.prototype
+    Object.defineProperties(Module.prototype, { call: { value: callOf }, bind: { value: bind } })
+  }
+
   /** Dropout and batch norm behave differently in training and evaluation; set by `train()` and `eval()`. */
   declare training: boolean
 
@@ -58,7 +71,11 @@ export abstract class Module {
       if (mode !== training) noteChange()
       training = mode
     }
-    Object.defineProperty(self, 'training', { get: () => training, set })
+    const get = (): boolean => {
+      checkMode(self, training)
+      return training
+    }
+    Object.defineProperty(self, 'training', { get, set })
     return self
   }
 
@@ -69,11 +86,13 @@ export abstract class Module {
   *ownTensors(): Generator<[string, Parameter | Buffer]> {
     for (const [name, value] of Object.entries(this) as [string, unknown][])
       if (value instanceof Parameter || value instanceof Buffer) yield [snakeCase(name), value]
+      else refuseForeignPart(this, name, value)
   }
 
   *namedChildren(): Generator<[string, Module]> {
     for (const [name, value] of Object.entries(this) as [string, unknown][])
       if (value instanceof Module) yield [snakeCase(name), value]
+      else refuseForeignPart(this, name, value)
   }
 
   *children(): Generator<Module> {
@@ -161,9 +180,18 @@ export abstract class Module {
     for (const parameter of this.parameters()) parameter.grad = null
   }
 
-  /** Calls `visit` on every module below, then on this one. */
-  apply(visit: (module: Module) => void): this {
-    for (const child of this.children()) child.apply(visit)
+  /**
+   * Calls `visit` on every module below, then on this one. Source: torch.nn.Module.apply.
+   * With a list as the second argument it is JavaScript's `Function.prototype.apply`: calls the module with its items.
+   * @throws UsageError where it is given no function
+   */
+  apply(visit: (module: Module) => void): this
+  apply(self: unknown, inputs: readonly unknown[]): unknown
+  apply(visit: unknown, inputs?: readonly unknown[]): unknown {
+    if (inputs !== undefined) return call(this, inputs as never[])
+    if (typeof visit !== 'function')
+      throw new UsageError(`${this.constructor.name}.apply: expects a function of a module, got ${typeof visit}`)
+    for (const child of this.children()) child.apply(visit as (module: Module) => void)
     visit(this)
     return this
   }

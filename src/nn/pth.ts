@@ -2,7 +2,7 @@
  * Tensors of ours as a .pth holds them, and back. Not here: bytes (formats), files (save.node.ts).
  * PyTorch's whole numbers are int64: our i32 (labels, counts) are written as such.
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isArrayOf, isMap, isPlainObject } from '../base/index.js'
 import {
   asFloat32,
   isPthTensor,
@@ -11,7 +11,7 @@ import {
   type WritablePthValue,
   type WritableTensor,
 } from '../formats/index.js'
-import { fromArray, Tensor } from '../tensor/index.js'
+import { fromArray, ownTensor, type Tensor } from '../tensor/index.js'
 
 /** What a file holds: dicts as Maps, lists and tuples as arrays. */
 export type Loaded = null | boolean | number | bigint | string | Tensor | Loaded[] | Map<string | number, Loaded>
@@ -30,7 +30,7 @@ export function tensorFromPth(found: PthTensor, where: string): Tensor {
   const { dtype, data } = found
   const shape = [...found.shape]
   if (dtype === 'u8' || dtype === 'bool') return fromArray(Uint8Array.from(data as Uint8Array), shape, 'u8')
-  if (data instanceof BigInt64Array) return fromArray(int32s(data, where), shape, 'i32')
+  if (isArrayOf('BigInt64Array', data)) return fromArray(int32s(data, where), shape, 'i32')
   if (dtype === 'i32' || dtype === 'i16' || dtype === 'i8') return fromArray(Int32Array.from(data), shape, 'i32')
   return fromArray(asFloat32(found).slice(), shape, 'f32')
 }
@@ -38,7 +38,7 @@ export function tensorFromPth(found: PthTensor, where: string): Tensor {
 /** What `readPth` found, with tensors of ours. */
 export function fromPth(value: PthValue, where = 'the file'): Loaded {
   if (Array.isArray(value)) return value.map((item) => fromPth(item, where))
-  if (value instanceof Map) {
+  if (isMap(value)) {
     return new Map([...value].map(([key, item]) => [key, fromPth(item, `${where}: ${key}`)]))
   }
   return isPthTensor(value) ? tensorFromPth(value, where) : value
@@ -47,23 +47,21 @@ export function fromPth(value: PthValue, where = 'the file'): Loaded {
 /** A tensor of ours as files hold it. */
 export function tensorToPth(x: Tensor): WritableTensor {
   const data = x.toTypedArray()
-  return { shape: x.shape, data: data instanceof Int32Array ? BigInt64Array.from(data, BigInt) : data }
+  return { shape: x.shape, data: isArrayOf('Int32Array', data) ? BigInt64Array.from(data, BigInt) : data }
 }
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value))
 
 /** Tensors, numbers, texts, booleans, null, arrays, Maps and plain objects, nested. Throws LenetError for other values. */
 export function toPth(value: unknown, where = 'the value'): WritablePthValue {
-  if (value instanceof Tensor) return tensorToPth(value)
+  const tensor = ownTensor(value)
+  if (tensor) return tensorToPth(tensor)
   if (value === null || ['boolean', 'number', 'bigint', 'string'].includes(typeof value))
     return value as WritablePthValue
   if (Array.isArray(value)) return value.map((item, i) => toPth(item, `${where}[${i}]`))
-  if (value instanceof Map) {
+  if (isMap(value)) {
     const entries = [...(value as Map<string | number, unknown>)]
     return new Map(entries.map(([key, item]) => [key, toPth(item, `${where}: ${key}`)]))
   }
-  if (isObject(value)) {
+  if (isPlainObject(value)) {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, toPth(item, `${where}: ${key}`)]))
   }
   throw new LenetError(

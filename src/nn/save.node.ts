@@ -1,5 +1,6 @@
 /** Saving and loading .pth files. Not here: their bytes (formats), what fits into a net (stateDict.ts). */
 import { basename } from 'node:path'
+import { isMap } from '../base/index.js'
 import { readWholeFile, writeFileAtomicSync } from '../base/fs.node.js'
 import {
   readPth,
@@ -9,14 +10,14 @@ import {
   type PthFile,
   type WritableTensor,
 } from '../formats/index.js'
-import { Tensor } from '../tensor/index.js'
+import { ownTensor, type Tensor } from '../tensor/index.js'
 import { fromPth, tensorFromPth, toPth, type Loaded } from './pth.js'
 import type { StateDict } from './stateDict.js'
 
 const isStateDict = (value: unknown): value is Map<string, Tensor> =>
-  value instanceof Map &&
+  isMap(value) &&
   value.size > 0 &&
-  [...value].every(([key, x]) => typeof key === 'string' && x instanceof Tensor)
+  [...value].every(([key, x]) => typeof key === 'string' && ownTensor(x) !== undefined)
 
 /** The bytes of a .pth. The same values give the same bytes. */
 function pthBytes(value: unknown): Uint8Array {

@@ -1,9 +1,9 @@
 /**
  * State dicts: a module's parameters and buffers by name, out of it and into it. Not here: files (save.node.ts).
  */
-import { LenetError, sameShape, showShape } from '../base/index.js'
+import { LenetError, sameShape, showShape, isMap } from '../base/index.js'
 import { shownName } from '../formats/index.js'
-import { flushWrites, Tensor } from '../tensor/index.js'
+import { flushWrites, ownTensor, Tensor } from '../tensor/index.js'
 import type { Module } from './module.js'
 
 /** Full name → tensor, in the order of definition: 'conv1.weight', … */
@@ -41,8 +41,11 @@ function entriesOf(state: unknown): Map<string, Tensor> {
   if (typeof state !== 'object' || state === null || state instanceof Tensor || Array.isArray(state)) {
     throw notAStateDict(state instanceof Tensor ? 'a tensor' : state === null ? 'null' : typeof state)
   }
-  const entries: [unknown, unknown][] = state instanceof Map ? [...state] : Object.entries(state)
-  const tensors = entries.filter((entry): entry is [string, Tensor] => entry[1] instanceof Tensor)
+  const entries: [unknown, unknown][] = isMap(state) ? [...state] : Object.entries(state)
+  const tensors = entries.flatMap(([name, value]): [string, Tensor][] => {
+    const found = ownTensor(value)
+    return found ? [[name as string, found]] : []
+  })
   if (tensors.length < entries.length) {
     const names = entries.map(([name]) => String(name)).slice(0, 6)
     throw notAStateDict(

@@ -3,17 +3,14 @@
  * step, all at once. Also when a graph ends: with the step that changes its parameters.
  * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
  */
-import { LenetError, sizeOf, UsageError } from '../base/index.js'
+import { LenetError, sizeOf, UsageError, isPromise } from '../base/index.js'
 import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
+import { clock } from './clock.js'
 import { read, realize } from './runtime.js'
+import { forgetLost } from './plans.js'
 import { recording } from './recording.js'
+import { hold } from './storage.js'
 import type { Tensor } from './tensor.js'
-
-/**
- * Counts optimizer steps and batches. What was made at or before `lastStep` was made from parameters that have changed
- * since; what was made before `now` belongs to an earlier batch.
- */
-export const clock = { now: 1, lastStep: 0 }
 
 /** A backward() whose gradients' graph was put off: a step that was seen before needs none (stepCache.ts). */
 interface Begun {
@@ -28,6 +25,13 @@ let begun: Begun | null = null
 /** Losses and gradients that backward() began since the last step. */
 let roots: Node[] = []
 let gradOwners = new Set<Tensor>()
+
+/** Leaves that backward() found since the last step, with the id of a node that reads each. */
+const uses = new Map<Tensor, number>()
+export const parametersInUse = (): ReadonlyMap<Tensor, number> => uses
+
+/** They have been looked at, or belong to no step. */
+export const forgetUses = (): void => uses.clear()
 
 /** Sums of single numbers that a loop carries along (a running loss): computed with the step. */
 let scalars: Node[] = []
@@ -64,23 +68,28 @@ export function own(tensor: Tensor, before?: Node): void {
 export const isOwned = (node: Node): boolean => node.owner !== null
 
 /** Leaves below `loss` that want a gradient; `refused` where one of the operations has none. */
-function leavesOf(loss: Node): { leaves: Node[]; refused: boolean } {
+function leavesOf(loss: Node): { leaves: Node[]; users: number[]; refused: boolean } {
   const walk = newWalk()
   const seen = [loss]
+  const seenBy = [loss.id]
   const leaves: Node[] = []
+  const users: number[] = []
   let refused = false
   loss.walk = walk
   for (let i = 0; i < seen.length; i++) {
     const node = seen[i] as Node
-    if (node.op === 'leaf') leaves.push(node)
-    else if (mayRefuse.has(node.op)) refused = true
+    if (node.op === 'leaf') {
+      leaves.push(node)
+      users.push(seenBy[i] ?? 0)
+    } else if (mayRefuse.has(node.op)) refused = true
     for (const input of node.inputs) {
       if (!input.requiresGrad || input.walk === walk) continue
       input.walk = walk
       seen.push(input)
+      seenBy.push(node.id)
     }
   }
-  return { leaves, refused }
+  return { leaves, users, refused }
 }
 
 function checkLoss(loss: Node): void {
@@ -118,8 +127,9 @@ function accumulate(tensor: Tensor, part: Node): Node {
 export function backward(loss: Node, seed: Node | undefined, wrap: (node: Node) => Tensor): void {
   buildGradients()
   checkLoss(loss)
-  const { leaves, refused } = leavesOf(loss)
+  const { leaves, users, refused } = leavesOf(loss)
   const tensors = leaves.map(ownerOf)
+  tensors.forEach((tensor, i) => uses.set(tensor, users[i] ?? 0))
   const isFirst = roots.length === 0 && gradOwners.size === 0 && tensors.every(({ gradNow }) => gradNow === null)
   if (isFirst && !seed && !refused && sizeOf(loss.shape) === 1 && !recording()) begun = { loss, leaves, tensors, wrap }
   else differentiate({ loss, leaves, tensors, wrap }, seed)
@@ -234,7 +244,11 @@ export function compute(targets: Node[], kept: ReadonlySet<Node> = none): void {
   }
   for (const { target } of writes) written(target)
   // What nobody can differentiate needs its inputs no more: a kept value keeps no graph alive.
-  for (const node of targets) if (!node.requiresGrad && node.op !== 'leaf' && !kept.has(node)) node.inputs = noInputs
+  for (const node of targets) {
+    if (node.requiresGrad || node.op === 'leaf') continue
+    if (!kept.has(node)) node.inputs = noInputs
+    hold(node)
+  }
 }
 
 const noInputs: readonly Node[] = []
@@ -245,6 +259,7 @@ const noInputs: readonly Node[] = []
  * anew.
  */
 export function computeNodes(nodes: readonly Node[]): void {
+  nodes.forEach(forgetLost)
   const targets = nodes.filter(({ storage }) => !storage)
   for (const node of nodes) if (node.storage) flushWrites(node)
   if (targets.length === 0) return
@@ -287,7 +302,7 @@ export function noGrad<T>(body: () => T): T
 export function noGrad<T>(body?: () => T): Disposable | T {
   if (!body) return new GradGuard(false)
   const result = withoutGrad(body)
-  if (result instanceof Promise) {
+  if (isPromise(result)) {
     throw new UsageError(
       'noGrad: give it a function that is not async; in an async function write `using _ = noGrad()`',
     )

@@ -2,10 +2,10 @@
  * A plan in memory: its address table, its arena, where its inputs are put for each run.
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
-import { LenetError, type HostArray } from '../base/index.js'
+import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
 import { allocBytes, groupSize, slackBytes, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
-import type { HostStorage, Node, NodeType } from '../graph/index.js'
+import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
 import {
   addressOf,
   device,
@@ -16,6 +16,7 @@ import {
   Region,
   Resident,
   Saved,
+  storageOf,
   valuesOf,
   viewOf,
 } from './storage.js'
@@ -91,9 +92,15 @@ export class Bound {
     this.#prepare(order)
     for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
     device().memory.ints.set(this.#addresses, this.#table.address / 4)
+    const { ints } = device().memory
+    for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
     this.executable.run(this.#table.address)
     this.#isPrepared = true
     for (const index of this.#written) noteWritten(order[index] as Node)
+    for (const { flag, classes } of this.plan.checks) {
+      const at = this.addressOf(flag) / 4
+      if (ints[at]) throw labelError(ints[at + 1] ?? 0, ints[at + 2] ?? 0, classes)
+    }
   }
 
   /** Tells the kernels that prepare something of leaves whether they must: whether any of those has changed. */
@@ -125,7 +132,7 @@ export class Bound {
 
   /** The values of an input that does not lie on the device as this plan wants it. */
   #toCopy(node: Node): HostArray | null {
-    const { storage } = node
+    const storage = storageOf(node)
     const { lanes } = this.plan
     if (storage instanceof Saved)
       return storage.lanes === lanes || node.layout !== 'lanes'
@@ -192,7 +199,7 @@ const FEW = 64
 
 function putFew(data: HostArray, address: number, room: number): void {
   const { floats, ints, bytes } = device().memory
-  const into = data instanceof Float32Array ? floats : data instanceof Int32Array ? ints : bytes
+  const into = isArrayOf('Float32Array', data) ? floats : isArrayOf('Int32Array', data) ? ints : bytes
   const start = address / into.BYTES_PER_ELEMENT
   for (let i = 0; i < room; i++) into[start + i] = i < data.length ? (data[i] ?? 0) : 0
 }

@@ -3,13 +3,13 @@
  * Not here: when a recording may be trusted (compileStep.ts).
  */
 import type { HostArray } from '../base/index.js'
-import { checkLabels, nodeOf, type HostStorage, type Node, type Storage } from '../graph/index.js'
+import { nodeOf, type Node, type Storage } from '../graph/index.js'
 import type { PlanResult, Value } from '../compiler/index.js'
 import { isIdle } from './autograd.js'
 import type { BoundPlan, Structure } from './plans.js'
 import { drawKey } from './random.js'
 import type { ReadLeaf, RecordedRun, Recording, Repeated } from './recording.js'
-import { isHost, PlanResultStorage, Resident } from './storage.js'
+import { hold, isHost, PlanResultStorage, Resident, storageOf } from './storage.js'
 import { Tensor } from './tensor.js'
 
 const noInputs: readonly Node[] = []
@@ -32,12 +32,6 @@ interface GivenGradient {
 interface FromArgument {
   readonly leaf: Node
   readonly place: number
-}
-
-interface Checked {
-  readonly place: number
-  readonly classes: number
-  readonly ignored: number | undefined
 }
 
 /** Arguments that lie in one storage must do so again. */
@@ -64,7 +58,6 @@ export class Captured {
   readonly #arguments: FromArgument[] = []
   readonly #twins: Twins[] = []
   readonly #owned: Owned[] = []
-  readonly #checked: Checked[] = []
   readonly #keys: readonly Int32Array[]
   readonly #repeated: readonly Repeated[]
   readonly #outputs: readonly Given[]
@@ -94,7 +87,7 @@ export class Captured {
     fresh: (tensor: Tensor) => boolean,
   ): Captured | null {
     const [run] = recorded.runs
-    if (!run || recorded.runs.length > 1 || recorded.spoiled || !isIdle()) return null
+    if (!run || recorded.runs.length > 1 || recorded.spoiled || recorded.isForeign || !isIdle()) return null
     const given = outputs.map(({ node }) => givenOf(node, run))
     const gradients = [...recorded.gradients].map((tensor) => {
       const found = tensor.grad ? givenOf(tensor.grad.node, run) : null
@@ -125,10 +118,6 @@ export class Captured {
     args.forEach((storage, place) => {
       if (storage && args.indexOf(storage) < place) this.#twins.push([place, args.indexOf(storage)])
     })
-    for (const { storage, classes, ignored } of recorded.labels) {
-      const place = args.indexOf(storage)
-      if (place >= 0) this.#checked.push({ place, classes, ignored })
-    }
     return leaves.every((read) => this.#bindLeaf(read, args.indexOf(read.storage), recorded.keys))
   }
 
@@ -190,13 +179,11 @@ export class Captured {
 
   #take(order: readonly Node[]): boolean {
     for (const { leaf, place } of this.#arguments) {
-      const storage = order[place]?.storage
+      const storage = storageOf(order[place] as Node)
       if (!storage || (storage instanceof PlanResultStorage && (storage.plan === this.#plan || !storage.kept)))
         return false
       leaf.storage = storage
     }
-    for (const { place, classes, ignored } of this.#checked)
-      checkLabels(order[place]?.storage as HostStorage, classes, ignored)
     return true
   }
 
@@ -241,6 +228,7 @@ export class Captured {
   #give(like: Node, value: Value): Node {
     const node = plainLike(like)
     this.#plan.give(node, value)
+    hold(node) // it has no graph to be computed from anew
     return node
   }
 }

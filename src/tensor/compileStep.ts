@@ -6,8 +6,9 @@ import { gradEnabled, type Node, type Storage } from '../graph/index.js'
 import { computeNode, computeNodes, isIdle } from './autograd.js'
 import { Captured, plainLike } from './captured.js'
 import { sameKey, structureOf, type Structure } from './plans.js'
+import { ownTensor } from './create.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
-import { PlanResultStorage } from './storage.js'
+import { hold, PlanResultStorage, storageOf } from './storage.js'
 import { Tensor } from './tensor.js'
 
 /** So many recordings in a row must be the same before one is repeated. */
@@ -91,7 +92,8 @@ export function compileStep<A extends readonly Tensor[], R extends readonly Tens
   step: StepFunction<A, R>,
 ): StepFunction<A, R> {
   const shapes: Shape[] = []
-  return (...args) => {
+  return (...given) => {
+    const args = given.map((x) => ownTensor(x) ?? x) as readonly Tensor[] as A
     if (recording() !== null || !isIdle()) return plain(step(...args))
     const structure = structureOf(args.map(({ node }) => node))
     const shape = shapeFor(shapes, structure)
@@ -141,9 +143,10 @@ function plain<R extends readonly Tensor[] | []>(outputs: R): R {
   return outputs.map(({ node }) => {
     computeNode(node)
     const value = plainLike(node)
-    const { storage } = node
+    const storage = storageOf(node)
     if (storage instanceof PlanResultStorage) storage.plan.give(value, storage.value)
     else value.storage = storage
+    hold(value)
     return new Tensor(value)
   }) as readonly Tensor[] as R
 }

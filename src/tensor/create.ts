@@ -1,7 +1,11 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
+import { isArrayOf } from '../base/index.js'
 import {
+  expectDType,
+  expectOptions,
   type Generator,
   hostArray,
+  isForeignTensor,
   LenetError,
   sameShape,
   showShape,
@@ -27,12 +31,29 @@ export interface TensorOptions {
   readonly requiresGrad?: boolean
 }
 
-/** A leaf over `data`, which is not copied. */
+/**
+ * A leaf over `data`, which is not copied.
+ * @throws UsageError for an unknown dtype, LenetError for an array of another type or length
+ */
 export function fromArray(data: HostArray, shape: Shape, dtype: DType, requiresGrad = false): Tensor {
+  expectDType('fromArray', dtype)
+  if (!ArrayBuffer.isView(data) || dtypeOf(data) !== dtype || data.length !== sizeOf(shape))
+    throw new LenetError(
+      `fromArray: expects ${sizeOf(shape)} values in a ${arrayNames[dtype]} for ${dtype} ${showShape(shape)}, got ${data?.length} in ${data?.constructor.name}`,
+    )
   const result = new Tensor(hostLeaf(data, shape, dtype, requiresGrad))
   if (requiresGrad) own(result)
   return result
 }
+
+/** A tensor itself; one of another copy of lenet as a leaf of ours with its values; undefined for anything else. */
+export function ownTensor(value: unknown): Tensor | undefined {
+  if (value instanceof Tensor) return value
+  return isForeignTensor(value) ? tensor(value as TensorData) : undefined
+}
+
+/** Of whichever copy of lenet. */
+const isTensor = (data: unknown): data is Tensor => data instanceof Tensor || isForeignTensor(data)
 
 const isTyped = (data: TensorData): data is HostArray | Float64Array => ArrayBuffer.isView(data)
 
@@ -59,13 +80,17 @@ function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[
   for (const item of data) flattenInto(item, shape, depth + 1, out)
 }
 
+const arrayNames = { f32: 'Float32Array', i32: 'Int32Array', u8: 'Uint8Array' } as const
+
 function dtypeOf(data: TensorData): DType {
-  if (data instanceof Int32Array) return 'i32'
-  return data instanceof Uint8Array ? 'u8' : 'f32'
+  if (isTensor(data)) return data.dtype
+  if (isArrayOf('Int32Array', data)) return 'i32'
+  return isArrayOf('Uint8Array', data) ? 'u8' : 'f32'
 }
 
 function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape } {
   if (isTyped(data)) return { values: data, shape: [data.length] }
+  if (isTensor(data)) return { values: data.toTypedArray(), shape: data.shape }
   const shape = nestedShape(data)
   const values: number[] = []
   flattenInto(data, shape, 0, values)
@@ -74,12 +99,14 @@ function flatValues(data: TensorData): { values: ArrayLike<number>; shape: Shape
 
 /**
  * A tensor from numbers; the values are copied. `tensor([[1, 2], [3, 4]])`, `tensor(3.5)`,
- * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. Source: torch.tensor.
- * @throws LenetError for lists of unequal length and for a shape that does not fit
+ * `tensor(new Uint8Array(bytes), { shape: [n, 3, 32, 32] })`. A tensor's values are copied too. Source: torch.tensor.
+ * @throws LenetError for lists of unequal length and for a shape that does not fit, UsageError for an unknown dtype
  */
 export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
+  expectOptions('tensor', options, ['shape', ...fillOptions])
   const found = flatValues(data)
   const { shape = found.shape, dtype = dtypeOf(data), requiresGrad = false } = options
+  expectDType('tensor', dtype)
   if (sizeOf(shape) !== found.values.length || shape.some((size) => size < 0)) {
     throw new LenetError(`tensor: ${found.values.length} values do not fill the shape ${showShape(shape)}`)
   }
@@ -91,9 +118,13 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
 }
 
 export type FillOptions = Omit<TensorOptions, 'shape'>
+const fillOptions: readonly (keyof FillOptions)[] = ['dtype', 'requiresGrad']
 
-/** Every element is `value`. */
-export function full(shape: Shape, value: number, { dtype = 'f32', requiresGrad = false }: FillOptions = {}): Tensor {
+/** Every element is `value`. Throws UsageError for an unknown dtype or option. */
+export function full(shape: Shape, value: number, options: FillOptions = {}): Tensor {
+  const { dtype = 'f32', requiresGrad = false } = options
+  expectOptions('a filled tensor', options, fillOptions)
+  expectDType('a filled tensor', dtype)
   const size = sizeOf(shape)
   if (!Number.isInteger(size) || shape.some((n) => n < 0))
     throw new LenetError(`no tensor has the shape ${showShape(shape)}`)
@@ -108,15 +139,19 @@ export interface RandomOptions {
   readonly generator?: Generator
   readonly requiresGrad?: boolean
 }
+const randomOptions: readonly (keyof RandomOptions)[] = ['generator', 'requiresGrad']
 
 /** Uniform numbers of [0, 1), bit-equal to torch.rand with the same seed. */
-export function rand(shape: Shape, { generator = defaultGenerator, requiresGrad = false }: RandomOptions = {}): Tensor {
+export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
+  const { generator = defaultGenerator, requiresGrad = false } = options
+  expectOptions('rand', options, randomOptions)
   return fromArray(generator.uniform(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 
 /** Normal numbers of mean 0 and deviation 1: torch.randn with the same seed, to about 1e-6. */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   const { generator = defaultGenerator, requiresGrad = false } = options
+  expectOptions('randn', options, randomOptions)
   return fromArray(generator.normal(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 
@@ -137,6 +172,8 @@ export function arange(first: number, last?: number, step = 1, options: FillOpti
   if (!Number.isFinite(count)) throw new LenetError(`arange: no range from ${start} to ${end} by ${step}`)
   const whole = Number.isInteger(start) && Number.isInteger(step)
   const { dtype = whole ? 'i32' : 'f32', requiresGrad = false } = options
+  expectOptions('arange', options, fillOptions)
+  expectDType('arange', dtype)
   const values = hostArray(dtype, count)
   for (let i = 0; i < count; i++) values[i] = start + i * step
   return fromArray(values, [count], dtype, requiresGrad)

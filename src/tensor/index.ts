@@ -1,12 +1,23 @@
 /** The room `tensor`: what people hold in their hands, and how it becomes values. */
 export { compileStep, type StepFunction } from './compileStep.js'
-export { compute, endBatch, endStep, flushWrites, noGrad, takeBackwardRoots, writeLater } from './autograd.js'
+export {
+  compute,
+  endBatch,
+  endStep,
+  flushWrites,
+  forgetUses,
+  noGrad,
+  parametersInUse,
+  takeBackwardRoots,
+  writeLater,
+} from './autograd.js'
 export {
   arange,
   equal,
   fromArray,
   full,
   ones,
+  ownTensor,
   rand,
   randn,
   randperm,
@@ -21,7 +32,8 @@ export { allPlans, forgetPlans, tierInUse } from './plans.js'
 export { everyStep, noteChange, recording } from './recording.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
 export { StepCache } from './stepCache.js'
-export { device, setDevice } from './storage.js'
+export { DeviceInUse, deviceInUse } from './deviceInUse.js'
+export { closeDevice, device, setDevice } from './storage.js'
 export type { TierName } from '../device/index.js'
 export type { Nested } from './nested.js'
 export { Tensor, type MaxPair, type Operand } from './tensor.js'

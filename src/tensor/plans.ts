@@ -13,10 +13,11 @@ import {
   type Value,
 } from '../compiler/index.js'
 import type { BackgroundTier, Executable, Pending, TierName } from '../device/index.js'
-import { newWalk, type Node } from '../graph/index.js'
+import { newWalk, type Node, type NodeType } from '../graph/index.js'
 import { Bound } from './bound.js'
-import { recording } from './recording.js'
-import { copied, device, isHost, PlanResultStorage, Saved, Stale, upload, type PlanRun } from './storage.js'
+import { clock } from './clock.js'
+import { noteRun, recording } from './recording.js'
+import { copied, device, isHost, PlanResultStorage, Stale, storageOf, upload, type PlanRun } from './storage.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
 const SMALL = 64
@@ -39,7 +40,10 @@ const codeOf = (node: Node): number => {
   return 2 * signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
 }
 
-export const isLost = ({ storage }: Node): boolean => storage instanceof PlanResultStorage && !storage.kept
+export const isLost = (node: Node): boolean => {
+  const storage = storageOf(node)
+  return storage instanceof PlanResultStorage && !storage.kept
+}
 
 /**
  * Whether a value that a later run of its plan overwrote can be computed anew: all that it comes from is still there.
@@ -89,29 +93,58 @@ class Walk {
     this.#put(node.place)
   }
 
-  #visit(node: Node): void {
+  /** Inputs first. Nodes under way are kept here: a deep net's graph is deeper than JavaScript's stack. */
+  #visit(target: Node): void {
+    const open: Node[] = []
+    const next: number[] = []
+    const enter = (node: Node): void => {
+      this.#enter(node)
+      open.push(node)
+      next.push(0)
+    }
+    enter(target)
+    for (let top = 0; top >= 0; top = open.length - 1) {
+      const node = open[top] as Node
+      const below = this.#below(node, next[top]!++)
+      if (below === undefined) {
+        this.#leave(node)
+        open.pop()
+        next.pop()
+      } else if (below && below.walk !== this.#number) enter(below)
+    }
+  }
+
+  #enter(node: Node): void {
     node.walk = this.#number
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
       node.storage = upload(node.storage.data)
     if (node.storage) forgetLost(node)
-    const inputs = node.storage && !(this.#deep && node.requiresGrad) ? noInputs : node.inputs
-    for (let i = 0; i < inputs.length; i++) {
-      const input = inputs[i] as Node
-      if (input.walk !== this.#number) this.#visit(input)
-    }
+  }
+
+  #inputsOf(node: Node): readonly Node[] {
+    return node.storage && !(this.#deep && node.requiresGrad) ? noInputs : node.inputs
+  }
+
+  /** The i-th node to meet before this one: an input, or what a max-pool remembers; undefined behind the last. */
+  #below(node: Node, i: number): Node | null | undefined {
+    const inputs = this.#inputsOf(node)
+    if (i < inputs.length) return inputs[i]
+    return i === inputs.length && this.#deep ? remembered(node) : undefined
+  }
+
+  #leave(node: Node): void {
     if (this.#deep) this.#deepen(node)
     if (node.layout !== 'plain') this.#meet(node.shape[0] ?? 1)
     this.#put(codeOf(node))
+    const inputs = this.#inputsOf(node)
     for (let i = 0; i < inputs.length; i++) this.#put((inputs[i] as Node).place)
     node.place = this.order.push(node) - 1
   }
 
   /** On what the gradient depends besides: whether there is one, and what a max-pool remembers. */
-  #deepen({ op, companion, requiresGrad }: Node): void {
-    const remembered = op === 'maxPool2d' ? companion : null
-    if (remembered && remembered.walk !== this.#number) this.#visit(remembered)
-    this.#put(requiresGrad ? 1 : 0)
-    this.#put(remembered ? remembered.place : -1)
+  #deepen(node: Node): void {
+    this.#put(node.requiresGrad ? 1 : 0)
+    this.#put(remembered(node)?.place ?? -1)
   }
 
   #meet(batch: number): void {
@@ -131,6 +164,8 @@ class Walk {
 }
 
 const noInputs: readonly Node[] = []
+
+const remembered = ({ op, companion }: Node): Node | null => (op === 'maxPool2d' ? companion : null)
 
 /**
  * Walks from the targets to nodes that have values, `deep` also to everything that gradients of the targets depend on.
@@ -164,6 +199,8 @@ export class BoundPlan implements PlanRun {
   #settled = false
   /** Small results of the last run that somebody may still hold. */
   readonly #small: Node[] = []
+  /** Results of the last run that cannot be computed anew, and that somebody may still hold. */
+  readonly #held: { readonly storage: PlanResultStorage; readonly type: NodeType }[] = []
 
   constructor({ order, key, batch }: Structure, targets: readonly Node[], few: boolean) {
     const tier = device()
@@ -222,12 +259,18 @@ export class BoundPlan implements PlanRun {
     if (node.layout === 'plain' && sizeOf(node.shape) <= SMALL) this.#small.push(node)
   }
 
+  /** Its values are to be saved when this plan runs again in time. */
+  hold(storage: PlanResultStorage, type: NodeType): void {
+    this.#held.push({ storage, type })
+  }
+
   #execute(order: readonly Node[], targets: readonly Node[] | null, batch: number): void {
     this.#freeze(order)
     if (!this.#settled) this.#advance(order, targets, batch)
     this.#bound.find(order)
     // from here on what the last run left is gone, also where this one fails
     this.runs++
+    noteRun()
     this.#bound.run(order, batch)
     lastTier = this.tier
   }
@@ -262,10 +305,12 @@ export class BoundPlan implements PlanRun {
   #freeze(order: readonly Node[]): void {
     for (const { index } of this.#bound.inputs) {
       const node = order[index] as Node
-      const { storage } = node
+      const storage = storageOf(node)
       if (storage instanceof PlanResultStorage && storage.plan === this && storage.kept)
-        node.storage = new Saved(node, storage)
+        node.storage = storage.save(node)
     }
+    for (const { storage, type } of this.#held) if (storage.heldUntil >= clock.now) storage.save(type)
+    this.#held.length = 0
     for (const node of this.#small) {
       const { storage } = node
       if (storage instanceof PlanResultStorage && storage.kept) node.storage = copied(node, storage)

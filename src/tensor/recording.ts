@@ -2,7 +2,8 @@
  * What happens during a step that is recorded: told by those who do it, kept for `compileStep`.
  * Not here: what becomes of it (captured.ts).
  */
-import { watchLabels, type HostStorage, type Kind, type Node, type Owner, type Storage } from '../graph/index.js'
+import { shared } from '../base/index.js'
+import type { Kind, Node, Owner, Storage } from '../graph/index.js'
 import type { BoundPlan } from './plans.js'
 import type { Tensor } from './tensor.js'
 
@@ -31,17 +32,32 @@ export interface Repeated {
   after?(): void
 }
 
+let ownRuns = 0
+
+/** A plan of ours runs. */
+export function noteRun(): void {
+  ownRuns++
+  shared.runs++
+}
+
+/** Runs of other copies of lenet in this program. */
+const foreignRuns = (): number => shared.runs - ownRuns
+
 export class Recording {
+  readonly #foreignRuns = foreignRuns()
   readonly runs: RecordedRun[] = []
   /** Keys of random numbers, in the order in which they were drawn. */
   readonly keys: Int32Array[] = []
   readonly repeated: Repeated[] = []
-  readonly labels: { readonly storage: HostStorage; readonly classes: number; readonly ignored: number | undefined }[] =
-    []
   /** Tensors that got gradients. */
   readonly gradients = new Set<Tensor>()
   /** Something happened that cannot be repeated without running the step. */
   spoiled = false
+
+  /** Another copy of lenet has computed meanwhile: a repetition would leave that out. */
+  get isForeign(): boolean {
+    return foreignRuns() !== this.#foreignRuns
+  }
 
   ran(plan: BoundPlan, order: readonly Node[], batch: number): void {
     const leaves: ReadLeaf[] = []
@@ -61,7 +77,6 @@ export const recording = (): Recording | null => current
 export function setRecording(next: Recording | null): Recording | null {
   const previous = current
   current = next
-  watchLabels(next && ((storage, classes, ignored) => next.labels.push({ storage, classes, ignored })))
   return previous
 }
 

@@ -2,8 +2,8 @@
  * Where lazy nodes become values: the seam between the tensors that people hold and the compiler and device below.
  * Not here: what nodes mean (graph), how kernels are made (compiler), how plans are kept (plans.ts).
  */
-import { LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
-import { createNode, leafLike, type HostStorage, type Node } from '../graph/index.js'
+import { foreignTensorError, LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
+import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
 import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
 import { spoilRecording } from './recording.js'
 import { addressOf, device, isHost, noteWritten, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
@@ -12,6 +12,9 @@ import { addressOf, device, isHost, noteWritten, Region, Resident, Stale, upload
 export function realize(targets: readonly Node[]): void {
   const pending = targets.filter((target) => !target.storage)
   if (pending.length === 0) return
+  // No graph mixes copies (graph/infer.ts), so its end tells whose it is.
+  for (const { op, kind } of pending.filter((node) => !isOwn(node)))
+    throw foreignTensorError(`the result of ${op}`, kind.copy)
   const structure = structureOf(pending)
   if (structure.mixed) return realizeMixed(pending, structure)
   planFor(structure, pending).run(structure.order, pending, structure.batch)

@@ -1,24 +1,28 @@
 /**
- * Arithmetic on single numbers that a loop carries along: `runningLoss = runningLoss.add(loss)` over 500 batches costs
- * nothing and holds no graph. Numbers whose inputs are known are computed here, in float32, with the devices' bits.
+ * Arithmetic on numbers that a loop carries along: `runningLoss = runningLoss.add(loss)` over 500 batches costs nothing and
+ * holds no graph. Single numbers whose inputs are known are computed here, in float32, with the devices' bits.
  * Not here: any other arithmetic.
  */
-import { add, div, gradEnabled, hostLeaf, mul, sub, type Node } from '../graph/index.js'
-import { carry, clock, computeNode, isOwned } from './autograd.js'
+import { add, div, gradEnabled, hostLeaf, maximum, minimum, mul, sub, type Node } from '../graph/index.js'
+import { carry, computeNode, isOwned } from './autograd.js'
+import { clock } from './clock.js'
 import { read } from './runtime.js'
 import type { Operand, Tensor } from './tensor.js'
 
 type Fold = (a: number, b: number) => number
 
 const round = Math.fround
-/** float32 arithmetic: rounding a double's result once more gives the same bits for these four. */
+const larger: Fold = (a, b) => (a < b || Number.isNaN(b) ? b : a)
+/** float32 arithmetic: rounding a double's result once more gives the same bits for the first four. */
 const scalarFolds = {
   add: (a: number, b: number) => round(a + b),
   sub: (a: number, b: number) => round(a - b),
   mul: (a: number, b: number) => round(a * b),
   div: (a: number, b: number) => round(a / b),
+  maximum: larger,
+  minimum: (a: number, b: number) => -larger(-a, -b),
 } as const
-const operations = { add, sub, mul, div } as const
+const operations = { add, sub, mul, div, maximum, minimum } as const
 const folds: { readonly [op: string]: Fold | undefined } = { ...scalarFolds, neg: (a) => -a }
 
 const DEEPEST_FOLD = 16
@@ -78,11 +82,34 @@ function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined {
 
 const isSingle = (x: Operand): boolean => typeof x === 'number' || x.node.shape.length === 0
 
+/** So many additions in a row are put off at most where no batch tells that a loop is one. */
+const MOST_CARRIED = 256
+
+/**
+ * Computes what a loop over batches carries along, so that it holds no graph of theirs: sums of an earlier batch that
+ * nobody differentiates. Not what a net computes of one batch, however deep it is.
+ */
+function settleCarried({ node, born }: Tensor): void {
+  if (node.storage || node.carried === 0 || node.layout !== 'plain') return
+  const isEarlier = born < clock.now
+  if (node.carried > MOST_CARRIED ? isEarlier || !node.requiresGrad : isEarlier && !node.requiresGrad) computeNode(node)
+}
+
+const carriedBy = (x: Operand): number => (typeof x === 'number' || x.node.storage ? 0 : x.node.carried)
+
+/** The operation's result, put off. */
+function pending(name: keyof typeof operations, a: Tensor, b: Operand): Node {
+  settleCarried(a)
+  if (typeof b !== 'number') settleCarried(b)
+  const node = operations[name](a.node, typeof b === 'number' ? b : b.node)
+  node.carried = 1 + Math.max(carriedBy(a), carriedBy(b))
+  return node
+}
+
 /** The result of arithmetic; single numbers that are known take the short way, others can still be read after the step. */
-export function arithmetic(name: keyof typeof scalarFolds, a: Tensor, b: Operand): Node {
-  const pending = (): Node => operations[name](a.node, typeof b === 'number' ? b : b.node)
-  if (!isSingle(a) || !isSingle(b)) return pending()
-  return foldScalars(scalarFolds[name], a, b) ?? carryScalar(pending())
+export function arithmetic(name: keyof typeof operations, a: Tensor, b: Operand): Node {
+  if (!isSingle(a) || !isSingle(b)) return pending(name, a, b)
+  return foldScalars(scalarFolds[name], a, b) ?? carryScalar(pending(name, a, b))
 }
 
 /** Remembers a pending result, if it is a single number, so that the next step computes it. */

@@ -2,14 +2,26 @@
  * Values in a device's memory: leaves that stay there, and results of a plan's last run.
  * Not here: running plans (plans.ts), or what people hold (tensor.ts).
  */
-import { hostArray, LenetError, sizeOf, type DType, type HostArray } from '../base/index.js'
+import {
+  foreignTensorError,
+  hostArray,
+  isArrayOf,
+  LenetError,
+  sizeOf,
+  type DType,
+  type HostArray,
+} from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
 import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
-import type { HostStorage, Node, NodeType, Storage } from '../graph/index.js'
+import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
+import { clock } from './clock.js'
 
 let current: Device | null = null
 
 let chosen = ''
+
+/** Values lie in the device's memory. */
+let isInUse = false
 
 /** The device that computes: as `setDevice` said, or 'auto' with all cores. */
 export function device(): Device {
@@ -26,12 +38,23 @@ export function device(): Device {
  */
 export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
-  if (current && chosen !== wanted)
+  if (current && chosen === wanted) return
+  if (isInUse)
     throw new LenetError(
       `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
     )
-  current ??= createDevice(name, options)
+  void current?.close()
+  current = createDevice(name, options)
   chosen = wanted
+}
+
+/**
+ * Ends the worker threads of steps and of the C compiler, so that nothing of ours runs: after tests, or before a server goes
+ * on with other work. Values, nets and the device that was chosen stay; what is computed next starts new threads. A copy
+ * of this library in the same process uses the same threads, and starts new ones too when it computes.
+ */
+export async function closeDevice(): Promise<void> {
+  await current?.close()
 }
 
 let stamps = 0
@@ -43,6 +66,7 @@ export class Region {
   stamp = ++stamps
   constructor(bytes: number) {
     const { memory } = device()
+    isInUse = true
     this.address = memory.alloc(bytes)
     freed.register(this, { memory, address: this.address })
   }
@@ -79,14 +103,19 @@ export interface PlanRun {
   addressOf(value: Value): number
   /** The node gets the value that the last run left. */
   give(node: Node, value: Value): void
+  /** The values are to be saved before the next run, if that is in time: see `hold`. */
+  hold(storage: PlanResultStorage, type: NodeType): void
 }
 
-/** A node's value as its plan left it; good until the plan runs again. */
+/** A node's value as its plan left it; good until the plan runs again, unless it is saved then. */
 export class PlanResultStorage implements Storage {
   readonly kind = 'device'
   readonly plan: PlanRun
   readonly run: number
   readonly value: Value
+  /** See `hold`. */
+  heldUntil = 0
+  saved: Saved | null = null
   constructor(plan: PlanRun, value: Value) {
     this.plan = plan
     this.run = plan.runs
@@ -95,6 +124,28 @@ export class PlanResultStorage implements Storage {
   get kept(): boolean {
     return this.plan.runs === this.run
   }
+  /** A copy that stays. All nodes with this storage have it from here on. */
+  save(type: NodeType): Saved {
+    return (this.saved ??= new Saved(type, this))
+  }
+}
+
+/** The node's storage: the copy that its plan saved, where it did. */
+export function storageOf(node: Node): Storage | null {
+  const { storage } = node
+  if (storage instanceof PlanResultStorage && storage.saved) node.storage = storage.saved
+  return node.storage
+}
+
+/**
+ * Lets a result outlive further runs of its plan up to a time of `clock`: the batch or step of now by default. Costs a copy
+ * at the next run in that time, and nothing else.
+ */
+export function hold(node: Node, until = clock.now): void {
+  const storage = storageOf(node)
+  if (!(storage instanceof PlanResultStorage) || !storage.kept) return
+  if (storage.heldUntil === 0) storage.plan.hold(storage, node.kind.type)
+  storage.heldUntil = Math.max(storage.heldUntil, until)
 }
 
 /**
@@ -121,18 +172,19 @@ export const isHost = (storage: Storage): storage is HostStorage => storage.kind
 
 /** The address of a node's values on the device. Throws where they are gone. */
 export function addressOf(node: Node): number {
-  const { storage } = node
+  const storage = storageOf(node)
   if (storage instanceof Resident) return storage.address
   if (storage instanceof PlanResultStorage) {
     if (storage.kept) return storage.plan.addressOf(storage.value)
     throw new LenetError(
-      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place. Call .realize() and read it (or .detach().clone()) before the next batch`,
+      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place. Call .realize() on it, or read it, before the next batch`,
     )
   }
   if (storage instanceof Stale)
     throw new LenetError(
       'this was built on parameters that optimizer.step() has changed since; read it, or call .realize() on it, before the step',
     )
+  if (!isOwn(node)) throw foreignTensorError(`the result of ${node.op}`, node.kind.copy)
   throw new Error(`${node.op} has no values on the device`)
 }
 
@@ -140,7 +192,7 @@ export function addressOf(node: Node): number {
 export function upload(data: HostArray): Resident {
   const region = new Region(data.byteLength)
   viewAt(
-    data instanceof Float32Array ? 'f32' : data instanceof Int32Array ? 'i32' : 'u8',
+    isArrayOf('Float32Array', data) ? 'f32' : isArrayOf('Int32Array', data) ? 'i32' : 'u8',
     region.address,
     data.length,
   ).set(data)
@@ -210,7 +262,7 @@ export function copied(node: Node, { plan, value }: PlanResultStorage): HostStor
 
 /** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
 export function valuesOf(node: Node): HostArray {
-  const { storage } = node
+  const storage = storageOf(node)
   if (storage && isHost(storage)) return storage.data
   if (storage instanceof Saved) return rowMajor(node, storage.values, storage.lanes)
   return download(node, addressOf(node), storage instanceof PlanResultStorage ? storage.plan.lanes : 1)
@@ -219,6 +271,6 @@ export function valuesOf(node: Node): HostArray {
 /** Memory as an array of the same kind as `data`. */
 export function viewOf(data: HostArray, address: number, length: number): HostArray {
   const { memory } = device()
-  if (data instanceof Float32Array) return memory.f32(address, length)
-  return data instanceof Int32Array ? memory.i32(address, length) : memory.u8(address, length)
+  if (isArrayOf('Float32Array', data)) return memory.f32(address, length)
+  return isArrayOf('Int32Array', data) ? memory.i32(address, length) : memory.u8(address, length)
 }

@@ -4,7 +4,10 @@
  * Not here: what operations mean (graph), when and where they are computed (runtime.ts), making tensors (create.ts).
  */
 import {
+  expectDType,
+  isForeignTensor,
   LenetError,
+  markCopy,
   normalizeDim,
   sameShape,
   showShape,
@@ -15,24 +18,29 @@ import {
 } from '../base/index.js'
 import * as g from '../graph/index.js'
 import type { Dims, Node } from '../graph/index.js'
-import { backward, buildGradients, clock, computeNode, own } from './autograd.js'
+import { backward, buildGradients, computeNode, own } from './autograd.js'
+import { clock } from './clock.js'
 import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { read, renewLeaf, writeLeaf } from './runtime.js'
 import { arithmetic, carryScalar, knownScalar } from './scalars.js'
+import { hold } from './storage.js'
 
 export type Operand = Tensor | number
 
 /** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
 export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
 
-/** A graph that grows without end (a sum over batches) is computed from time to time. */
-const DEEPEST = 256
+const isTensor = (value: Tensor | ArrayLike<number>): value is Tensor =>
+  value instanceof Tensor || isForeignTensor(value)
 
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
 
 export class Tensor {
+  static {
+    markCopy(Tensor, 'tensor')
+  }
   /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
   node: Node
   /** The time of `clock` at which this tensor was made. For the library's own use. */
@@ -43,7 +51,6 @@ export class Tensor {
   constructor(node: Node) {
     this.node = node
     this.born = clock.now
-    if (node.depth > DEEPEST) computeNode(node)
   }
 
   // ── what it is ──
@@ -160,6 +167,7 @@ export class Tensor {
   /** Computes the values now and keeps them, for reading them after later steps. Returns this tensor. */
   realize(): this {
     computeNode(this.node)
+    hold(this.node, Infinity)
     return this
   }
 
@@ -191,9 +199,9 @@ export class Tensor {
    */
   copy_(source: Tensor | ArrayLike<number>): this {
     if (this.node.op !== 'leaf') throw new LenetError('copy_: only leaves can be overwritten, not computed tensors')
-    const values = source instanceof Tensor ? source.toTypedArray() : source
-    const found = source instanceof Tensor ? source.shape : [values.length]
-    if (source instanceof Tensor ? !sameShape(found, this.shape) : values.length !== this.numel())
+    const values = isTensor(source) ? source.toTypedArray() : source
+    const found = isTensor(source) ? source.shape : [values.length]
+    if (isTensor(source) ? !sameShape(found, this.shape) : values.length !== this.numel())
       throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
     writeLeaf(this.node, values)
     this.renew()
@@ -244,10 +252,10 @@ export class Tensor {
     return new Tensor(g.abs(this.node))
   }
   maximum(other: Operand): Tensor {
-    return new Tensor(g.maximum(this.node, nodeOf(other)))
+    return new Tensor(arithmetic('maximum', this, other))
   }
   minimum(other: Operand): Tensor {
-    return new Tensor(g.minimum(this.node, nodeOf(other)))
+    return new Tensor(arithmetic('minimum', this, other))
   }
   /** Not below `min`, not above `max`. */
   clamp(min = -Infinity, max = Infinity): Tensor {
@@ -294,6 +302,7 @@ export class Tensor {
 
   /** Elements as another type; the tensor itself where it has it already. f32 → i32 and u8 truncate. */
   to(dtype: DType): Tensor {
+    expectDType('to', dtype)
     return dtype === this.dtype ? this : new Tensor(g.cast(this.node, dtype))
   }
   float(): Tensor {

@@ -2,7 +2,7 @@
  * A training's whole state as plain values, for a file from which it goes on to the same bits; and back.
  * The file is a PyTorch checkpoint too: { model, optimizer, epoch, … }. Not here: reading and writing it (cli).
  */
-import { LenetError } from '../base/index.js'
+import { LenetError, isMap } from '../base/index.js'
 import { fromArray, Tensor, type RandomState } from '../tensor/index.js'
 import type { EpochFigures } from './events.js'
 import type { Progress, Sums } from './trainer.js'
@@ -143,7 +143,7 @@ export class CheckpointReader {
   }
 
   #map(value: unknown, what: string): Plain {
-    return value instanceof Map ? value : this.#fail(`has no ${what}`)
+    return isMap(value) ? value : this.#fail(`has no ${what}`)
   }
 
   #number(from: Plain, name: string): number {

@@ -1,8 +1,8 @@
 /** Loss and accuracy of a net on a data set. Not here: which sets and nets (cli). */
 import { Generator, pauser } from '../base/index.js'
 import { DataLoader, type Dataset } from '../data/index.js'
-import { nn } from '../nn/index.js'
-import { noGrad, type Tensor } from '../tensor/index.js'
+import { F, nn, picturesAtOnce } from '../nn/index.js'
+import { noGrad, ops, type Tensor } from '../tensor/index.js'
 
 export type Net = nn.Module & ((x: Tensor) => Tensor)
 
@@ -12,30 +12,44 @@ export interface Evaluation {
   readonly count: number
 }
 
-/** Pictures at a time: it does not change the result, only speed and memory. */
-const batchSize = 256
+/** Pictures at a time, where memory allows it: it does not change the result, only speed and memory. */
+const mostAtOnce = 256
 
-/** Evaluates in eval mode, without gradients and without touching the training's random numbers. */
+/**
+ * Evaluates in eval mode, without gradients and without touching the training's random numbers.
+ * @param activation what makes probabilities of the outputs. `softmax` (default): cross-entropy, and the largest output is
+ *   the answer. `sigmoid` and `none` of one output: binary cross-entropy, and the answer is class 1 where its probability is
+ *   above ½; of several: the mean of their binary cross-entropies, and the largest is the answer.
+ */
 export async function evaluateNet(
   net: Net,
   set: Dataset,
   onBatch: (done: number, of: number) => void = () => {},
+  activation: 'softmax' | 'sigmoid' | 'none' = 'softmax',
 ): Promise<Evaluation> {
   const wasTraining = net.training
   net.eval()
   try {
-    return await evaluateAll(net, set, onBatch)
+    return await evaluateAll(net, set, onBatch, activation)
   } finally {
     net.train(wasTraining)
   }
 }
 
-async function evaluateAll(net: Net, set: Dataset, onBatch: (done: number, of: number) => void): Promise<Evaluation> {
+async function evaluateAll(
+  net: Net,
+  set: Dataset,
+  onBatch: (done: number, of: number) => void,
+  activation: 'softmax' | 'sigmoid' | 'none',
+): Promise<Evaluation> {
+  const judge = activation === 'softmax' ? judgeClasses : judgeLabels(activation)
   const pause = pauser()
+  const [first] = set.rows(ops.hostLeaf(Int32Array.of(0), [1], 'i32')) // its shape: nothing is computed
+  const batchSize = picturesAtOnce(net, first.shape.slice(1), mostAtOnce)
   const loader = new DataLoader(set, { batchSize, generator: new Generator(0) })
   let [loss, correct, count, batch] = [0, 0, 0, 0]
   for (const [inputs, labels] of loader) {
-    const part = noGrad(() => evaluateBatch(net, inputs, labels))
+    const part = noGrad(() => judge(net(inputs), labels))
     loss += part.loss
     correct += part.correct
     count += labels.size(0)
@@ -47,8 +61,27 @@ async function evaluateAll(net: Net, set: Dataset, onBatch: (done: number, of: n
 
 const sumOfLosses = new nn.CrossEntropyLoss({ reduction: 'sum' })
 
-function evaluateBatch(net: Net, inputs: Tensor, labels: Tensor): { loss: number; correct: number } {
-  const outputs = net(inputs)
+/** The sum of losses, and how many are right. */
+type Judge = (outputs: Tensor, labels: Tensor) => { readonly loss: number; readonly correct: number }
+
+const judgeClasses: Judge = (outputs, labels) => {
   const correct = outputs.max(1).indices.eq(labels).sum().item()
   return { correct, loss: sumOfLosses(outputs, labels).item() }
 }
+
+/** Outputs are each of a label for itself; a single one, [N] or [N, 1], is of class 1 of two. */
+const judgeLabels =
+  (activation: 'sigmoid' | 'none'): Judge =>
+  (outputs, labels) => {
+    const isSingle = outputs.dim() === 1 || outputs.size(1) === 1
+    const count = isSingle ? 1 : outputs.size(1)
+    const given = isSingle ? outputs.view(-1) : outputs
+    const wanted = isSingle ? labels.to('f32') : F.oneHot(labels, count)
+    const isSure = given.gt(activation === 'sigmoid' ? 0 : 0.5).to('i32')
+    const correct = (isSingle ? isSure : given.max(1).indices).eq(labels.to('i32')).sum().item()
+    const losses =
+      activation === 'sigmoid'
+        ? F.binaryCrossEntropyWithLogits(given, wanted, { reduction: 'sum' })
+        : F.binaryCrossEntropy(given.clamp(0, 1), wanted, { reduction: 'sum' })
+    return { correct, loss: losses.item() / count }
+  }

@@ -3,4 +3,4 @@ export { CheckpointReader, checkpointOf, type RunSettings } from './checkpoint.j
 export { evaluateNet, type Evaluation, type Net } from './evaluate.js'
 export type { DoneEvent, EpochEvent, EpochFigures, EvaluateEvent, LogEvent, TrainEvent } from './events.js'
 export { StepTimes } from './stepTimes.js'
-export { Trainer, type Means, type Progress, type TrainerOptions } from './trainer.js'
+export { logEvery, Trainer, type Means, type Progress, type TrainerOptions } from './trainer.js'

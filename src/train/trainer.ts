@@ -12,7 +12,8 @@ import { evaluateNet, type Net } from './evaluate.js'
 import { StepTimes } from './stepTimes.js'
 
 /** Batches between two log events. */
-const logEvery = 500
+export const logEvery = 500
+
 export interface TrainerOptions {
   readonly net: Net
   /**

@@ -17,7 +17,14 @@ import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { after, test } from 'node:test'
-import { cacheHome, fileError, writeFileAtomic, writeFileAtomicSync } from '../../src/base/fs.node.js'
+import {
+  cacheHome,
+  fileError,
+  replaceFile,
+  replaceFileSync,
+  writeFileAtomic,
+  writeFileAtomicSync,
+} from '../../src/base/fs.node.js'
 import { LenetError } from '../../src/base/errors.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'lenet-fs-'))
@@ -160,6 +167,37 @@ test('many writers at once leave one whole file', async () => {
   await Promise.all(contents.map((content) => writeFileAtomic(path, content)))
   assert.ok(contents.includes(readFileSync(path, 'utf8')))
   assert.deepEqual(readdirSync(base), ['f'])
+})
+
+test('on Windows a rename that another program hinders is tried again; other errors, and other systems, are told at once', async () => {
+  const coded = (code: string) => Object.assign(new Error(code), { code })
+  /** Fails so often with that code. */
+  const hindered = (code: string, times: number) => {
+    const calls: string[] = []
+    const move = (from: string, to: string): void => {
+      if (calls.push(`${from} ${to}`) <= times) throw coded(code)
+    }
+    return { calls, move, wait: async (from: string, to: string) => move(from, to) }
+  }
+  for (const code of ['EACCES', 'EBUSY', 'EPERM']) {
+    const [one, other] = [hindered(code, 2), hindered(code, 2)]
+    await replaceFile('a', 'b', one.wait, 'win32')
+    replaceFileSync('a', 'b', other.move, 'win32')
+    assert.deepEqual([one.calls, other.calls], [Array(3).fill('a b'), Array(3).fill('a b')])
+  }
+  for (const [code, platform] of [
+    ['ENOSPC', 'win32'],
+    ['EPERM', 'linux'],
+    ['EACCES', 'darwin'],
+  ] as const) {
+    const { calls, move, wait } = hindered(code, 2)
+    await assert.rejects(replaceFile('a', 'b', wait, platform), { code })
+    assert.throws(() => replaceFileSync('a', 'c', move, platform), { code })
+    assert.deepEqual(calls, ['a b', 'a c'])
+  }
+  const { calls, wait } = hindered('EBUSY', Infinity)
+  await assert.rejects(replaceFile('a', 'b', wait, 'win32'), { code: 'EBUSY' })
+  assert.equal(calls.length, 10)
 })
 
 test('fileError: known codes give advice, others the system words, a LenetError stays', () => {

@@ -1,6 +1,6 @@
 /** Models between formats: all pairs in memory, real files of other programs, and `lenet convert` as a process. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodePng } from '../../src/data/index.node.js'
@@ -309,6 +309,8 @@ describe('lenet convert', () => {
       /a\.docx: there is no format of that name; the endings are .*\.onnx/,
     )
     await failed(['convert', file('net.pth'), file('net.pth')], 2, /IN and OUT are the same file/)
+    linkSync(file('net.pth'), file('other-name.pth')) // as Net.pth is where names have no case
+    await failed(['convert', file('net.pth'), file('other-name.pth')], 2, /IN and OUT are the same file/)
     await failed(['convert', file('none.pth'), file('a.h5')], 1, /none\.pth: there is no such file/)
     await failed(['convert', file('net.pth'), file('a.h5'), '--model', 'lenet1'], 1, /holds a lenet.*not the lenet1/)
     writeFileSync(file('k.keras'), kerasFixtures().get('keras3.keras') ?? assert.fail())

@@ -87,3 +87,52 @@ test('the .pth is a bare state dict all the same', () => {
     ['conv1', 'conv2', 'fc1', 'fc2', 'fc3'].flatMap((layer) => [`${layer}.weight`, `${layer}.bias`]),
   )
 })
+
+const epochLine =
+  /^epoch (\d+)\/2: loss: (\d+\.\d{3}), accuracy: (\d+\.\d)(?:, validation loss: (\d+\.\d{3}), validation accuracy: (\d+\.\d))? \[\d+\.\d\d seconds\]$/gm
+
+/** A training of two epochs: its lines, and the events of the same with --json. */
+async function told(...more: string[]): Promise<{ stdout: string; events: Record<string, unknown>[] }> {
+  const args = ['train', '--epochs', '2', '--device', 'wasm', '--out', 'told', ...more]
+  const { code, stdout, stderr } = await lenet(args, { cwd: at })
+  assert.equal(code, 0, stderr)
+  return { stdout, events: eventsOf((await lenet([...args, '--json'], { cwd: at })).stdout) }
+}
+
+test('a line an epoch, with the figures of the events', async () => {
+  for (const validate of [[], ['--validate']]) {
+    const { stdout, events } = await told('--data', 'colours', '--batch-size', '8', ...validate)
+    const percent = (share: unknown): string => (100 * Number(share)).toFixed(1)
+    const expected = events.flatMap(({ event, epoch, loss, accuracy, valLoss, valAccuracy }) => {
+      if (event !== 'epoch') return []
+      const validated =
+        validate.length > 0 ? [Number(valLoss).toFixed(3), percent(valAccuracy)] : [undefined, undefined]
+      return [[String(epoch), Number(loss).toFixed(3), percent(accuracy), ...validated]]
+    })
+    assert.equal(expected.length, 2)
+    assert.deepEqual(
+      Array.from(stdout.matchAll(epochLine), ([, ...figures]) => figures),
+      expected,
+    )
+  }
+})
+
+test("an epoch of 500 batches and more has the article's lines alone, and with --validate its own too", async () => {
+  for (const [name, byte] of [
+    ['dark', 30],
+    ['light', 200],
+  ] as const) {
+    const png = await encodePng(new Uint8Array(3 * 32 * 32).fill(byte), 32, 32)
+    mkdirSync(file(`many/${name}`), { recursive: true })
+    for (let i = 0; i < 320; i++) writeFileSync(file(`many/${name}/${i}.png`), png)
+  }
+  const log = /^\[[12], {3}500\] loss: \d\.\d{3}, accuracy: \d+\.\d$/gm
+  for (const [more, lines] of [
+    [[], 0],
+    [['--validate'], 2],
+  ] as const) {
+    const { stdout } = await told('--data', 'many', '--batch-size', '1', ...more)
+    assert.equal(stdout.match(log)?.length, 2)
+    assert.equal([...stdout.matchAll(epochLine)].length, lines)
+  }
+})

@@ -18,21 +18,17 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** Sends the signal as soon as stdout or stderr holds the text. */
+  /** It is sent the signal when it has written the text, before it does anything else (killAfter.ts). */
   readonly kill?: { readonly after: string; readonly signal: NodeJS.Signals }
 }
 
 export function lenet(args: readonly string[], { env = {}, cwd, kill }: RunOptions = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, ...env }, cwd: cwd ?? folder() })
+  const before = kill ? ['--import', new URL('killAfter.js', import.meta.url).href] : []
+  const all = { ...process.env, ...env, ...(kill ? { KILL_AFTER: kill.after, KILL_SIGNAL: kill.signal } : {}) }
+  const child = spawn(process.execPath, [...before, main, ...args], { env: all, cwd: cwd ?? folder() })
   const texts = { stdout: '', stderr: '' }
-  let killed = false
   for (const name of ['stdout', 'stderr'] as const)
-    child[name].setEncoding('utf8').on('data', (text: string) => {
-      texts[name] += text
-      if (!kill || killed || !texts[name].includes(kill.after)) return
-      killed = true
-      child.kill(kill.signal)
-    })
+    child[name].setEncoding('utf8').on('data', (text: string) => (texts[name] += text))
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, ...texts })))
 }
 

@@ -113,21 +113,28 @@ test('a package that arrives damaged is asked for again', async (t) => {
   assert.match(hooks.lines[0] ?? '', /p\.tgz cannot be read as an archive: unexpected end of file/)
 })
 
+/** Sends the beginning of a body. What it gives breaks the connection off: for when some of it has arrived. */
+function startOf(response: ServerResponse, bytes: Uint8Array): () => void {
+  response.write(bytes)
+  return () => response.destroy()
+}
+
 test('a download that breaks off goes on from there', async (t) => {
   const folder = temporaryFolder(t)
   const archive = await tarGz(binaryFiles(set), 'cifar-10-batches-bin')
   const ranges: (string | undefined)[] = []
+  let breakOff = (): void => {}
   const remote = await serve(t, ({ headers }, response) => {
     ranges.push(headers.range)
     const start = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0)
     const rest = archive.subarray(start)
     const range = { 'content-range': `bytes ${start}-${archive.length - 1}/${archive.length}` }
     response.writeHead(start > 0 ? 206 : 200, { 'content-length': rest.length, ...(start > 0 ? range : {}) })
-    if (ranges.length === 1) response.write(rest.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 50))
-    else response.end(rest)
+    if (ranges.length > 1) response.end(rest)
+    else breakOff = startOf(response, rest.subarray(0, 200_000))
   })
   const world = emptyWorld(folder, set, remote)
-  const hooks = quiet()
+  const hooks = { ...quiet(), onProgress: ({ doneBytes }: DataProgress) => doneBytes > 0 && breakOff() }
   assert.equal((await fetchCifar10In(world, hooks)).source, 'official')
   assertHolds(world.cacheFolder)
   assert.equal(ranges[0], undefined)
@@ -139,13 +146,15 @@ test('a server that cannot go on from a place sends it all again', async (t) => 
   const folder = temporaryFolder(t)
   const archive = await tarGz(binaryFiles(set), 'cifar-10-batches-bin')
   let asked = 0
+  let breakOff = (): void => {}
   const remote = await serve(t, (_, response) => {
     response.writeHead(200, { 'content-length': archive.length })
-    if (++asked === 1) response.write(archive.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
-    else response.end(archive)
+    if (++asked > 1) response.end(archive)
+    else breakOff = startOf(response, archive.subarray(0, 100_000))
   })
   const world = emptyWorld(folder, set, remote)
-  assert.equal((await fetchCifar10In(world, quiet())).source, 'official')
+  const hooks = { ...quiet(), onProgress: ({ doneBytes }: DataProgress) => doneBytes > 0 && breakOff() }
+  assert.equal((await fetchCifar10In(world, hooks)).source, 'official')
   assertHolds(world.cacheFolder)
   assert.equal(asked, 2)
 })

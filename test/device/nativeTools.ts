@@ -81,10 +81,26 @@ export function built(result: Built | BuildFailure): Built {
 export const countLines = (path: string): number =>
   existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').length : 0
 
-/** Whether a process that was sent a signal is gone within two seconds. A zombie that nobody reaps is gone. */
-export function isGone(pid: number): boolean {
+/** Milliseconds after which what is to end by itself hangs, on the slowest machine. */
+export const hangMs = 300_000
+
+/**
+ * Begins a program that a compiler would wait for, longer than anything here, and leaves its number in the file. What is
+ * not ended writes its lateness behind it.
+ */
+export const endless = (file: string): string =>
+  `(sleep 1000; echo late >> '${file}') & echo $! > '${file}.part'; mv '${file}.part' '${file}'; wait`
+
+/** Whether the endless program that left its number there was ended. A zombie that nobody reaps is gone. */
+export function wasEnded(file: string): boolean {
+  const [pid, late] = readFileSync(file, 'utf8').trim().split('\n')
+  return late === undefined && Number(pid) > 0 && isGone(Number(pid))
+}
+
+/** A process that was sent a signal goes when the system gets to it. */
+function isGone(pid: number): boolean {
   const cell = new Int32Array(new SharedArrayBuffer(4))
-  for (let tries = 0; tries < 40; tries++) {
+  for (let waited = 0; waited < hangMs; waited += 50) {
     if (!isAlive(pid)) return true
     Atomics.wait(cell, 0, 0, 50)
   }

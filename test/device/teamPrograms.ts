@@ -1,6 +1,6 @@
 /** Small programs that a team of three runs, also such in which one member fails. Not a test. */
 import { add, alu, int, loadInt, mul, type Expr, type LoopKernel, type Program } from '../../src/compiler/index.js'
-import { createDevice } from '../../src/device/index.js'
+import { createDevice, type Device } from '../../src/device/index.js'
 import { input, kernelOf, output, outputOf, programOf } from './kernels.js'
 
 export const threads = 3
@@ -38,9 +38,18 @@ export const fine = programOf(
 
 export const word = Int32Array.of(70)
 
-/** A team at work: gives what its step wrote. */
-export async function working(name: 'wasm' | 'native'): Promise<() => number[]> {
-  const device = createDevice(name, { threads })
+/** A team of so many at work: gives what its step wrote. */
+export async function ran(count: number, name: 'wasm' | 'native' = 'wasm'): Promise<() => number[]> {
+  const device = createDevice(name, { threads: count })
+  devices.push(device)
   await device.ready()
-  return () => [...outputOf(device, fine, word, threads)]
+  return () => [...outputOf(device, fine, word, count)]
 }
+
+/** A team of three at work: gives what its step wrote. */
+export const working = (name: 'wasm' | 'native'): Promise<() => number[]> => ran(threads, name)
+
+const devices: Device[] = []
+
+/** Ends the threads of all teams. */
+export const close = async (): Promise<void> => void (await Promise.all(devices.map((device) => device.close())))

@@ -41,6 +41,21 @@ class Own extends nn.Module {
   }
 }
 
+/** A short and a long branch: Keras has its layers in another order, and they are defined in a third one. */
+class Branched extends nn.Module {
+  fc = new nn.Linear(4 * 16 * 16, 3)
+  short = new nn.Conv2d(4, 4, 3, { padding: 1 })
+  deep2 = new nn.Conv2d(4, 4, 3, { padding: 1 })
+  deep1 = new nn.Conv2d(4, 4, 3, { padding: 1 })
+  stem = new nn.Conv2d(3, 4, 3, { padding: 1 })
+
+  forward(x: Tensor): Tensor {
+    const y = F.relu(this.stem(x))
+    const short = this.short(y)
+    return this.fc(F.maxPool2d(short.add(this.deep2(F.relu(this.deep1(y)))), 2).flatten(1))
+  }
+}
+
 describe('saveModel and loadModel', () => {
   test('LeNet as every format, with names and preprocessing', async () => {
     torch.manualSeed(1)
@@ -105,6 +120,23 @@ describe('saveModel and loadModel', () => {
     )
     await assert.rejects(loadModel(file('own.onnx'), { model: new LeNet1(1, 3) }), /another net than the LeNet1/)
     await assert.rejects(loadModel(file('own.pth'), { model: 'vgg' }), /vgg is neither lenet or lenet1 nor a file/)
+  })
+
+  test('a net with branches goes through every format and back into its class, its parameters in their order', async () => {
+    torch.manualSeed(5)
+    const net = new Branched()
+    const x = pictures([3, 32, 32])
+    for (const name of endings) {
+      await saveModel(net, file(name), { inputShape: [3, 32, 32] })
+      const again = new Branched()
+      await loadModel(file(name), { model: again })
+      assertNear(outputs(again, x), outputs(net, x), name)
+    }
+    for (const name of ['x.onnx', 'x.keras', 'x.h5', 'tfjs']) {
+      await saveModel(await loadModel(file(name)), file('back.pth'))
+      const keys = [...(torch.load(file('back.pth')) as Map<string, Tensor>).keys()]
+      assert.deepEqual(keys, [...net.stateDict().keys()], name)
+    }
   })
 
   test('a model of Keras: its own files keep the optimizer, others get the net', async () => {

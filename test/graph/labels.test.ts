@@ -10,7 +10,8 @@ const isNamed =
   (label: number, picture = 1) =>
   (error: unknown) =>
     error instanceof LenetError &&
-    error.message === `crossEntropy: label ${label} of picture ${picture} is not one of the 3 classes 0 to 2`
+    error.message ===
+      `Target ${label} is out of bounds: label ${label} of picture ${picture} is not one of the 3 classes 0 to 2`
 
 test('a label beyond the classes is named', () => {
   for (const wrong of [3, 7, -1, -100])

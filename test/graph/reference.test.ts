@@ -103,7 +103,7 @@ describe('single operations', () => {
     const loss = (label: number): Node => g.crossEntropy(f32([1, 3], [0, 0, 0]), i32([1], [label]))
     assert.throws(() => g.evaluate(loss(3)), LenetError)
     assert.throws(() => g.evaluate(loss(-1)), {
-      message: 'crossEntropy: label -1 of picture 0 is not one of the 3 classes 0 to 2',
+      message: 'Target -1 is out of bounds: label -1 of picture 0 is not one of the 3 classes 0 to 2',
     })
   })
 

@@ -31,6 +31,20 @@ test('the label is among the k largest outputs, of class numbers and of one-hot 
   assert.throws(() => metrics.topKCategoricalAccuracy({ k: 0 }), /TopKCategoricalAccuracy: k must be 1 or more, got 0/)
 })
 
+test('binary accuracy of logits: those above 0 are taken for 1; it is found again by its configuration', async () => {
+  const model = new Sequential([layers.activation('linear', { inputShape: [1] })])
+  const metric = metrics.binaryAccuracy({ threshold: 0, name: 'accuracy' })
+  model.compile({ loss: losses.binaryCrossentropy({ fromLogits: true }), metrics: [metric] })
+  const config = model.getCompileConfig()
+  assert.ok(config)
+  model.compileFromConfig(JSON.parse(JSON.stringify(config)) as typeof config)
+  assert.deepEqual(model.getCompileConfig(), config)
+  const [, accuracy] = await model.evaluate(tensor([[0.3], [-0.3], [2], [-2]]), tensor([[1], [0], [0], [0]]), {
+    verbose: 0,
+  })
+  assert.equal(accuracy, 0.75) // 0.5 with the usual threshold
+})
+
 test('it is found again by its configuration', () => {
   const model = new Sequential([layers.dense(4, { inputShape: [2] })])
   model.compile({ loss: 'categoricalCrossentropy', metrics: [metrics.topKCategoricalAccuracy({ k: 3, name: 'top3' })] })

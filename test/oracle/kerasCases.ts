@@ -81,6 +81,19 @@ export function kerasOracle(): KerasOracle {
 export const kerasLayerCases = (): readonly KerasCase[] =>
   (readOracle('keras_layers.json') as { readonly cases: readonly KerasCase[] }).cases
 
+interface Sure {
+  readonly bias: number
+  readonly loss: number
+  readonly after: number
+}
+
+/** keras_deep.json: what make/keras_deep.py froze. */
+export const kerasDeep = (): {
+  readonly cases: readonly KerasCase[]
+  /** One unit with this bias and target 1: its loss, and the bias after a step of SGD with rate 1. */
+  readonly sure: Readonly<Record<string, readonly Sure[]>>
+} => readOracle('keras_deep.json') as ReturnType<typeof kerasDeep>
+
 /** The generator of keras_common.py: fractions of 1 with 24 bits. */
 export class Numbers {
   #x: number

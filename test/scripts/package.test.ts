@@ -25,7 +25,7 @@ symlinkSync(root, join(at, 'node_modules', 'lenet'), 'junction')
 writeFileSync(join(at, 'package.json'), '{ "type": "module" }\n')
 writeFileSync(
   join(at, 'mine.ts'),
-  `import { classifier, F, LeNet, loadModel, nn, optim, saveModel, torch, type ModelFile, type Tensor } from 'lenet'
+  `import { classifier, closeDevice, device, F, LeNet, loadModel, nn, optim, saveModel, torch, type ModelFile, type Tensor } from 'lenet'
 import { layers, losses, models } from 'lenet/keras'
 
 class Mine extends nn.Module {
@@ -43,6 +43,11 @@ export const told = await classifier(model)('cat.png')
 const keras = new models.Sequential([layers.dense(2, { inputShape: [4] })])
 keras.compile({ optimizer: 'adam', loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }) })
 await saveModel(keras, 'net.pth')
+export const threads: number = device().threads
+{
+  await using _held = device()
+}
+await closeDevice()
 // @ts-expect-error -- arguments are checked
 net('no tensor')
 `,

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/index.js'
 import { F, nn, optim } from '../../src/nn/index.js'
-import { allPlans, device, fromArray, manualSeed, noGrad, tensor, zeros, type Tensor } from '../../src/tensor/index.js'
+import {
+  allPlans,
+  device,
+  endBatch,
+  fromArray,
+  manualSeed,
+  noGrad,
+  tensor,
+  zeros,
+  type Tensor,
+} from '../../src/tensor/index.js'
 
 class Small extends nn.Module {
   conv = new nn.Conv2d(2, 4, 3)
@@ -97,7 +107,10 @@ test('a large result of an earlier batch is not kept, and says so; small ones ar
   const results = [0, 1, 2].map((i) =>
     noGrad(() => {
       const outputs = net(pictures(40, i))
-      return { outputs: outputs.realize(), sum: outputs.sum().realize() }
+      const sum = outputs.sum()
+      const first = outputs.toTypedArray()[0]
+      endBatch()
+      return { outputs, sum: sum.realize(), first }
     }),
   )
   assert.throws(
@@ -109,6 +122,63 @@ test('a large result of an earlier batch is not kept, and says so; small ones ar
   )
   assert.equal(results[2]?.outputs.toTypedArray().length, 200)
   assert.equal(new Set(results.map(({ sum }) => sum.item())).size, 3)
+})
+
+test('large results of one plan live beside each other within a batch, and for good where they were asked to', () => {
+  const { net } = start()
+  const outputsOf = (shift: number): Tensor => noGrad(() => net(pictures(40, shift)))
+  const alone = [0, 1, 2].map((shift) => outputsOf(shift).toTypedArray())
+  const together = [0, 1, 2].map((shift) => {
+    const outputs = outputsOf(shift)
+    outputs.toTypedArray()
+    return outputs
+  })
+  const sum = together[0]!.add(together[1]!).toTypedArray()
+  assert.deepEqual(
+    together.map((outputs) => outputs.toTypedArray()),
+    alone,
+  )
+  assert.deepEqual(
+    sum,
+    alone[0]!.map((value, i) => value + alone[1]![i]!),
+  )
+  const kept = outputsOf(0).realize()
+  endBatch()
+  outputsOf(1).toTypedArray()
+  assert.deepEqual(kept.toTypedArray(), alone[0])
+})
+
+test('gradients of equal nets, each read before the next, go into both steps', () => {
+  const weights = (read: boolean): number[][] => {
+    const runs = [start(), start()]
+    const losses = runs.map(({ net }, i) => criterion(net(pictures(8, i)), labels(8)))
+    for (const [i, loss] of losses.entries()) {
+      loss.backward()
+      if (read) for (const { grad } of runs[i]!.net.parameters()) grad?.toTypedArray()
+    }
+    for (const { optimizer } of runs) optimizer.step()
+    return runs.flatMap(bitsOf)
+  }
+  assert.deepEqual(weights(true), weights(false))
+})
+
+test('sums that a loop over batches carries along hold no graph, and make no plan for each batch', () => {
+  const { net } = start()
+  let [counts, best] = [zeros([5]), tensor(-Infinity)]
+  const wanted = new Float32Array(5)
+  let made = 0
+  for (let i = 0; i < 40; i++) {
+    const before = allPlans().length
+    endBatch()
+    const outputs = noGrad(() => net(pictures(6, i)))
+    noGrad(() => (counts = counts.add(outputs.gt(0).sum(0))))
+    noGrad(() => (best = best.maximum(outputs.amax())))
+    if (i > 3) made += allPlans().length - before
+    outputs.toTypedArray().forEach((value, place) => (wanted[place % 5]! += Number(value > 0)))
+  }
+  assert.equal(made, 0)
+  assert.deepEqual(counts.toArray(), [...wanted])
+  assert.ok(Number.isFinite(best.item()))
 })
 
 test('gradients accumulate over batches, computed at once or each by itself', () => {

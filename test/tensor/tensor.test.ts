@@ -1,14 +1,18 @@
 /** What tensors are and give: making, reading, arithmetic, shapes, errors. Kernels have tests of their own. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { UsageError, type DType } from '../../src/base/index.js'
 import {
   arange,
   cat,
+  fromArray,
   full,
   manualSeed,
   max,
   ones,
+  ops,
   rand,
+  randn,
   randperm,
   stack,
   tensor,
@@ -43,6 +47,51 @@ test('lists of unequal length and wrong shapes are told', () => {
   assert.throws(() => tensor([[1, 2], 3]), /not nested equally deep/)
   assert.throws(() => tensor([1, 2, 3], { shape: [2, 2] }), /3 values do not fill the shape \[2, 2\]/)
   assert.throws(() => tensor([1, 2], { dtype: 'i32', requiresGrad: true }), /only f32 tensors can require a gradient/)
+})
+
+test('a dtype that there is not is told at every door, and spoils nothing that comes after', () => {
+  const values = new Float32Array([1, 2, 3, 4])
+  for (const name of ['float32', 'int64', 'long', 'bool', 'F32', '', null]) {
+    const dtype = name as unknown as DType // as plain JavaScript gives it
+    const doors = [
+      () => tensor([1, 2], { dtype }),
+      () => tensor(values, { dtype, shape: [2, 2] }),
+      () => full([2], 1, { dtype }),
+      () => zeros([2], { dtype }),
+      () => ones([2], { dtype }),
+      () => arange(0, 4, 1, { dtype }),
+      () => fromArray(values, [2, 2], dtype),
+      () => tensor([1, 2]).to(dtype),
+      () => ops.hostLeaf(values, [4], dtype),
+      () => ops.cast(tensor([1, 2]).node, dtype),
+    ]
+    for (const [i, door] of doors.entries())
+      assert.throws(
+        door,
+        (error: unknown) => error instanceof UsageError && /f32.*i32.*u8/.test(error.message),
+        `door ${i}: ${name}`,
+      )
+  }
+  const product = tensor([
+    [5, 6],
+    [7, 8],
+  ]).mul(2)
+  assert.deepEqual(product.toArray(), [
+    [10, 12],
+    [14, 16],
+  ])
+})
+
+test('fromArray takes an array of the dtype and length it says', () => {
+  assert.throws(() => fromArray(new Float32Array(4), [2, 2], 'i32'), /Int32Array.*got 4 in Float32Array/)
+  assert.throws(() => fromArray(new Uint8Array(3), [2, 2], 'u8'), /expects 4 values.*got 3/)
+})
+
+test('options that there are not are told', () => {
+  const options = { requires_grad: true } as object
+  const doors = [() => tensor([1], options), () => zeros([1], options), () => arange(0, 2, 1, options)]
+  for (const door of [...doors, () => rand([1], options), () => randn([1], options)])
+    assert.throws(door, /there is no option requires_grad; there are .*requiresGrad/)
 })
 
 test('filled tensors and ranges', () => {

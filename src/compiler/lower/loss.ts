@@ -1,11 +1,12 @@
 /**
- * crossEntropy and its gradient, one pass each: logits [N, C] lanes, labels [N] i32.
+ * crossEntropy and its gradient, one pass each: logits [N, C] lanes, labels [N] i32; and the check of such labels.
  * loss = log Σ_c e^(x_c − m) + m − x_label with m the largest logit; gradient = (softmax − onehot) · g.
  * Not here: means over pictures (graph/compose.ts).
  */
-import { add, alu, float, loadVec, mul, splat } from '../loop/build.js'
+import type { OpAttrs } from '../../graph/index.js'
+import { add, alu, batchSize, float, int, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitExp, emitLog } from './polynomials.js'
 
 interface Row {
@@ -74,4 +75,26 @@ export function lowerCrossEntropyGrad(
     })
   })
   return b.finish('crossEntropyGrad', { pictures: lanes })
+}
+
+/** Writes 1, the label and its picture where a label [N] is out of bounds: of the first such picture. */
+export function lowerCheckLabels(
+  lanes: number,
+  { classes, ignored }: OpAttrs['checkLabels'],
+  labels: Value,
+  flag: Value,
+): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  const [from, to] = [b.buffer(labels, 'read'), b.buffer(flag, 'write')]
+  b.forUnits(() =>
+    b.for('left', 1, add(batchSize, 1), 1, (left) => {
+      const picture = b.let('picture', sub(batchSize, left))
+      const label = b.let('label', loadInt(add(from, mul(picture, 4))))
+      const outside = alu('ior', alu('ilt', label, int(0)), alu('ilt', int(classes - 1), label))
+      const isIgnored = ignored.map((value) => alu('ieq', label, int(value)))
+      const wrong = isIgnored.reduce((mask, known) => alu('iand', mask, alu('ixor', known, int(-1))), outside)
+      b.if(wrong, () => [int(1), label, picture].forEach((value, i) => b.store('i32', to, 4 * i, value)))
+    }),
+  )
+  return b.finish('checkLabels', one)
 }

@@ -9,7 +9,7 @@ import { lowerConv, type ConvJob } from '../lower/conv.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
-import { lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
+import { lowerCheckLabels, lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
 import { lowerConcatLanes, lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
 import { dimsOf } from '../lower/space.js'
@@ -218,8 +218,8 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   }
   const inline = s.isPrivate(source) && isElementwise(source)
   if (inline) s.materialize(source)
-  const reads = operandsOf([source], (n) => s.values.get(n)).values()
-  if (!inline || !keepsOrder(s.lanes, node, reads)) s.value(source)
+  const reads = (): Iterable<Value> => operandsOf([source], (n) => s.values.get(n)).values()
+  if (!inline || !keepsOrder(s.lanes, node, reads())) s.value(source)
   const out = s.allocate(node)
   s.emit(lowerReduce(s.lanes, node, out, (n) => s.values.get(n)))
   return out
@@ -317,6 +317,13 @@ const avgPool2dGrad: Compute<'avgPool2dGrad'> = (s, node) => {
   return out
 }
 
+/** The labels themselves; a flag tells of wrong ones. */
+const checkLabels: Compute<'checkLabels'> = (s, node) => {
+  const labels = s.input(node, 0)
+  s.emit(lowerCheckLabels(s.lanes, node.attrs, labels, s.flag(node.attrs.classes)))
+  return { ...labels }
+}
+
 const crossEntropy: Compute<'crossEntropy'> = (s, node) => {
   const [logits, labels] = [s.input(node, 0), s.input(node, 1)]
   const out = s.allocate(node)
@@ -381,6 +388,7 @@ export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> }
   maxPool2dGrad,
   avgPool2d,
   avgPool2dGrad,
+  checkLabels,
   crossEntropy,
   crossEntropyGrad,
   random,

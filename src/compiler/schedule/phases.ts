@@ -22,13 +22,10 @@ export function intoPhases(
   const uses = kernels.map((kernel) => usesOf(kernel, lanes, isHost))
   // counted from the last phase back
   const back: number[] = []
+  const later = new LaterUses()
   for (let i = uses.length - 1; i >= 0; i--) {
-    back[i] = 0
-    for (let j = i + 1; j < uses.length; j++) {
-      const need = relation(uses[i] ?? [], uses[j] ?? [])
-      const after = back[j] ?? 0
-      if (need !== 'none') back[i] = Math.max(back[i] ?? 0, need === 'barrier' ? after + 1 : after)
-    }
+    back[i] = (uses[i] ?? []).reduce((most, use) => Math.max(most, later.leastBack(use)), 0)
+    for (const use of uses[i] ?? []) later.add(use, back[i] ?? 0)
   }
   const isCounted = (i: number): number => Number('count' in (kernels[i]?.kernel.units ?? {}))
   const order = [...kernels.keys()].sort(
@@ -62,15 +59,27 @@ function usesOf({ kernel, values }: ScheduledKernel, lanes: number, isHost: (lea
   })
 }
 
-/** What must lie between two kernels: nothing, their order in each member, or a meeting of all. */
-function relation(earlier: readonly Use[], later: readonly Use[]): 'none' | 'order' | 'barrier' {
-  let found: 'none' | 'order' = 'none'
-  for (const a of earlier)
-    for (const b of later) {
-      const apart = a.place !== b.place || a.end <= b.begin || b.end <= a.begin
-      if (apart || !(a.writes || b.writes)) continue
-      if (!(a.byPicture && b.byPicture)) return 'barrier'
-      found = 'order'
-    }
-  return found
+/** What kernels behind do with each place, and in which phase, counted from the last. */
+class LaterUses {
+  readonly #readers = new Map<Use['place'], (readonly [Use, number])[]>()
+  readonly #writers = new Map<Use['place'], (readonly [Use, number])[]>()
+
+  add(use: Use, back: number): void {
+    const places = use.writes ? this.#writers : this.#readers
+    const known = places.get(use.place)
+    if (known) known.push([use, back])
+    else places.set(use.place, [[use, back]])
+  }
+
+  /** The phase, counted from the last, that a kernel with this use must not be behind. */
+  leastBack(use: Use): number {
+    let least = 0
+    for (const places of use.writes ? [this.#readers, this.#writers] : [this.#writers])
+      for (const [other, back] of places.get(use.place) ?? []) {
+        if (use.end <= other.begin || other.end <= use.begin) continue
+        // each member's own pictures need only its order, all else a meeting of all
+        least = Math.max(least, use.byPicture && other.byPicture ? back : back + 1)
+      }
+    return least
+  }
 }

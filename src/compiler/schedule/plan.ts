@@ -5,6 +5,7 @@
 import type { Node } from '../../graph/index.js'
 import { slackBytes, type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
+import { guarded, type Check } from './check.js'
 import { computeTable } from './compute.js'
 import { FewScheduler, fewTarget } from './few.js'
 import { intoPhases } from './phases.js'
@@ -30,6 +31,8 @@ export interface Plan {
   readonly results: readonly PlanResult[]
   /** Kernels whose work stays good as long as the leaves that it was made of: they run only when told to. */
   readonly prepared: Prepared | null
+  /** What must be looked at after each run. */
+  readonly checks: readonly Check[]
   /** For each kernel of the program the names of the choices (tile/) that it was made with. */
   readonly choices: readonly (readonly string[])[]
 }
@@ -46,7 +49,8 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
     if (index === undefined || node.storage?.kind === 'host' || node.op === 'assign' || !value.alloc) continue
     results.push({ index, value, companion: !indexOf.has(node) })
   }
-  return assemble(order, scheduler, scheduler.kernels, { lanes, results, prepared: null })
+  const { checks } = scheduler
+  return assemble(order, scheduler, guarded(scheduler.kernels, checks), { lanes, results, prepared: null, checks })
 }
 
 /** Plans the forward pass `targets` for few pictures, one at a time; see `suitsFew`. Only the targets are results. */
@@ -57,7 +61,7 @@ export function makeFewPlan(order: readonly Node[], targets: readonly Node[], ta
     return { index: indexOf.get(node) ?? -1, value: scheduler.result(node), companion: false }
   })
   const { kernels, prepared } = flagged(scheduler, indexOf)
-  return assemble(order, scheduler, kernels, { lanes: 1, results, prepared })
+  return assemble(order, scheduler, kernels, { lanes: 1, results, prepared, checks: [] })
 }
 
 interface Scheduled {
@@ -70,7 +74,7 @@ function assemble(
   order: readonly Node[],
   { lanes, values, allWords }: Scheduled,
   scheduled: readonly ScheduledKernel[],
-  rest: Pick<Plan, 'lanes' | 'results' | 'prepared'>,
+  rest: Pick<Plan, 'lanes' | 'results' | 'prepared' | 'checks'>,
 ): Plan {
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const allocs = [...new Set(allWords.flatMap((value) => value.alloc ?? []))]
@@ -81,7 +85,8 @@ function assemble(
     if (node.storage && index !== undefined) leaves.set(value.word, index)
     if (node.storage?.kind === 'host') hosts.add(value)
   }
-  const words = allWords.map((value) => wordOf(value, allocs, leaves))
+  const numbers = new Map(allocs.map((alloc, i) => [alloc, i]))
+  const words = allWords.map((value) => wordOf(value, numbers, leaves))
   const { kernels, barriers } = intoPhases(scheduled, lanes, (leaf) => hosts.has(leaf))
   const program: Program = {
     kernels: kernels.map((k) => k.kernel),
@@ -92,8 +97,12 @@ function assemble(
   return { program, allocs, words, choices: kernels.map((k) => k.choices ?? []), ...rest }
 }
 
-function wordOf(value: Value, allocs: readonly Alloc[], leaves: ReadonlyMap<number, number>): Plan['words'][number] {
-  if (value.alloc) return { alloc: allocs.indexOf(value.alloc), offset: value.offset }
+function wordOf(
+  value: Value,
+  numbers: ReadonlyMap<Alloc, number>,
+  leaves: ReadonlyMap<number, number>,
+): Plan['words'][number] {
+  if (value.alloc) return { alloc: numbers.get(value.alloc) ?? -1, offset: value.offset }
   const leaf = leaves.get(value.word)
   if (leaf === undefined) throw new Error('a value without memory that is no leaf')
   return { leaf }

@@ -5,6 +5,7 @@
 import type { Node } from '../../graph/index.js'
 import type { ScheduledKernel, Value } from '../kernel.js'
 import { addr, loadInt } from '../loop/build.js'
+import type { Expr } from '../loop/ir.js'
 import type { Ledger } from './ledger.js'
 
 export interface Prepared {
@@ -38,11 +39,16 @@ export function flagged(
   }
   if (chosen.size === 0) return { kernels: [...scheduled.kernels], prepared: null }
   const flag = scheduled.newValue({ shape: [1], dtype: 'i32', layout: 'plain' }, { bytes: 4, per: 0 })
-  const kernels = scheduled.kernels.map((found) => (chosen.has(found) ? behind(flag, found) : found))
+  const kernels = scheduled.kernels.map((found) => (chosen.has(found) ? behind(flag, found, loadInt) : found))
   return { kernels, prepared: { flag, leaves: [...leaves] } }
 }
 
-function behind(flag: Value, { kernel, values }: ScheduledKernel): ScheduledKernel {
-  const body = [{ k: 'if', cond: loadInt(addr(values.length)), body: kernel.body, otherwise: [] }] as const
-  return { kernel: { ...kernel, body, buffers: [...kernel.buffers, 'read'] }, values: [...values, flag] }
+/** The kernel, to run only where what stands at the flag is `good`. */
+export function behind(
+  flag: Value,
+  { kernel, values, ...rest }: ScheduledKernel,
+  good: (flag: Expr) => Expr,
+): ScheduledKernel {
+  const body = [{ k: 'if', cond: good(addr(values.length)), body: kernel.body, otherwise: [] }] as const
+  return { kernel: { ...kernel, body, buffers: [...kernel.buffers, 'read'] }, values: [...values, flag], ...rest }
 }

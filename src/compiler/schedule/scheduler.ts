@@ -22,7 +22,9 @@ import type { Tail } from '../lower/conv.js'
 import { lowerMap, type MapResult } from '../lower/map.js'
 import { plansFor, type Plans } from '../tile/plans.js'
 import type { Target } from '../tile/target.js'
+import { surelyNeeded } from './ahead.js'
 import { inputOf, Ledger } from './ledger.js'
+import type { Check } from './check.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -49,8 +51,12 @@ export class Scheduler extends Ledger {
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
+  /** What the run tells: see `Check`. */
+  readonly checks: Check[] = []
   /** Choices since the last kernel. */
   readonly #asked: string[] = []
+  /** Values that are being computed for one another. */
+  #calls = 0
 
   constructor(order: readonly Node[], targets: readonly Node[], target: Target, table: ComputeTable) {
     super(order, targets, target.lanes)
@@ -80,7 +86,38 @@ export class Scheduler extends Ledger {
     const known = this.values.get(node)
     if (known) return known
     if (node.storage) return this.#remember(node, this.newValue(typeOfNode(node), null))
-    return this.#remember(node, this.#compute(node))
+    if (this.#calls >= MOST_CALLS) this.#fromBelow(node)
+    this.#calls++
+    const value = this.#remember(node, this.#compute(node))
+    this.#calls--
+    return value
+  }
+
+  /** Computes what the node will ask for, the deepest first: a deep net's graph is deeper than JavaScript's stack. */
+  #fromBelow(end: Node): void {
+    const calls = this.#calls
+    this.#calls = 0
+    const listed = new Set([end])
+    const open = [end]
+    for (let node = open.at(-1); node; node = open.at(-1)) {
+      const needed = listed.has(node) ? surelyNeeded(this, node).filter((n) => n.op !== 'const' && !this.has(n)) : []
+      listed.delete(node)
+      for (const input of needed.toReversed()) {
+        listed.add(input)
+        open.push(input)
+      }
+      if (needed.length > 0) continue
+      open.pop()
+      if (node !== end) this.value(node)
+    }
+    this.#calls = calls
+  }
+
+  /** Memory where a kernel tells of a label that is none of so many classes. */
+  flag(classes: number): Value {
+    const flag = this.scratch({ shape: [3], dtype: 'i32', layout: 'plain' })
+    this.checks.push({ flag, classes })
+    return flag
   }
 
   wants(node: Node | null): node is Node {
@@ -126,7 +163,7 @@ export class Scheduler extends Ledger {
   // ── elementwise ──
 
   #elementwise(node: Node): Value {
-    const inside = this.#expression(node)
+    const inside = this.expression(node)
     for (const root of node.layout === 'lanes' ? inside : []) {
       const ways = tailRoots.has(root.op) ? tailWays(node, root, inside) : null
       if (ways) return this.#row(root)(this, root, { end: node, write: this.#tailFrom(root, node, ways) })
@@ -139,7 +176,7 @@ export class Scheduler extends Ledger {
 
   /** Puts into memory what an expression reads and cannot compute on the way. */
   materialize(node: Node): void {
-    this.#materialize(node, this.#expression(node))
+    this.#materialize(node, this.expression(node))
   }
 
   #materialize(node: Node, inside: ReadonlySet<Node>): void {
@@ -147,23 +184,24 @@ export class Scheduler extends Ledger {
     for (const input of node.inputs) this.#operand(input, (n) => inside.has(n), seen)
   }
 
-  #operand(node: Node, inline: (node: Node) => boolean, seen: Set<Node>): void {
+  #operand(node: Node, inline: (node: Node) => boolean, seen: Set<Node>, depth = 0): void {
     if (node.op === 'const' || this.values.has(node) || seen.has(node)) return
     seen.add(node)
-    if (isElementwise(node) && inline(node)) for (const input of node.inputs) this.#operand(input, inline, seen)
+    const inlined = isElementwise(node) && depth < MOST_NODES && inline(node)
+    if (inlined) for (const input of node.inputs) this.#operand(input, inline, seen, depth + 1)
     else this.value(node)
   }
 
   /**
    * `end` and what it is made of that only it needs, however often: every use is in the expression itself. Elementwise
-   * operations, other shapes of them, and the heavy operations that an elementwise tail can be fused to.
+   * operations, other shapes of them, and the heavy operations that an elementwise tail can be fused to. Not without end.
    */
-  #expression(end: Node): ReadonlySet<Node> {
+  expression(end: Node): ReadonlySet<Node> {
     const inside = new Set<Node>()
     const uses = new Map<Node, number>()
     const open = [end]
     // ids grow from inputs to results: when a node's turn comes, all its uses in the expression are known
-    for (let node = takeLatest(open); node; node = takeLatest(open)) {
+    for (let node = takeLatest(open); node && inside.size < MOST_NODES; node = takeLatest(open)) {
       if (node !== end && !this.#isOwn(node, uses.get(node) ?? 0, end)) continue
       inside.add(node)
       if (tailRoots.has(node.op)) continue
@@ -235,21 +273,24 @@ export class Scheduler extends Ledger {
     for (const node of nodes) this.#operand(inputOf(node, 1), inline, seen)
   }
 
-  #readsOnly(node: Node, own: ReadonlySet<Node>, inside: (node: Node) => boolean): boolean {
-    if (node.op === 'reshape' && !node.storage) return this.#readsOnly(inputOf(node, 0), own, inside)
-    if (node.op === 'leaf') return own.has(node) || node.storage?.kind === 'host'
-    if (!isElementwise(node) || !(inside(node) || this.isPrivate(node))) return true
-    return node.inputs.every((input) => this.#readsOnly(input, own, inside))
+  #readsOnly(end: Node, own: ReadonlySet<Node>, inside: (node: Node) => boolean): boolean {
+    const seen = new Set([end])
+    for (const node of seen) {
+      if (node.op === 'leaf' && !own.has(node) && node.storage?.kind !== 'host') return false
+      const inlined = isElementwise(node) && (inside(node) || this.isPrivate(node))
+      if (inlined || (node.op === 'reshape' && !node.storage)) for (const input of node.inputs) seen.add(input)
+    }
+    return true
   }
 
   #closure(nodes: readonly Node<'assign'>[]): (node: Node) => boolean {
     const uses = new Map<Node, number>()
-    const visit = (node: Node): void => {
-      const first = !uses.has(node)
-      uses.set(node, (uses.get(node) ?? 0) + 1)
-      if (first && isElementwise(node) && !this.has(node)) node.inputs.forEach(visit)
+    const open = nodes.map((node) => inputOf(node, 1))
+    for (let node = open.pop(); node; node = open.pop()) {
+      const known = uses.get(node)
+      uses.set(node, (known ?? 0) + 1)
+      if (known === undefined && isElementwise(node) && !this.has(node)) open.push(...node.inputs)
     }
-    for (const node of nodes) visit(inputOf(node, 1))
     const shape = nodes[0]?.shape ?? []
     return (node) =>
       !this.isTarget(node) &&
@@ -258,6 +299,11 @@ export class Scheduler extends Ledger {
       (sameShape(node.shape, shape) || sizeOf(node.shape) === 1)
   }
 }
+
+/** Values computed for one another call each other; more than so many are computed from below. */
+const MOST_CALLS = 100
+/** Nodes in one expression, at most: its kernel is written by functions that call each other as deep. */
+const MOST_NODES = 256
 
 const tailRoots: ReadonlySet<OpName> = new Set([
   'conv2d',

@@ -13,13 +13,13 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   utimesSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
-import { messageOf } from './process.node.js'
+import { replaceFileSync } from '../../base/fs.node.js'
+import { messageOf } from '../../base/index.js'
 import { ownerProblem } from './folder.node.js'
 
 const NAME = /^(?<key>[0-9a-f]{64})-(?<sum>[0-9a-f]{64})\.so$/
@@ -102,7 +102,8 @@ export function storeEntry(folder: string, key: string, output: string): string 
     closeSync(file)
   }
   const path = join(folder, `${key}-${sum}.so`)
-  renameSync(output, path)
+  // Another process may have made the same meanwhile; Windows replaces no library that is loaded.
+  if (entryProblem(path) !== undefined) replaceFileSync(output, path)
   return path
 }
 

@@ -2,10 +2,11 @@
  * Loads a compiled library and calls it on our memory, by koffi. For the main thread and for workers alike.
  * Not here: where libraries come from (service).
  */
-import { createRequire } from 'node:module'
+import nodeModule from 'node:module'
+import { isAbsolute } from 'node:path'
+import { messageOf } from '../../base/index.js'
 import { entryProblem } from './cache.node.js'
 import type { LinearMemory } from '../memory.js'
-import { messageOf } from './process.node.js'
 import { type BuildFailure, NATIVE_ABI } from './types.js'
 
 /** The two functions of a program; see compiler/render/c. Addresses are byte offsets in the memory. */
@@ -28,11 +29,37 @@ export interface KoffiLibrary {
 }
 
 /**
- * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
- * @throws where it is not installed or has no binary for this platform
+ * Modules that make native calls, the first installed one is used: koffi's binary for this platform, a package without
+ * the install script that package managers stop and warn of; else koffi itself, installed by hand.
  */
-export function loadCaller(name = 'koffi'): Koffi {
-  const caller: Koffi = createRequire(import.meta.url)(name)
+const callers: readonly string[] = [`@koromix/koffi-${process.platform}-${process.arch}`, 'koffi']
+
+/**
+ * Where the module that makes native calls lies: looked for from here and, since a bundler may have put this into a file
+ * that lies elsewhere, from the program. Where there is none, the names that were looked for: whoever loads it then says
+ * so. (The whole module is imported because webpack puts something of its own into the place of a `createRequire` that it
+ * sees.)
+ */
+export function callerPath(names = callers): string {
+  for (const name of names)
+    for (const from of [import.meta.url as string | undefined, process.argv[1]]) {
+      try {
+        if (from !== undefined) return nodeModule.createRequire(from).resolve(name)
+      } catch {
+        // not to be found from there
+      }
+    }
+  return names.join(', no ')
+}
+
+/**
+ * The module that makes native calls. CommonJS, so that a loop that never yields can load it.
+ * @param path of callerPath
+ * @throws where it is not installed or its binary does not load
+ */
+export function loadCaller(path: string): Koffi {
+  if (!isAbsolute(path)) throw new Error(`there is no ${path}: run npm install koffi`)
+  const caller: Koffi = nodeModule.createRequire(path)(path)
   return caller
 }
 
@@ -40,10 +67,11 @@ export function loadCaller(name = 'koffi'): Koffi {
  * Loads a library that the service built. Its sum is checked again before the system sees the file.
  * @param path of NativeBuild
  * @param memory the device's memory, shared or not; its growth is noticed
+ * @param caller of callerPath
  * @returns the functions, or why there are none
  */
-export function loadLibrary(path: string, memory: LinearMemory): NativeLibrary | BuildFailure {
-  const opened = openLibrary(path, loadCaller)
+export function loadLibrary(path: string, memory: LinearMemory, caller = callerPath()): NativeLibrary | BuildFailure {
+  const opened = openLibrary(path, () => loadCaller(caller))
   return 'error' in opened ? opened : bind(opened.library, memory)
 }
 

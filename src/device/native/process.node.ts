@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { messageOf } from '../../base/index.js'
 
 export interface Invocation {
   readonly path: string
@@ -22,7 +23,7 @@ export interface Invocation {
 export interface Gate {
   /** Before a program is started. False: start nothing more. */
   enter(): boolean
-  /** Which process group it is; 0 on systems without. */
+  /** Its process group; on Windows, which has none, the process alone. */
   running(group: number): void
   leave(): void
 }
@@ -52,7 +53,7 @@ export function runCompiler(invocation: Invocation): Promise<Outcome> {
       windowsHide: true,
       ...(folder === undefined ? {} : { cwd: folder }),
     })
-    gate.running(ownGroup ? (child.pid ?? 0) : 0)
+    gate.running(child.pid ?? 0)
     return watch(child, invocation)
   } catch (error) {
     gate.leave()
@@ -66,7 +67,7 @@ function watch(child: ChildProcess, { limitMs, niceness, input, gate }: Invocati
   lowerPriority(child.pid, niceness)
   const { promise, resolve } = withResolvers<Outcome>()
   const timer = setTimeout(() => {
-    killGroup(child)
+    killGroup(child.pid ?? 0)
     settle({ kind: 'late' })
   }, limitMs)
   let isSettled = false
@@ -112,10 +113,11 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   return () => Buffer.concat(chunks).subarray(0, MAXIMUM_OUTPUT).toString('utf8')
 }
 
-function killGroup(child: ChildProcess): void {
+/** Ends what a gate was told to run. @param group 0: nothing */
+export function killGroup(group: number): void {
+  if (group <= 0) return
   try {
-    if (ownGroup && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    else child.kill('SIGKILL')
+    process.kill(ownGroup ? -group : group, 'SIGKILL')
   } catch {
     // It has just ended by itself.
   }
@@ -130,10 +132,6 @@ function lowerPriority(pid: number | undefined, niceness: number): void {
   } catch {
     // It has already ended, or the system has no such thing: it runs as it is.
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** The line that says most: the first with 'error' in it, else the first. Without control characters, of at most 300. */

@@ -5,9 +5,15 @@
  */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { cacheHome } from '../../base/fs.node.js'
+import { messageOf } from '../../base/index.js'
+import { share, shared as sharedOf } from '../shared.node.js'
+import { startThread } from '../thread.node.js'
+import { compilerCode } from '../workerCode.js'
 import { remove, removeTemporaries } from './cache.node.js'
+import { callerPath } from './library.node.js'
+import { killGroup } from './process.node.js'
 import {
   type BuildFailure,
   type Built,
@@ -29,8 +35,8 @@ export interface NativeOptions {
   readonly maximumBytes?: number
   /** Of the compiler: 0 (as we: beside a team on all cores it is done soon) to 19 (only when nobody wants the processor). Default 0. */
   readonly niceness?: number
-  /** The module that makes native calls. Default koffi. */
-  readonly caller?: string
+  /** Modules that make native calls; the first installed one is used. Default koffi's. */
+  readonly callers?: readonly string[]
 }
 
 export interface NativeService {
@@ -40,8 +46,12 @@ export interface NativeService {
   wait(): ToolchainInfo | NoToolchain
   /** Begins to compile in the background, or finds it in the cache. Builds run one after the other. */
   build(source: string): NativeBuild
-  /** Ends the worker and a compiler that runs. What was built stays loadable, but for a private folder's. */
-  close(): void
+  /** Somebody has stopped it. */
+  readonly isStopped: boolean
+  /** Ends the worker and a compiler that runs. What was built stays loadable. */
+  stop(): Promise<void>
+  /** The same, and what is in a private folder goes too. */
+  close(): Promise<void>
 }
 
 interface NativeBuild {
@@ -56,65 +66,135 @@ const SILENCE_MS = 30_000
 /** Making a process takes a millisecond. */
 const START_MS = 500
 
-/** Starts the worker; returns at once. For the main thread, one for a process. Never throws. */
-export function startNativeService(options: NativeOptions = {}): NativeService {
-  const { env = process.env, folder = join(cacheHome(), 'native') } = options
-  return new Service({
-    env: { ...env },
-    folder,
-    maximumBytes: options.maximumBytes ?? 2 ** 28,
-    niceness: options.niceness ?? 0,
-    caller: options.caller ?? 'koffi',
-    token: randomUUID(),
-    shared: new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length)),
-  })
+/** What is known of a compile worker: plain values, for all copies of the library that use it. */
+interface ServiceState {
+  readonly options: WorkerOptions
+  readonly port: MessagePort
+  readonly results: Map<number, Built | BuildFailure>
+  worker?: Worker
+  toolchain?: ToolchainInfo | NoToolchain
+  /** Why no more messages will come. */
+  ended?: string
+  builds: number
 }
 
-/** Open ones: they share one listener of the process's end. */
-const services = new Set<Service>()
+/** Starts a worker; returns at once. Never throws. */
+export function startNativeService(options: NativeOptions = {}): NativeService {
+  return new Service(startState(options))
+}
+
+/** The service that all copies of the library in this thread share, as long as their settings are the same. */
+export function sharedNativeService(): NativeService {
+  const folder = join(cacheHome(), 'native')
+  const { PATH, CC, LENET_CFLAGS, LENET_CC_TIMEOUT } = process.env
+  const name = `compiler ${JSON.stringify([folder, PATH, CC, LENET_CFLAGS, LENET_CC_TIMEOUT])}`
+  const running = sharedOf<ServiceState>(name)
+  if (running && !isStopped(running)) return new Service(running)
+  const state = startState({ folder })
+  share(name, state)
+  return new Service(state)
+}
+
+function startState(options: NativeOptions): ServiceState {
+  const { env = process.env, folder = join(cacheHome(), 'native') } = options
+  const { port1, port2 } = new MessageChannel()
+  const state: ServiceState = {
+    options: {
+      env: { ...env },
+      folder,
+      maximumBytes: options.maximumBytes ?? 2 ** 28,
+      niceness: options.niceness ?? 0,
+      caller: callerPath(options.callers),
+      token: randomUUID(),
+      shared: new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length)),
+    },
+    port: port1,
+    results: new Map(),
+    builds: 0,
+  }
+  const refused = permissionProblem(folder)
+  if (refused !== undefined) state.ended = refused
+  else startWorker(state, port2)
+  if (states.size === 0) process.on('exit', closeAll)
+  states.add(state)
+  return state
+}
+
+/** Node's permissions do not bind the worker: what the process may not do must not be done there either. */
+function permissionProblem(folder: string): string | undefined {
+  const { permission } = process as { permission?: { has(scope: string, path?: string): boolean } }
+  if (!permission) return undefined
+  if (permission.has('child') && permission.has('fs.read', folder) && permission.has('fs.write', folder))
+    return undefined
+  return `Node's --permission allows no compiler (--allow-child-process, --allow-fs-read=${folder}, --allow-fs-write=${folder})`
+}
+
+function startWorker(state: ServiceState, port: MessagePort): void {
+  try {
+    const limits = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 }
+    const worker = startThread(compilerCode, { options: state.options }, port, limits)
+    worker.on('error', (error) => (state.ended ??= `the compile worker failed: ${messageOf(error)}`))
+    state.worker = worker
+  } catch (error) {
+    state.ended = `the compile worker cannot start: ${messageOf(error)}`
+  }
+}
+
+/** Those whose folders are still to be looked after: they share one listener of the process's end. */
+const states = new Set<ServiceState>()
 
 function closeAll(): void {
-  for (const service of services) service.close()
+  for (const state of states) close(state)
 }
 
-class Service implements NativeService {
-  readonly #options: WorkerOptions
-  readonly #port: MessagePort
-  readonly #results = new Map<number, Built | BuildFailure>()
-  #worker: Worker | undefined
-  #toolchain: ToolchainInfo | NoToolchain | undefined
-  /** Why no more messages will come. */
-  #ended: string | undefined
-  #builds = 0
+const isStopped = ({ options }: ServiceState): boolean => Atomics.load(options.shared, CELL.closed) === 1
 
-  constructor(options: WorkerOptions) {
-    this.#options = options
-    const { port1, port2 } = new MessageChannel()
-    this.#port = port1
-    try {
-      this.#worker = this.#start(port2)
-    } catch (error) {
-      this.#ended = `the compile worker cannot start: ${String(error)}`
-    }
-    if (services.size === 0) process.on('exit', closeAll)
-    services.add(this)
+function stop(state: ServiceState): Promise<unknown> {
+  if (isStopped(state)) return Promise.resolve()
+  const { shared, token } = state.options
+  Atomics.store(shared, CELL.closed, 1)
+  // the worker leaves native code before it is ended
+  while (Atomics.load(shared, CELL.inside) === 1) if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
+  killGroup(groupOf(shared))
+  receive(state)
+  state.ended ??= 'the compile worker was closed'
+  state.port.close()
+  const ended = state.worker?.terminate() ?? Promise.resolve()
+  const { toolchain } = state
+  if (toolchain && 'cache' in toolchain && !toolchain.cache.isPrivate) removeTemporaries(toolchain.cache.folder, token)
+  return ended
+}
+
+function close(state: ServiceState): Promise<unknown> {
+  const ended = stop(state)
+  if (states.delete(state) && states.size === 0) process.off('exit', closeAll)
+  const { toolchain } = state
+  if (toolchain && 'cache' in toolchain && toolchain.cache.isPrivate) remove(toolchain.cache.folder)
+  return ended
+}
+
+function receive(state: ServiceState): void {
+  for (;;) {
+    const received: { message: WorkerMessage } | undefined = receiveMessageOnPort(state.port)
+    if (received === undefined) return
+    const { message } = received
+    if (message.kind === 'toolchain') state.toolchain = message.result
+    else state.results.set(message.id, message.result)
   }
+}
 
-  #start(port: MessagePort): Worker {
-    const worker = new Worker(new URL('./worker.node.js', import.meta.url), {
-      workerData: { options: this.#options, port },
-      transferList: [port],
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 },
-    })
-    worker.on('error', (error) => (this.#ended ??= `the compile worker failed: ${error.message}`))
-    worker.unref()
-    return worker
+/** A compile worker as one copy of the library sees it. */
+class Service implements NativeService {
+  readonly #state: ServiceState
+
+  constructor(state: ServiceState) {
+    this.#state = state
   }
 
   poll(): ToolchainInfo | NoToolchain | undefined {
-    this.#receive()
-    return this.#toolchain ?? (this.#ended === undefined ? undefined : { reason: this.#ended })
+    receive(this.#state)
+    const { toolchain, ended } = this.#state
+    return toolchain ?? (ended === undefined ? undefined : { reason: ended })
   }
 
   wait(): ToolchainInfo | NoToolchain {
@@ -122,48 +202,33 @@ class Service implements NativeService {
   }
 
   build(source: string): NativeBuild {
-    const id = this.#builds++
+    const state = this.#state
+    const id = state.builds++
     const job: Job = { id, source }
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
-    if (this.#ended === undefined) this.#port.postMessage(job)
+    if (state.ended === undefined) state.port.postMessage(job)
     const poll = (): Built | BuildFailure | undefined => {
-      this.#receive()
-      return this.#results.get(id) ?? (this.#ended === undefined ? undefined : { error: this.#ended })
+      receive(state)
+      return state.results.get(id) ?? (state.ended === undefined ? undefined : { error: state.ended })
     }
     return { poll, wait: () => this.#waitFor(poll) }
   }
 
-  close(): void {
-    if (!services.delete(this)) return
-    if (services.size === 0) process.off('exit', closeAll)
-    const { shared, token } = this.#options
-    Atomics.store(shared, CELL.closed, 1)
-    // the worker leaves native code before it is ended
-    while (Atomics.load(shared, CELL.inside) === 1)
-      if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
-    killGroup(groupOf(shared))
-    this.#receive()
-    this.#ended ??= 'the compile worker was closed'
-    this.#port.close()
-    void this.#worker?.terminate()
-    const cache = this.#toolchain !== undefined && 'cache' in this.#toolchain ? this.#toolchain.cache : undefined
-    if (cache?.isPrivate === true) remove(cache.folder)
-    else if (cache !== undefined) removeTemporaries(cache.folder, token)
+  get isStopped(): boolean {
+    return isStopped(this.#state)
   }
 
-  #receive(): void {
-    for (;;) {
-      const received: { message: WorkerMessage } | undefined = receiveMessageOnPort(this.#port)
-      if (received === undefined) return
-      const { message } = received
-      if (message.kind === 'toolchain') this.#toolchain = message.result
-      else this.#results.set(message.id, message.result)
-    }
+  async stop(): Promise<void> {
+    await stop(this.#state)
+  }
+
+  async close(): Promise<void> {
+    await close(this.#state)
   }
 
   /** Sleeps until `poll` gives something; a worker that gives no sign of life is given up. */
   #waitFor<T>(poll: () => T | undefined): T {
-    const { shared } = this.#options
+    const { shared } = this.#state.options
     for (;;) {
       const seen = Atomics.load(shared, CELL.messages)
       const beat = Atomics.load(shared, CELL.beat)
@@ -171,7 +236,7 @@ class Service implements NativeService {
       if (found !== undefined) return found
       const woken = Atomics.wait(shared, CELL.messages, seen, SILENCE_MS)
       if (woken === 'timed-out' && Atomics.load(shared, CELL.beat) === beat) {
-        this.#ended ??= 'the compile worker gives no answer'
+        this.#state.ended ??= 'the compile worker gives no answer'
       }
     }
   }
@@ -181,13 +246,4 @@ class Service implements NativeService {
 function groupOf(shared: Int32Array): number {
   Atomics.wait(shared, CELL.group, STARTING, START_MS)
   return Atomics.exchange(shared, CELL.group, 0)
-}
-
-function killGroup(group: number): void {
-  if (group <= 0) return
-  try {
-    process.kill(-group, 'SIGKILL')
-  } catch {
-    // It has just ended.
-  }
 }

@@ -4,11 +4,11 @@
  */
 import { LenetError } from '../../base/index.js'
 import { groupSize, nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
-import type { BackgroundTier, Executable, Pending, Tier } from '../device.js'
+import type { BackgroundTier, Executable, NativeState, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import type { Team } from '../team.js'
-import { loadLibrary } from './library.node.js'
-import { startNativeService, type NativeService } from './service.node.js'
+import { callerPath, loadLibrary } from './library.node.js'
+import { sharedNativeService, type NativeService } from './service.node.js'
 import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
@@ -27,11 +27,20 @@ export class NativeTier {
   readonly #memory: DeviceMemory
   readonly #team: Team
   readonly #notice: (line: string) => void
+  readonly #meanwhile: string
   #service: NativeService | null = null
+  #loaded = false
+  #hasFailed = false
+  /** Programs that are being compiled in the background. */
+  #waiting = 0
   #told = false
 
-  /** @param notice is given lines for the user: why something is not as it could be */
-  constructor(memory: DeviceMemory, team: Team, notice: (line: string) => void) {
+  /**
+   * @param notice is given lines for the user: why something is not as it could be
+   * @param meanwhile what computes where there is no native code
+   */
+  constructor(memory: DeviceMemory, team: Team, notice: (line: string) => void, meanwhile: string) {
+    this.#meanwhile = meanwhile
     this.#memory = memory
     this.#team = team
     this.#notice = notice
@@ -63,8 +72,23 @@ export class NativeTier {
     }
   }
 
+  /** Whether code of ours runs, may come, or will not. Starts nothing. */
+  get state(): NativeState {
+    const found = this.#service?.poll()
+    if (this.#waiting === 0 && this.#loaded) return 'ready'
+    if (this.#waiting === 0 && this.#hasFailed) return 'none'
+    return found && 'reason' in found && !this.#service?.isStopped ? 'none' : 'pending'
+  }
+
+  /** Ends the compiler, for all who share it; whoever wants code of it starts it again. */
+  async close(): Promise<void> {
+    await this.#service?.stop()
+  }
+
+  /** A new one where somebody has stopped the last. */
   get #running(): NativeService {
-    return (this.#service ??= startNativeService())
+    if (!this.#service || this.#service.isStopped) this.#service = sharedNativeService()
+    return this.#service
   }
 
   #required(): ToolchainInfo {
@@ -83,7 +107,7 @@ export class NativeTier {
   #tell(found: ToolchainInfo | NoToolchain | undefined): typeof found {
     if (!found || this.#told) return found
     this.#told = true
-    if ('reason' in found) this.#notice(`no native code: ${found.reason}; WebAssembly goes on`)
+    if ('reason' in found) this.#notice(`no native code: ${found.reason}; ${this.#meanwhile} goes on`)
     else found.notices.forEach((line) => this.#notice(line))
     return found
   }
@@ -94,13 +118,21 @@ export class NativeTier {
   }
 
   #pending(program: Program): Pending {
-    const build = this.#build(program)
+    let build = this.#build(program)
+    let service = this.#service
+    this.#waiting++
     const poll = (): Executable | null | undefined => {
+      if (service?.isStopped) {
+        build = this.#build(program)
+        service = this.#service
+      }
       const built = build.poll()
       if (!built) return undefined
+      this.#waiting--
       const found = this.#load(built, program)
       if (!('error' in found)) return found
-      this.#notice(`${found.error}; WebAssembly goes on`)
+      this.#hasFailed = true
+      this.#notice(`${found.error}; ${this.#meanwhile} goes on`)
       return null
     }
     return { poll }
@@ -108,10 +140,12 @@ export class NativeTier {
 
   #load(built: Built | BuildFailure, program: Program): Executable | BuildFailure {
     if ('error' in built) return built
-    const library = loadLibrary(built.path, this.#memory.memory)
+    const caller = callerPath()
+    const library = loadLibrary(built.path, this.#memory.memory, caller)
     if ('error' in library) return library
+    this.#loaded = true
     return {
-      run: this.#team.add(program, { kind: 'native', path: built.path }, library.step),
+      run: this.#team.add(program, { kind: 'native', path: built.path, caller }, library.step),
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

@@ -3,8 +3,8 @@
  * Not here: compiling kernels (build) and where they are kept (cache). Used in the compile worker only.
  */
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs'
-import { delimiter, isAbsolute, join, resolve } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { findProgram, splitWords } from '../../base/programs.node.js'
 import { firstLine, type Gate, runCompiler } from './process.node.js'
 import { lackingFeatures, type Words } from './processor.node.js'
 import type { NoToolchain } from './types.js'
@@ -98,14 +98,6 @@ export function compileLimitMs(env: Environment): number {
   return 1000 * (seconds > 0 && seconds < 1e6 ? seconds : DEFAULT_LIMIT_S)
 }
 
-/** Words as a shell splits them: spaces, quotes and backslashes, nothing else. */
-export function splitWords(text: string): string[] {
-  const words = text.match(/(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/g) ?? []
-  const unquote = (part: string): string =>
-    part.startsWith("'") ? part.slice(1, -1) : (part.startsWith('"') ? part.slice(1, -1) : part).replace(/\\(.)/g, '$1')
-  return words.map((word) => word.replace(/"(?:[^"\\]|\\.)*"|'[^']*'|\\./g, unquote))
-}
-
 /** CC, then cc, clang, gcc and zig: the first that makes code with fused multiply-add for this processor. */
 export async function findToolchain(env: Environment, gate: Gate, machine: Machine): Promise<Toolchain | NoToolchain> {
   const trial: Trial = { env, gate, machine }
@@ -162,24 +154,6 @@ function usualCandidates(env: Environment): Candidate[] {
 function isEmptyStub(path: string): boolean {
   if (process.platform !== 'darwin' || !path.startsWith('/usr/bin/')) return false
   return !existsSync('/Library/Developer/CommandLineTools') && !existsSync('/Applications/Xcode.app')
-}
-
-/** Relative folders in PATH are left out: a folder that one happens to work in must not bring a compiler. */
-function findProgram(name: string, env: Environment): string | undefined {
-  if (name === '') return undefined
-  const endings = process.platform === 'win32' && !/\.exe$/i.test(name) ? ['.exe'] : ['']
-  const folders = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder))
-  const paths = /[/\\]/.test(name) ? [resolve(name)] : folders.map((folder) => join(folder, name))
-  return paths.flatMap((path) => endings.map((ending) => path + ending)).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
-  }
 }
 
 /** Why a set of flags is not used. */

@@ -57,7 +57,7 @@ export interface WorkerOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly folder: string
   readonly maximumBytes: number
-  /** Name of the module that makes native calls. */
+  /** The module that makes native calls: its path, or its name where it was not found. */
   readonly caller: string
   readonly niceness: number
   /** In the names of this service's temporary folders. */

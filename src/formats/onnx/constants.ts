@@ -3,6 +3,7 @@
  * Shape, Gather, Concat … by which exporters compute a shape. The batch goes through them as a symbol.
  * Not here: operators on what the net computes.
  */
+import { isArrayOf } from '../../base/index.js'
 import { asFloat32, pthDtypes, type PthArray, type PthDtype, type PthTensor } from '../pthTypes.js'
 import { rowMajorStrides } from '../strided.js'
 import {
@@ -22,12 +23,12 @@ const mostItems = 2 ** 20
 
 /** A new array of the kind of `like`. */
 function emptyLike(like: PthArray, count: number): PthArray {
-  if (like instanceof Float32Array) return new Float32Array(count)
-  if (like instanceof Float64Array) return new Float64Array(count)
-  if (like instanceof BigInt64Array) return new BigInt64Array(count)
-  if (like instanceof Int32Array) return new Int32Array(count)
-  if (like instanceof Int16Array) return new Int16Array(count)
-  if (like instanceof Int8Array) return new Int8Array(count)
+  if (isArrayOf('Float32Array', like)) return new Float32Array(count)
+  if (isArrayOf('Float64Array', like)) return new Float64Array(count)
+  if (isArrayOf('BigInt64Array', like)) return new BigInt64Array(count)
+  if (isArrayOf('Int32Array', like)) return new Int32Array(count)
+  if (isArrayOf('Int16Array', like)) return new Int16Array(count)
+  if (isArrayOf('Int8Array', like)) return new Int8Array(count)
   return new Uint8Array(count)
 }
 
@@ -219,7 +220,7 @@ function compute(context: NodeContext): void {
   const data = emptyLike(wide.data, wide.data.length)
   for (let i = 0; i < data.length; i++) {
     const result = run(Number(a.data[a.data.length === 1 ? 0 : i]), Number(b.data[b.data.length === 1 ? 0 : i]))
-    if (data instanceof BigInt64Array) {
+    if (isArrayOf('BigInt64Array', data)) {
       if (!Number.isSafeInteger(Math.trunc(result))) context.fail(`its result ${result} is no size`)
       data[i] = BigInt(Math.trunc(result))
     } else data[i] = result

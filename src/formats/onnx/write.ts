@@ -8,7 +8,7 @@ import { LenetError } from '../../base/index.js'
 import type { NetFile, NetNode, NetPadding, NetTensor } from '../net.js'
 import { netShapes, shownShape } from '../netShapes.js'
 import { GraphWriter, ownPrefix, type Attributes } from './graphWriter.js'
-import { classesKey, orderKey, preprocessingKey } from './notes.js'
+import { activationKey, classesKey, orderKey, preprocessingKey } from './notes.js'
 
 type Node<O extends NetNode['op']> = Extract<NetNode, { readonly op: O }>
 type Shape = readonly number[]
@@ -49,9 +49,10 @@ function knownShapes(net: NetFile, where: string): Map<string, Shape> {
   return shapes
 }
 
-function notes({ classes, preprocessing, parameterOrder }: NetFile): [string, string][] {
+function notes({ classes, preprocessing, parameterOrder, activation }: NetFile): [string, string][] {
   return [
     ...(parameterOrder ? [[orderKey, JSON.stringify(parameterOrder)] satisfies [string, string]] : []),
+    ...(activation ? [[activationKey, JSON.stringify(activation)] satisfies [string, string]] : []),
     ...(classes ? [[classesKey, JSON.stringify(classes)] satisfies [string, string]] : []),
     ...(preprocessing ? [[preprocessingKey, JSON.stringify(preprocessing)] satisfies [string, string]] : []),
   ]

@@ -1,8 +1,8 @@
 /** Callbacks that save models: ModelCheckpoint and BackupAndRestore. Not here: the files (save.node.ts). */
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileError, makeFolder, writeFileAtomicSync } from '../../base/fs.node.js'
-import { LenetError, UsageError } from '../../base/index.js'
+import { fileError, isThere, makeFolder, writeFileAtomicSync } from '../../base/fs.node.js'
+import { LenetError, UsageError, isError } from '../../base/index.js'
 import { output } from '../output.js'
 import { fixed } from '../pythonText.js'
 import { loadWeights, saveModel, saveWeights } from '../save.node.js'
@@ -159,8 +159,8 @@ export class BackupAndRestore extends Callback {
   }
 
   override async onTrainBegin(): Promise<void> {
-    if (existsSync(this.#weights)) await loadWeights(this.model, this.#weights)
-    if (!existsSync(this.#metadata)) return
+    if (isThere(this.#weights)) await loadWeights(this.model, this.#weights)
+    if (!isThere(this.#metadata)) return
     const { epoch } = this.#read()
     this.#epoch = epoch
     this.model.startEpoch = epoch
@@ -172,7 +172,7 @@ export class BackupAndRestore extends Callback {
       const epoch = typeof found === 'object' && found !== null && 'epoch' in found ? found.epoch : undefined
       if (typeof epoch === 'number' && Number.isInteger(epoch) && epoch >= 0) return { epoch }
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw fileError(error, this.#metadata, 'read')
+      if (!isError(error, 'SyntaxError')) throw fileError(error, this.#metadata, 'read')
     }
     throw new LenetError(`${this.#metadata} is no backup of a training: delete the folder to begin anew`)
   }

@@ -1,6 +1,6 @@
 /** A table of all epochs. Source: keras.callbacks.CSVLogger. */
-import { appendFileSync, existsSync, statSync, writeFileSync } from 'node:fs'
-import { fileError } from '../../base/fs.node.js'
+import { appendFileSync, statSync, writeFileSync } from 'node:fs'
+import { fileError, isThere } from '../../base/fs.node.js'
 import { floatText } from '../pythonText.js'
 import { Callback, type Logs } from './callback.js'
 
@@ -27,7 +27,7 @@ export class CSVLogger extends Callback {
 
   override onTrainBegin(): void {
     this.#keys = null
-    this.#hasHeader = this.#append && existsSync(this.#path) && statSync(this.#path).size > 0
+    this.#hasHeader = this.#append && isThere(this.#path) && statSync(this.#path).size > 0
     if (!this.#append) this.#write(() => writeFileSync(this.#path, ''))
   }
 

@@ -1,4 +1,5 @@
 /** All callbacks of a run, told one after the other. Promises are waited for; nothing is waited for where there is none. */
+import { isPromise } from '../../base/index.js'
 import { Callback, type CallbackParams, type Logs } from './callback.js'
 import type { Model } from '../model.js'
 
@@ -36,7 +37,7 @@ export class CallbackList {
     let waiting: Promise<void> | undefined
     for (const callback of this.#all) {
       const told = callback[hook](batch, logs)
-      if (told instanceof Promise) waiting = waiting ? Promise.all([waiting, told]).then(() => undefined) : told
+      if (isPromise(told)) waiting = waiting ? Promise.all([waiting, told]).then(() => undefined) : told
     }
     return waiting
   }

@@ -34,10 +34,6 @@ export class Activation extends ActivationLayer {
     return this.output ? activate(this.activation, x, featuresOf(this.output)) : x
   }
 
-  override beforeSoftmax(x: Tensor): Tensor | null {
-    return this.activation === 'softmax' && this.output?.sizes.length === 1 ? x : null
-  }
-
   protected ownConfig(): Config {
     return { activation: this.activation }
   }
@@ -162,11 +158,7 @@ export class Softmax extends ActivationLayer {
   }
 
   call(x: Tensor): Tensor {
-    return this.output ? x.softmax(featuresOf(this.output)) : x
-  }
-
-  override beforeSoftmax(x: Tensor): Tensor | null {
-    return this.output?.sizes.length === 1 ? x : null
+    return this.output ? activate('softmax', x, featuresOf(this.output)) : x
   }
 
   protected ownConfig(): Config {

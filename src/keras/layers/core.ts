@@ -81,10 +81,6 @@ export class Dense extends Layer {
     return this.output ? activate(this.activation, this.#linear(x), featuresOf(this.output)) : this.#linear(x)
   }
 
-  override beforeSoftmax(x: Tensor): Tensor | null {
-    return this.activation === 'softmax' && this.output?.sizes.length === 1 ? this.#linear(x) : null
-  }
-
   #linear(x: Tensor): Tensor {
     if (!this.#kernel || !this.output) throw this.notBuilt()
     // On pictures it works on channels, which are dimension 1 inside: a convolution of one pixel.

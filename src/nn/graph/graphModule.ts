@@ -3,7 +3,7 @@
  * names of the file.
  * Not here: what each node computes (nodes.ts), the way from a module to data (trace.ts), files (cli).
  */
-import { LenetError } from '../../base/index.js'
+import { LenetError, sizeOf, type Shape } from '../../base/index.js'
 import {
   netShapes,
   nodesInParameterOrder,
@@ -78,6 +78,18 @@ export class GraphModule extends Module {
   /** Sizes of one picture or list, as the file tells them; null where any is right. */
   get inputShape(): readonly (number | null)[] {
     return this.#net.inputs[0]?.shape ?? []
+  }
+
+  /** Bytes of all its values for an input of these sizes; undefined for one that it does not take. */
+  valueBytes(sizes: Shape): number | undefined {
+    const inputs = this.#net.inputs.map((input) => ({ ...input, shape: sizes }))
+    try {
+      const shapes = [...netShapes({ ...this.#net, inputs }).values()]
+      return shapes.reduce((sum, shape) => sum + 4 * sizeOf(shape.map((size) => size ?? 1)), 0)
+    } catch (error) {
+      if (error instanceof LenetError) return undefined
+      throw error
+    }
   }
 
   /** The net as data, with the parameters' values as they are now. */

@@ -3,7 +3,7 @@
  * compared with it. So what a layer is composed of is told in one place only, where it is composed.
  * Not here: which functions are tried (recognise.ts).
  */
-import { sameShape, type Shape } from '../../base/index.js'
+import { sameShape, type Shape, isArrayOf } from '../../base/index.js'
 import { ops, type Node } from '../../tensor/index.js'
 
 /** Where a template stands for anything: a placeholder node, or a constant of one of these values. */
@@ -30,7 +30,9 @@ export function hostValues(node: Node): ArrayLike<number> | undefined {
   const { storage } = node
   if (node.op !== 'leaf' || storage === null || !('data' in storage)) return undefined
   const { data } = storage
-  return data instanceof Float32Array || data instanceof Int32Array || data instanceof Uint8Array ? data : undefined
+  return isArrayOf('Float32Array', data) || isArrayOf('Int32Array', data) || isArrayOf('Uint8Array', data)
+    ? data
+    : undefined
 }
 
 function sameValues(a: Node, b: Node): boolean {

@@ -4,7 +4,7 @@
  * does nothing in eval mode, is not.
  * Not here: what each node is (recognise.ts), nets that are data already (graphModule.ts).
  */
-import { LenetError, showShape, type Shape } from '../../base/index.js'
+import { LenetError, refuseForeign, showShape, type Shape } from '../../base/index.js'
 import {
   netActivations,
   netShapes,
@@ -15,6 +15,7 @@ import {
   type NetTensor,
 } from '../../formats/index.js'
 import { flushWrites, fromArray, noGrad, randomState, setRandomState, Tensor, type Node } from '../../tensor/index.js'
+import { refuseStrayBelow, StrayError } from '../calls.js'
 import { Dropout } from '../layers/index.js'
 import type { Layer, Module } from '../module.js'
 import { arithmetic } from './arithmetic.js'
@@ -110,7 +111,10 @@ class Tracer {
     const prefixes = new Set<string>()
     for (const [key, node] of weights) {
       const known = this.#parameters.of(withoutMoves(node))
-      if (known === undefined) return this.#fail(`the ${key} of a ${op.op} is no parameter of the net, but computed`)
+      if (known === undefined)
+        return this.#fail(
+          `the ${key} of a ${op.op} is not among the attributes of the net: it is computed, or in a private field`,
+        )
       const dot = known.name.lastIndexOf('.')
       if (known.name.slice(dot + 1) !== key)
         return this.#fail(`the ${key} of a ${op.op} is called ${known.name}; files want it called ${key}`)
@@ -168,11 +172,30 @@ function run(module: Layer, x: Tensor): Node {
   for (const [part] of modes) if (part instanceof Dropout) part.training = true
   try {
     const out: unknown = noGrad(() => module(x))
-    if (out instanceof Tensor) return out.node
+    if (out instanceof Tensor) {
+      refuseStrayBelow(module, out.node)
+      return out.node
+    }
+    refuseForeign('what it gives', out)
     throw new LenetError('gives something else than one tensor')
   } finally {
     for (const [part, training] of modes) part.training = training
     setRandomState(random)
+  }
+}
+
+const zeros = (shape: Shape): Tensor =>
+  fromArray(new Float32Array(shape.reduce((product, side) => product * side, batch)), [batch, ...shape], 'f32')
+
+/**
+ * Throws LenetError where the module uses trainable parameters that are not among its own, as far as an input of these
+ * sizes tells: what it does not take says nothing.
+ */
+export function refuseStrayParts(module: Layer, inputShape: Shape): void {
+  try {
+    run(module, zeros(inputShape))
+  } catch (error) {
+    if (error instanceof StrayError) throw error
   }
 }
 
@@ -184,8 +207,7 @@ function run(module: Layer, x: Tensor): Node {
 export function netOfModule(module: Layer, inputShape: Shape, where: string = module.constructor.name): NetFile {
   if (module instanceof GraphModule) return module.netFile()
   flushWrites()
-  const size = inputShape.reduce((product, side) => product * side, batch)
-  const x = fromArray(new Float32Array(size), [batch, ...inputShape], 'f32')
+  const x = zeros(inputShape)
   const out = run(module, x)
   const tracer = new Tracer(module, x.node, where)
   const output = tracer.value(out)

@@ -1,16 +1,11 @@
 /** Checks of what a layer is made with: a mistake is told where it was made. */
 import { UsageError } from '../../base/index.js'
 
+export { expectOptions } from '../../base/index.js'
+
 /** Throws UsageError for anything but whole numbers of `least` or more. */
 export function expectWhole(layer: string, values: Readonly<Record<string, number>>, least = 1): void {
   for (const [name, value] of Object.entries(values))
     if (!Number.isInteger(value) || value < least)
       throw new UsageError(`${layer}: ${name} must be a whole number of ${least} or more, got ${value}`)
-}
-
-/** Options of PyTorch that this layer does not have: said, not ignored. */
-export function expectOptions(layer: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options))
-    if (!known.includes(name))
-      throw new UsageError(`${layer}: there is no option ${name}; there are ${known.join(', ')}`)
 }

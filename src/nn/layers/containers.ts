@@ -1,11 +1,16 @@
 /** Modules made of modules. */
-import { UsageError } from '../../base/index.js'
+import { refuseForeign, UsageError } from '../../base/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { Module, type Layer } from '../module.js'
 
 type Named = Readonly<Record<string, Layer>>
 
 const isLayer = (value: Layer | Named): value is Layer => value instanceof Module
+
+function notALayer(name: string, value: unknown): UsageError {
+  refuseForeign(`Sequential: layer ${name}`, value)
+  return new UsageError(`Sequential: layer ${name} is not a module`)
+}
 
 /**
  * One layer after the other, named '0', '1', …: `new Sequential(a, b)`; or under names of your own, as PyTorch's
@@ -19,8 +24,7 @@ export class Sequential extends Module {
     const [first] = layers
     const named: Named = first && !isLayer(first) ? first : Object.fromEntries(Object.entries(layers))
     this.#layers = Object.values(named)
-    for (const [name, layer] of Object.entries(named))
-      if (!isLayer(layer)) throw new UsageError(`Sequential: layer ${name} is not a module`)
+    for (const [name, layer] of Object.entries(named)) if (!isLayer(layer)) throw notALayer(name, layer)
     for (const name of Object.keys(named))
       if (name in this) throw new UsageError(`Sequential: a layer cannot be named ${name}, which modules have already`)
     Object.assign(this, named)

@@ -2,17 +2,19 @@
  * What optimizers share: groups of parameters with options, the step, saving. A step computes gradients, update and
  * loss together. Not here: the formulas (adam.ts, sgd.ts), the memory (block.ts).
  */
-import { LenetError, UsageError } from '../../base/index.js'
+import { isMap, LenetError, refuseForeign, UsageError } from '../../base/index.js'
 import {
   compute,
   endStep,
   type Node,
   ops,
+  ownTensor,
   recording,
   StepCache,
   takeBackwardRoots,
   Tensor,
 } from '../../tensor/index.js'
+import { forgetPasses, noteTrained, refuseStray } from '../calls.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
@@ -64,7 +66,10 @@ export abstract class Optimizer<O extends object> {
     const list: (Tensor | GroupInput<O>)[] = [...params]
     const tensors = list.filter((item): item is Tensor => item instanceof Tensor)
     if (tensors.length > 0) this.addParamGroup({ params: tensors, ...({} as Partial<O>) })
-    for (const item of list) if (!(item instanceof Tensor)) this.addParamGroup(item)
+    for (const item of list) {
+      refuseForeign(`${this.constructor.name}: what it is to train`, item)
+      if (!(item instanceof Tensor)) this.addParamGroup(item)
+    }
     if (this.#known.size === 0) throw new LenetError(`${this.constructor.name}: got no parameters to train`)
   }
 
@@ -92,6 +97,7 @@ export abstract class Optimizer<O extends object> {
     const group: ParamGroup<O> = { ...this.#defaults, ...input, params }
     this.check(group)
     for (const parameter of params) {
+      refuseForeign(`${this.constructor.name}: what it is to train`, parameter)
       if (this.#known.has(parameter)) {
         throw new LenetError(`${this.constructor.name}: a parameter was given twice; give each to one group, once`)
       }
@@ -99,6 +105,7 @@ export abstract class Optimizer<O extends object> {
         throw new LenetError(`${this.constructor.name}: only f32 leaves (parameters) can be trained`)
       }
       this.#known.add(parameter)
+      noteTrained(parameter)
     }
     this.paramGroups.push(group)
     this.#slots.push({ group, blocks: params.length > 0 ? [new Block(params)] : [] })
@@ -112,13 +119,16 @@ export abstract class Optimizer<O extends object> {
   /**
    * Updates every parameter that has a gradient; computes gradients, update and the losses that were differentiated, all
    * at once. Graphs made before it from these parameters have ended.
+   * @throws LenetError where a net that it trains uses a layer that is not found among its attributes
    */
   step(): void {
     this.#cache.step(() => this.#stepAnew())
+    forgetPasses()
   }
 
   /** Builds the graph of gradients and updates and computes it. Returns the parameters that were updated. */
   #stepAnew(): Tensor[] {
+    refuseStray()
     const updates: Update<O>[] = []
     const targets = takeBackwardRoots()
     ops.withoutGrad(() => {
@@ -261,7 +271,7 @@ function ready<O>(slot: Slot<O>): Block[] {
 }
 
 const asMap = (value: unknown): Map<unknown, unknown> | undefined => {
-  if (value instanceof Map) return value
+  if (isMap(value)) return value
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? new Map(Object.entries(value))
     : undefined
@@ -280,7 +290,10 @@ function parseState(saved: unknown, what: string): ParsedState {
     throw new LenetError(`${what}.loadStateDict: expected an optimizer's state dict with 'state' and 'param_groups'`)
   }
   const entries = [...state].map(([key, entry]) => {
-    const tensors = [...(asMap(entry) ?? [])].filter((pair): pair is [string, Tensor] => pair[1] instanceof Tensor)
+    const tensors = [...(asMap(entry) ?? [])].flatMap(([name, value]): [string, Tensor][] => {
+      const tensor = ownTensor(value)
+      return tensor ? [[String(name), tensor]] : []
+    })
     return [Number(key), new Map(tensors)] as const
   })
   return { state: new Map(entries), groups: groups.map((group) => Object.fromEntries(asMap(group) ?? [])) }

@@ -4,21 +4,16 @@
  * thread may be in a loop that never yields. Not here: that thread's side (service).
  */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
+import { messageOf } from '../../base/index.js'
+import { splitWords } from '../../base/programs.node.js'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { loadCaller, openLibrary } from './library.node.js'
-import { firstLine, type Gate, messageOf, type Outcome, runCompiler } from './process.node.js'
+import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
 import { PROCESSOR_SOURCE, readProcessor, type Words } from './processor.node.js'
-import {
-  type Candidate,
-  compileLimitMs,
-  findToolchain,
-  probeLimitMs,
-  splitWords,
-  type Toolchain,
-} from './toolchain.node.js'
+import { type Candidate, compileLimitMs, findToolchain, probeLimitMs, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,
   type Built,
@@ -71,7 +66,7 @@ async function open(): Promise<Workshop | NoToolchain> {
   try {
     inNativeCode(() => loadCaller(options.caller))
   } catch (error) {
-    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))} (npm install koffi)` }
+    return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
   const { platform, arch } = process
   const toolchain = await findToolchain(env, gate, { platform, arch, ask })
@@ -180,9 +175,9 @@ async function compile(
 function runOn({ path, prefix, flags, limitMs }: Maker, input: string, work: string, output: string): Promise<Outcome> {
   return runCompiler({
     path,
-    args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', output, ...LIBRARIES],
+    args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],
     input,
-    env: { ...env, TMPDIR: work },
+    env: { ...env, TMPDIR: work, TEMP: work, TMP: work },
     folder: work,
     limitMs,
     niceness,
@@ -232,4 +227,4 @@ async function main(): Promise<void> {
   else serve(workshop)
 }
 
-await main()
+void main()

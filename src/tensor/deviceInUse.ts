@@ -1,0 +1,44 @@
+/**
+ * What people are told of the device that computes. Not here: choosing and ending it (storage.ts).
+ */
+import type { NativeState, TierName } from '../device/index.js'
+import { tierInUse } from './plans.js'
+import { closeDevice, device } from './storage.js'
+
+// older engines have no such symbols, nor have the globals that test runners make on Node 20
+const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose')
+const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+
+/** The device as it was when it was asked for. `await using` ends its threads: see `closeDevice`. */
+export class DeviceInUse {
+  /** What computed last: C compiled on this machine, WebAssembly, or the loop IR's interpreter. Before: what will begin. */
+  readonly kind: TierName
+  /** Threads that share a step, the one that calls counted. */
+  readonly threads: number
+  /** Whether native code is 'ready', 'pending' (it may come: a compiler is looked for, or works) or there is 'none'. */
+  readonly native: NativeState
+  /** Lines that say what is not as it could be, and why. */
+  readonly notices: readonly string[]
+
+  constructor() {
+    const { threads, notices, native } = device()
+    this.kind = tierInUse()
+    this.threads = threads
+    this.native = native()
+    this.notices = [...notices]
+  }
+
+  [dispose](): void {
+    void closeDevice()
+  }
+
+  [asyncDispose](): Promise<void> {
+    return closeDevice()
+  }
+}
+
+/**
+ * What computes now, with how many threads, and what is not as it could be. Asking starts nothing, and the device can still be
+ * chosen afterwards (`setDevice`).
+ */
+export const deviceInUse = (): DeviceInUse => new DeviceInUse()

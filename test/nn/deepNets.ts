@@ -1,0 +1,77 @@
+/** Deep nets with tiny channels, as test/oracle/make/deep.py has them in PyTorch. Not a test. */
+import { F, nn, optim, type Layer } from '../../src/nn/index.js'
+import { manualSeed, rand, tensor, type Tensor } from '../../src/tensor/index.js'
+
+/** `count` blocks, then a linear layer, for pictures [3, 8, 8]. */
+const stack = (count: number, make: (channels: number) => Layer[]): nn.Sequential =>
+  new nn.Sequential(
+    ...Array.from({ length: count }, (_, i) => make(i === 0 ? 3 : 4)).flat(),
+    new nn.Flatten(),
+    new nn.Linear(256, 10),
+  )
+
+export const batchNorms = (count: number): nn.Sequential =>
+  stack(count, (c) => [new nn.Conv2d(c, 4, 3, { padding: 1 }), new nn.BatchNorm2d(4), new nn.ReLU()])
+
+const groupNorms = (count: number): nn.Sequential =>
+  stack(count, (c) => [new nn.Conv2d(c, 4, 3, { padding: 1 }), new nn.GroupNorm(2, 4), new nn.SiLU()])
+
+const separable = (count: number): nn.Sequential =>
+  stack(count, (c) => [
+    new nn.Conv2d(c, c, 3, { padding: 1, groups: c, bias: false }),
+    new nn.BatchNorm2d(c),
+    new nn.ReLU(),
+    new nn.Conv2d(c, 4, 1),
+    new nn.BatchNorm2d(4),
+    new nn.ReLU(),
+  ])
+
+const normed = (i: number, o: number, kernel: number, stride: number, ...rest: Layer[]): nn.Sequential =>
+  new nn.Sequential(
+    new nn.Conv2d(i, o, kernel, { stride, padding: (kernel - 1) / 2, bias: false }),
+    new nn.BatchNorm2d(o),
+    ...rest,
+  )
+
+class Block extends nn.Module {
+  readonly first: nn.Sequential
+  readonly second: nn.Sequential
+  readonly down: nn.Sequential | null
+
+  constructor(i: number, o: number, stride: number) {
+    super()
+    this.first = normed(i, o, 3, stride, new nn.ReLU())
+    this.second = normed(o, o, 3, 1)
+    this.down = stride === 1 ? null : normed(i, o, 1, stride)
+  }
+
+  forward(x: Tensor): Tensor {
+    return F.relu(this.second(this.first(x)).add(this.down ? this.down(x) : x))
+  }
+}
+
+function resnet20(): nn.Sequential {
+  const blocks = [4, 8, 16].flatMap((o, stage) =>
+    [0, 1, 2].map((j) => (j === 0 && stage > 0 ? new Block(o / 2, o, 2) : new Block(o, o, 1))),
+  )
+  const stem = normed(3, 4, 3, 1, new nn.ReLU())
+  return new nn.Sequential(stem, ...blocks, new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(16, 10))
+}
+
+type Parameters = ConstructorParameters<typeof optim.SGD>[0]
+
+export const deepNets = {
+  '12 batch norms': [() => batchNorms(12), (p: Parameters) => new optim.SGD(p, { lr: 0.001 })],
+  '14 group norms': [() => groupNorms(14), (p: Parameters) => new optim.Adam(p, { lr: 0.001 })],
+  '10 separable': [() => separable(10), (p: Parameters) => new optim.SGD(p, { lr: 0.001, momentum: 0.9 })],
+  resnet20: [resnet20, (p: Parameters) => new optim.Adam(p, { lr: 0.001 })],
+} as const
+
+export type DeepNet = keyof typeof deepNets
+
+/** A net and its batch, of seed 1. */
+export function drawn(make: () => nn.Sequential): { net: nn.Sequential; x: Tensor; y: Tensor } {
+  manualSeed(1)
+  const net = make()
+  return { net, x: rand([6, 3, 8, 8]), y: tensor([0, 1, 2, 3, 4, 5], { dtype: 'i32' }) }
+}
