@@ -26,6 +26,8 @@ export interface DeviceOptions {
 /** More threads than any machine that trains small nets has cores; each costs some megabytes. */
 const mostThreads = 1024
 
+const noFma = 'WebAssembly has no fused multiply-add here: last bits differ from machines that have it'
+
 function checkThreads(threads: number): number {
   if (Number.isInteger(threads) && threads >= 1 && threads <= mostThreads) return threads
   throw new UsageError(`threads: expected a whole number from 1 to ${mostThreads}, got ${threads}`)
@@ -44,6 +46,7 @@ export function createDevice(name: DeviceName, options: DeviceOptions = {}): Dev
   const native = name === 'wasm' ? null : nativeTier(memory, team, notice, onInterp ? 'the interpreter' : 'WebAssembly')
   if (name === 'native' && !native)
     throw new LenetError("device 'native' needs Node and a C compiler: use device 'auto' or 'wasm'")
+  if (name !== 'native' && !fusedMultiplyAdd) notice(noFma)
   const tuning = new Tuning(readTuning(notice))
   // without fused multiply-add in WebAssembly the bits would change when native code takes over
   const next = name === 'auto' && fusedMultiplyAdd && native ? tuning.background(native.background) : null

@@ -1,8 +1,7 @@
 /**
  * Trainings bit for bit: WebAssembly and native code with any number of threads and every vector width, across the move
  * from one to the other, and the interpreter, learn the same weights.
- * The weights are frozen here, so that every machine and every version of Node must learn them too. Who changes the order
- * of a sum on purpose (docs/decisions/0002-order-of-sums.md) writes down what this test then finds everywhere.
+ * The weights are frozen (frozenBits.ts), so that every machine and every version of Node must learn them too.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -15,20 +14,8 @@ import { promisify } from 'node:util'
 import { deviceInfo } from '../../src/device/index.js'
 import { startNativeService } from '../../src/device/native/service.node.js'
 import { withEnv } from '../device/nativeTools.js'
+import { frozen, frozenShort } from './frozenBits.js'
 import type { Learnt, NetName, Training } from './longTraining.js'
-
-/** After 20 steps, every other one of a single picture. */
-const frozen: Readonly<Record<NetName, string>> = {
-  lenet: '6f66d3d6ede6a98a45901952cb7b1eab',
-  lenet1: 'f01ee0fd4c9a6727aae4207992f0b7ec',
-  mixed: 'aa7a6934d1ad367a6367e5b6c4848811',
-}
-/** After two steps: 8 pictures, and one. */
-const frozenShort: Readonly<Record<NetName, string>> = {
-  lenet: '4ee39498cfdb7c0f1e4474148b418d7a',
-  lenet1: '52f4f7c3e0d94d0e52d88d4655bda17d',
-  mixed: '94b631fd78c5b30360f3fff121ff2893',
-}
 
 const script = fileURLToPath(new URL('longTraining.js', import.meta.url))
 const run = promisify(execFile)

@@ -72,20 +72,22 @@ describe('the toolchain', { skip }, () => {
     const all = infoWith(t, {})
     if (all.lanes === 16) assert.equal(infoWith(t, { LENET_CFLAGS: '-mno-avx512f' }).lanes, 8)
     if (all.lanes >= 8) assert.equal(infoWith(t, { LENET_CFLAGS: '-mno-avx512f -mno-avx2' }).lanes, 4)
-    assert.equal(infoWith(t, { LENET_CFLAGS: '-mavx512f' }).lanes, 16)
+    if (all.lanes === 16) assert.equal(infoWith(t, { LENET_CFLAGS: '-mavx512f' }).lanes, 16)
+    else
+      assert.match(reasonWith(t, { LENET_CFLAGS: '-mavx512f' }), /its code needs avx512f, which this processor lacks/)
     assert.match(reasonWith(t, { LENET_CFLAGS: '-mno-avx512f -mno-avx2 -mno-fma' }), /no fused multiply-add/)
     assert.match(reasonWith(t, { LENET_CFLAGS: '--no-such-flag' }), /no usable C compiler \(cc: .*no-such-flag/)
   })
 
-  test('flags that a compiler refuses are dropped', (t) => {
-    const refuse = `case "$*" in *-mprefer*|*-march=native*) echo 'unknown option' >&2; exit 1;; *-mcpu=native*) set -- -march=native "$@";; esac`
+  test('flags that a compiler refuses are dropped', { skip: notX64 }, (t) => {
     const CC = script(
       join(scratch(t), 'old-cc'),
-      `${refuse}\nfor a do shift; case $a in -mcpu*) ;; *) set -- "$@" "$a";; esac; done\nexec cc "$@"`,
+      `case "$*" in *-mprefer*|*=native*) echo 'unknown option' >&2; exit 1;; esac\nexec cc "$@"`,
     )
-    const info = infoWith(t, { CC })
+    const info = infoWith(t, { CC, LENET_CFLAGS: '-mfma' })
     assert.equal(info.command, CC)
-    assert.ok(info.flags.includes('-mcpu=native') && !info.flags.includes('-march=native'), info.flags.join(' '))
+    assert.deepEqual(info.notices, [])
+    assert.ok(!info.flags.some((flag) => flag.includes('native')), info.flags.join(' '))
   })
 
   test('a time limit that is none is told', (t) => {

@@ -1,5 +1,14 @@
 /** What the tests of the native compiler share: small C sources, folders and programs that stand in for compilers. */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -41,9 +50,16 @@ export function script(path: string, lines: string): string {
   return path
 }
 
-/** A compiler that answers probes as the system's does; before compiling it runs `lines`. */
+/** A compiler that answers questions (-E; -O0: of the processor) as the system's does; before kernels it runs `lines`. */
 export function wrapper(path: string, lines: string): string {
-  return script(path, `case " $* " in *" -E "*) ;; *)\n${lines}\n;; esac\nexec cc "$@"`)
+  return script(path, `case " $* " in *" -E "*|*" -O0 "*) ;; *)\n${lines}\n;; esac\nexec cc "$@"`)
+}
+
+/** What lies in a folder of compiled kernels beside the library that asks the processor. */
+export function kernelsIn(folder: string): string[] {
+  const asked = (name: string): boolean =>
+    name.endsWith('.so') && readFileSync(join(folder, name)).includes('lenet_processor')
+  return readdirSync(folder).filter((name) => !asked(name))
 }
 
 export function withEnv(extra: Readonly<Record<string, string>>): NonNullable<NativeOptions['env']> {

@@ -7,11 +7,13 @@ import { mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/index.js'
+import { splitWords } from '../../base/programs.node.js'
 import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { loadCaller, openLibrary } from './library.node.js'
 import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
-import { compileLimitMs, findToolchain, type Toolchain } from './toolchain.node.js'
+import { PROCESSOR_SOURCE, readProcessor, type Words } from './processor.node.js'
+import { type Candidate, compileLimitMs, findToolchain, probeLimitMs, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,
   type Built,
@@ -66,12 +68,50 @@ async function open(): Promise<Workshop | NoToolchain> {
   } catch (error) {
     return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
-  const toolchain = await findToolchain(env, gate)
-  if ('reason' in toolchain) return toolchain
+  const { platform, arch } = process
+  const toolchain = await findToolchain(env, gate, { platform, arch, ask })
   try {
-    return { toolchain, folder: openCacheFolder(options.folder) }
+    if (!('reason' in toolchain)) return { toolchain, folder: cacheFolder() }
+    if (opened?.isPrivate === true) remove(opened.path)
+    return toolchain
   } catch (error) {
-    return { reason: `no folder for compiled kernels can be made: ${messageOf(error)}` }
+    return { reason: messageOf(error) }
+  }
+}
+
+let opened: CacheFolder | undefined
+
+function cacheFolder(): CacheFolder {
+  try {
+    return (opened ??= openCacheFolder(options.folder))
+  } catch (error) {
+    throw new Error(`no folder for compiled kernels can be made: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+let words: Words | undefined
+
+/** The processor is asked by this process: a program that it starts may see another one. */
+async function ask({ path, prefix }: Candidate): Promise<Words | string> {
+  if (words) return words
+  const flags = ['-O0', ...(process.platform === 'win32' ? [] : ['-fPIC']), ...splitWords(env['LENET_CFLAGS'] ?? '')]
+  const key = keyOf([NATIVE_ABI, process.arch, path, ...prefix, ...flags, PROCESSOR_SOURCE])
+  const limitMs = probeLimitMs(env)
+  try {
+    const made = await compile({ path, prefix, flags, limitMs }, cacheFolder(), key, {
+      id: -1,
+      source: PROCESSOR_SOURCE,
+    })
+    if ('error' in made) return `it makes no library that can be used here: ${made.error}`
+    const { path: library } = made
+    inNativeCode(() => {
+      const found = openLibrary(library, caller)
+      if ('error' in found) throw new Error(found.error)
+      words = readProcessor(found.library)
+    })
+    return words ?? ''
+  } catch (error) {
+    return messageOf(error)
   }
 }
 
@@ -81,7 +121,7 @@ function infoOf({ toolchain, folder }: Workshop): ToolchainInfo {
   return { ...rest, cache, notices: folder.notice === undefined ? notices : [...notices, folder.notice] }
 }
 
-function findBuilt({ folder }: Workshop, key: string): Built | undefined {
+function findBuilt(folder: CacheFolder, key: string): Built | undefined {
   const path = findEntry(folder.path, key)
   // An entry can be sound and yet of no use here: another system's, or made for a library that is gone.
   if (path === undefined || 'error' in opens(path)) return undefined
@@ -105,55 +145,62 @@ function inNativeCode<T>(load: () => T): T {
   }
 }
 
-async function compile(workshop: Workshop, key: string, { id, source }: Job): Promise<Built | BuildFailure> {
-  const found = findBuilt(workshop, key)
+/** A compiler, and how long it may take. */
+interface Maker extends Pick<Toolchain, 'path' | 'prefix' | 'flags'> {
+  readonly limitMs: number
+}
+
+async function compile(
+  maker: Maker,
+  folder: CacheFolder,
+  key: string,
+  { id, source }: Job,
+): Promise<Built | BuildFailure> {
+  const found = findBuilt(folder, key)
   if (found !== undefined) return found
-  const work = temporaryFolderOf(workshop.folder.path, token, id)
+  const work = temporaryFolderOf(folder.path, token, id)
   try {
     mkdirSync(work, { mode: 0o700 })
     const output = join(work, 'kernels.so')
-    const problem = problemOf(await runOn(workshop, source, work, output), workshop.toolchain)
-    return problem === undefined ? keep(workshop, key, output) : { error: problem }
+    const problem = problemOf(await runOn(maker, source, work, output), maker)
+    return problem === undefined ? keep(folder, key, output) : { error: problem }
   } catch (error) {
-    return { error: `kernels cannot be compiled in ${workshop.folder.path}: ${messageOf(error)}` }
+    return { error: `nothing can be compiled in ${folder.path}: ${messageOf(error)}` }
   } finally {
     remove(work)
   }
 }
 
-/**
- * The source comes by standard input; all temporary files lie in the work folder, and the output goes there by a name
- * without one: compilers of Windows do not take every letter.
- */
-function runOn({ toolchain }: Workshop, input: string, work: string, output: string): Promise<Outcome> {
-  const { path, prefix, flags } = toolchain
+/** The source comes by standard input; all temporary files lie in the work folder. */
+function runOn({ path, prefix, flags, limitMs }: Maker, input: string, work: string, output: string): Promise<Outcome> {
   return runCompiler({
     path,
     args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],
     input,
     env: { ...env, TMPDIR: work, TEMP: work, TMP: work },
     folder: work,
-    limitMs: compileLimitMs(env),
+    limitMs,
     niceness,
     gate,
   })
 }
 
-function problemOf(outcome: Outcome, { command }: Toolchain): string | undefined {
-  const begin = `'${command}' cannot compile the kernels:`
-  if (outcome.kind === 'late') {
-    return `${begin} it was not done after ${compileLimitMs(env) / 1000} s (LENET_CC_TIMEOUT sets the limit)`
-  }
-  if (outcome.kind === 'failed') return `${begin} ${outcome.message}`
-  if (outcome.code === 0) return undefined
-  return `${begin} it ended with code ${outcome.code}: ${firstLine(outcome.stderr)}`
+function problemOf(outcome: Outcome, { limitMs }: Maker): string | undefined {
+  if (outcome.kind === 'late') return `it was not done after ${limitMs / 1000} s (LENET_CC_TIMEOUT sets the limit)`
+  if (outcome.kind === 'failed') return outcome.message
+  return outcome.code === 0 ? undefined : `it ended with code ${outcome.code}: ${firstLine(outcome.stderr)}`
 }
 
-function keep({ folder }: Workshop, key: string, output: string): Built | BuildFailure {
+function keep(folder: CacheFolder, key: string, output: string): Built | BuildFailure {
   const path = storeEntry(folder.path, key, output)
   prune(folder.path, options.maximumBytes, path)
   const opened = opens(path)
   return 'error' in opened ? opened : { path, cached: false }
+}
+
+async function compileKernels({ toolchain, folder }: Workshop, key: string, job: Job): Promise<Built | BuildFailure> {
+  const made = await compile({ ...toolchain, limitMs: compileLimitMs(env) }, folder, key, job)
+  return 'error' in made ? { error: `'${toolchain.command}' cannot compile the kernels: ${made.error}` } : made
 }
 
 /** Cached ones are told at once; the others wait for their turn, since two compilers would slow the training. */
@@ -161,9 +208,10 @@ function serve(workshop: Workshop): void {
   let last: Promise<unknown> = Promise.resolve()
   port.on('message', (job: Job) => {
     const key = keyOf([NATIVE_ABI, workshop.toolchain.identity, job.source])
-    const found = findBuilt(workshop, key)
-    if (found !== undefined) tell({ kind: 'built', id: job.id, result: found })
-    else last = last.then(async () => tell({ kind: 'built', id: job.id, result: await compile(workshop, key, job) }))
+    const found = findBuilt(workshop.folder, key)
+    const tellBuilt = (result: Built | BuildFailure): void => tell({ kind: 'built', id: job.id, result })
+    if (found !== undefined) tellBuilt(found)
+    else last = last.then(async () => tellBuilt(await compileKernels(workshop, key, job)))
   })
 }
 

@@ -23,7 +23,7 @@ interface Koffi {
   decode(value: unknown, type: string): unknown
 }
 
-interface KoffiLibrary {
+export interface KoffiLibrary {
   func(definition: string): (...args: readonly (number | Uint8Array)[]) => unknown
   symbol(name: string): unknown
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { findProgram, splitWords } from '../../base/programs.node.js'
 import { firstLine, type Gate, runCompiler } from './process.node.js'
+import { lackingFeatures, type Words } from './processor.node.js'
 import type { NoToolchain } from './types.js'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -25,10 +26,27 @@ export interface Toolchain {
   readonly identity: string
 }
 
-interface Candidate {
+/** A program that may be a compiler. */
+export interface Candidate {
   readonly command: string
   readonly path: string
   readonly prefix: readonly string[]
+}
+
+/** What runs this process, and so the code that is made for it. */
+export interface Machine {
+  /** As node names them. */
+  readonly platform: string
+  readonly arch: string
+  /** What the processor can do, by a library that the candidate makes; a string says why it makes none. */
+  ask(candidate: Candidate): Promise<Words | string>
+}
+
+/** What a compiler is tried with. */
+interface Trial {
+  readonly env: Environment
+  readonly gate: Gate
+  readonly machine: Machine
 }
 
 type Macros = ReadonlyMap<string, string>
@@ -41,10 +59,25 @@ const DEFAULT_LIMIT_S = 120
 
 /** Every rounding of a kernel is spelled out, so the compiler may fuse and reorder nothing. */
 const FLAGS = ['-O3', '-ffp-contract=off', '-fno-math-errno', '-fwrapv', '-fno-strict-aliasing']
-/** Which of them a compiler knows depends on it and on the processor: the first set it takes is used. */
-const TARGETS = [['-march=native', '-mprefer-vector-width=512'], ['-march=native'], ['-mcpu=native'], []]
 /** gcc's PRE takes every address of a long loop out of it and then spills them: decision 13. */
 const OWN_FLAGS: Readonly<Record<CompilerName, readonly string[]>> = { clang: [], gcc: ['-fno-tree-pre'] }
+const WIDE = '-mprefer-vector-width=512'
+/**
+ * By node's name of the processor: the first set is used that the compiler takes and whose code this processor runs.
+ * A compiler need not know 'native', and may mean another processor by it.
+ */
+const TARGETS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  x64: [
+    ['-march=native', WIDE],
+    ['-march=native'],
+    ['-mavx512f', '-mavx512cd', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma', WIDE],
+    ['-mavx2', '-mfma'],
+    ['-mfma'],
+    [],
+  ],
+  arm64: [['-mcpu=native'], ['-march=native'], []],
+}
+const OTHER_TARGETS = [['-march=native'], ['-mcpu=native'], []]
 
 const FEATURES: Readonly<Record<string, string>> = {
   __AVX512F__: 'avx512f',
@@ -54,8 +87,14 @@ const FEATURES: Readonly<Record<string, string>> = {
   __ARM_FEATURE_SVE: 'sve',
 }
 
-/** node's name of a processor → the macro of a compiler for it. */
+/** node's name of a processor or a system → the macro of a compiler for it. */
 const PROCESSORS: Readonly<Record<string, string>> = { x64: '__x86_64__', arm64: '__aarch64__', ia32: '__i386__' }
+const SYSTEMS: Readonly<Record<string, string>> = { linux: '__linux__', darwin: '__APPLE__', win32: '_WIN32' }
+
+/** For a question that every compiler answers at once. */
+export function probeLimitMs(env: Environment): number {
+  return Math.min(PROBE_LIMIT_MS, compileLimitMs(env))
+}
 
 /** Seconds in LENET_CC_TIMEOUT, 120 without it. */
 export function compileLimitMs(env: Environment): number {
@@ -64,21 +103,23 @@ export function compileLimitMs(env: Environment): number {
 }
 
 /** CC, then cc, clang, gcc and zig: the first that makes code with fused multiply-add for this processor. */
-export async function findToolchain(env: Environment, gate: Gate): Promise<Toolchain | NoToolchain> {
+export async function findToolchain(env: Environment, gate: Gate, machine: Machine): Promise<Toolchain | NoToolchain> {
+  const trial: Trial = { env, gate, machine }
   const notices = limitNotices(env)
   const reasons: string[] = []
   let refused: string | undefined
   const chosen = env['CC']?.trim() ?? ''
   if (chosen !== '') {
-    const found = await tryCandidate(chosenCandidate(chosen, env), env, gate)
-    if (typeof found !== 'string') return { ...found, notices }
+    const found = await tryCandidate(chosenCandidate(chosen, env), trial)
+    if (typeof found !== 'string') return { ...found, notices: [...notices, ...found.notices] }
     refused = `CC='${chosen}' cannot be used: ${found}`
     notices.push(`${refused}; cc, clang, gcc and zig are tried instead`)
     reasons.push(`CC='${chosen}': ${found}`)
   }
   for (const candidate of usualCandidates(env)) {
-    const found = await tryCandidate(candidate, env, gate)
-    if (typeof found !== 'string') return { ...found, notices, ...(refused === undefined ? {} : { refused }) }
+    const found = await tryCandidate(candidate, trial)
+    if (typeof found !== 'string')
+      return { ...found, notices: [...notices, ...found.notices], ...(refused === undefined ? {} : { refused }) }
     reasons.push(`${candidate.command}: ${found}`)
   }
   if (reasons.length > 0) return { reason: `no usable C compiler (${reasons.join('; ')})` }
@@ -119,41 +160,75 @@ function isEmptyStub(path: string): boolean {
   return !existsSync('/Library/Developer/CommandLineTools') && !existsSync('/Applications/Xcode.app')
 }
 
-/** @returns a string that says why it cannot be used, where it cannot */
-async function tryCandidate(candidate: Candidate | string, env: Environment, gate: Gate): Promise<Toolchain | string> {
-  if (typeof candidate === 'string') return candidate
-  const own = splitWords(env['LENET_CFLAGS'] ?? '')
-  let problem = ''
-  for (const target of TARGETS) {
-    const flags = [...FLAGS, ...(process.platform === 'win32' ? [] : ['-fPIC']), ...target, ...own]
-    const answer = await probe(candidate, flags, env, gate)
-    if (typeof answer === 'object') return toolchainOf(candidate, flags, answer)
-    // Later sets only drop flags, so what the first complains about is told; one that hangs is asked no more.
-    if (problem === '') problem = answer
-    if (answer.startsWith('it hangs')) break
-  }
-  return problem
+/** Why a set of flags is not used. */
+interface Refusal {
+  readonly why: string
+  /** What speaks against it: flags that the compiler does not know, the code that it makes with them, or the compiler. */
+  readonly of: 'flags' | 'code' | 'compiler'
+  /** What its code uses and this processor lacks. */
+  readonly lacking?: readonly string[]
 }
 
-async function probe(
-  candidate: Candidate,
-  flags: readonly string[],
-  env: Environment,
-  gate: Gate,
-): Promise<Macros | string> {
-  const limitMs = Math.min(PROBE_LIMIT_MS, compileLimitMs(env))
+/** @returns a string that says why it cannot be used, where it cannot */
+async function tryCandidate(candidate: Candidate | string, trial: Trial): Promise<Toolchain | string> {
+  if (typeof candidate === 'string') return candidate
+  const refusals: Refusal[] = []
+  let notice: string | undefined
+  for (const target of TARGETS[trial.machine.arch] ?? OTHER_TARGETS) {
+    const found = await tryTarget(candidate, target, trial)
+    if (!('why' in found))
+      return {
+        ...found,
+        notices: notice === undefined ? [] : [`${notice}: ${target.join(' ') || 'no such flag'} is used`],
+      }
+    if (found.of === 'compiler') return found.why
+    if (found.lacking) notice ??= elsewhere(candidate, target, found.lacking)
+    refusals.push(found)
+  }
+  // Later sets mostly drop flags, so what speaks against the first that was taken is told.
+  return (refusals.find((refusal) => refusal.of === 'code') ?? refusals[0])?.why ?? ''
+}
+
+async function tryTarget(candidate: Candidate, target: readonly string[], trial: Trial): Promise<Toolchain | Refusal> {
+  const { env, machine } = trial
+  const own = splitWords(env['LENET_CFLAGS'] ?? '')
+  const flags = [...FLAGS, ...(machine.platform === 'win32' ? [] : ['-fPIC']), ...target, ...own]
+  const macros = await probe(candidate, flags, trial)
+  if ('why' in macros) return macros
+  const foreign = foreignTo(machine, macros)
+  if (foreign !== undefined) return { why: foreign, of: 'compiler' }
+  const words = await machine.ask(candidate)
+  if (typeof words === 'string') return { why: words, of: 'compiler' }
+  const found = toolchainOf(candidate, flags, macros)
+  if (typeof found === 'string') return { why: found, of: 'code' }
+  const lacking = lackingFeatures(machine.arch, macros, words)
+  if (lacking.length === 0) return found
+  if (lacking.includes('fma')) return { why: 'this processor has no fused multiply-add', of: 'compiler' }
+  return { why: `its code needs ${someOf(lacking)}, which this processor lacks`, of: 'code', lacking }
+}
+
+/** Begins the notice about flags by which the compiler means another processor. */
+function elsewhere({ command }: Candidate, [flag = 'it']: readonly string[], lacking: readonly string[]): string {
+  return `${command}: ${flag} makes code for another processor than this one, which lacks ${someOf(lacking)}`
+}
+
+const someOf = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
+
+async function probe(candidate: Candidate, flags: readonly string[], { env, gate }: Trial): Promise<Macros | Refusal> {
+  const limitMs = probeLimitMs(env)
   const args = [...candidate.prefix, ...flags, '-dM', '-E', '-x', 'c', '-']
   const outcome = await runCompiler({ path: candidate.path, args, input: '', env, limitMs, niceness: 0, gate })
-  if (outcome.kind === 'late') return `it hangs (no answer within ${limitMs / 1000} s)`
-  if (outcome.kind === 'failed') return outcome.message
-  if (outcome.code !== 0) {
-    const line = firstLine(outcome.stderr)
-    return `it ended with code ${outcome.code}${line === '' ? '' : `: ${line}`}`
-  }
-  const macros = macrosOf(outcome.stdout)
-  return macros.has('__VERSION__') || macros.has('__clang_version__')
-    ? macros
-    : 'it does not answer as a C compiler does'
+  if (outcome.kind === 'late') return { why: `it hangs (no answer within ${limitMs / 1000} s)`, of: 'compiler' }
+  if (outcome.kind === 'failed') return { why: outcome.message, of: 'flags' }
+  const { code, stdout, stderr } = outcome
+  if (/\bMicrosoft\b.*\bCompiler\b/.test(stderr))
+    return { why: "Microsoft's cl lacks the vectors of gcc and clang, which kernels are written in", of: 'compiler' }
+  if (code !== 0)
+    return { why: [`it ended with code ${code}`, firstLine(stderr)].filter(Boolean).join(': '), of: 'flags' }
+  const macros = macrosOf(stdout)
+  if (macros.has('__VERSION__') || macros.has('__clang_version__')) return macros
+  return { why: 'it does not answer as a C compiler does', of: 'flags' }
 }
 
 function macrosOf(text: string): Macros {
@@ -161,9 +236,14 @@ function macrosOf(text: string): Macros {
   return new Map([...found].map(({ groups }) => [groups?.['name'] ?? '', groups?.['value']?.trim() ?? '']))
 }
 
+/** A cross compiler's fault. */
+function foreignTo({ arch, platform }: Machine, macros: Macros): string | undefined {
+  const lacks = (macro: string | undefined): boolean => macro !== undefined && !macros.has(macro)
+  if (lacks(PROCESSORS[arch])) return `it compiles for another processor than ${arch}`
+  return lacks(SYSTEMS[platform]) ? `it compiles for another system than ${platform}` : undefined
+}
+
 function toolchainOf(candidate: Candidate, tried: readonly string[], macros: Macros): Toolchain | string {
-  const processor = PROCESSORS[process.arch]
-  if (processor !== undefined && !macros.has(processor)) return `it compiles for another processor than ${process.arch}`
   const features = Object.entries(FEATURES).flatMap(([macro, feature]) => (macros.has(macro) ? [feature] : []))
   const has = (feature: string): boolean => features.includes(feature)
   if (!has('fma') && !has('neon')) return 'no fused multiply-add on this processor with these flags'

@@ -1,0 +1,19 @@
+/**
+ * What long trainings (longTraining.ts) must have learnt, on every device, processor and version of Node: digests of the
+ * weights. Who changes the order of a sum on purpose (docs/decisions/0002-order-of-sums.md) writes down what
+ * sameBits.test.ts then finds everywhere.
+ */
+import type { NetName } from './longTraining.js'
+
+/** After 20 steps, every other one of a single picture. */
+export const frozen: Readonly<Record<NetName, string>> = {
+  lenet: '6f66d3d6ede6a98a45901952cb7b1eab',
+  lenet1: 'f01ee0fd4c9a6727aae4207992f0b7ec',
+  mixed: 'aa7a6934d1ad367a6367e5b6c4848811',
+}
+/** After two steps: 8 pictures, and one. */
+export const frozenShort: Readonly<Record<NetName, string>> = {
+  lenet: '4ee39498cfdb7c0f1e4474148b418d7a',
+  lenet1: '52f4f7c3e0d94d0e52d88d4655bda17d',
+  mixed: '94b631fd78c5b30360f3fff121ff2893',
+}
