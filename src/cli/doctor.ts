@@ -12,6 +12,7 @@ import { formatBytes, formatTable } from '../report/index.js'
 import type { TierName } from '../tensor/index.js'
 import { isWell, triedText, tryDevice, type Tried } from './doctorDevices.js'
 import { count } from './output.js'
+import { partRows } from './systemParts.js'
 
 /** Training and test pictures, as they lie in our cache. */
 const cifar10Files = ['data_batch_1', 'data_batch_2', 'data_batch_3', 'data_batch_4', 'data_batch_5', 'test_batch']
@@ -98,6 +99,7 @@ function rowsOf(facts: Facts, tried: readonly Tried[]): string[][] {
     ['WebAssembly SIMD', wasmSimd ? 'yes' : 'no: only native code and the slow interpreter can run here'],
     ['fused multiply-add', fusedMultiplyAdd ? 'yes (relaxed SIMD)' : 'no: last bits differ from machines that have it'],
     ['shared memory', sharedMemory ? 'yes: several threads can work' : 'no: one thread only'],
+    ...partRows(),
     ...nativeRows(native),
     ...tried.map((one) => [`--device ${one.device}`, triedText(one, fusedMultiplyAdd)]),
     ['--device auto', autoText(facts)],

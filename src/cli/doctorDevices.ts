@@ -34,7 +34,8 @@ const script = fileURLToPath(new URL('./doctorStep.js', import.meta.url))
 export function tryDevice(device: TierName, { program = script, env = {} }: TryOptions = {}): Promise<Tried> {
   return new Promise((resolve) => {
     const options = { timeout: limitMs, env: { ...process.env, ...env } }
-    execFile(process.execPath, [program, device], options, (error, stdout) => {
+    // by the switches that this process was started with: they may take something away
+    execFile(process.execPath, [...process.execArgv, program, device], options, (error, stdout) => {
       const answer = error ? { error: whyStopped(error) } : (JSON.parse(stdout) as StepAnswer)
       if ('error' in answer) resolve({ device, runs: false, reason: oneLine(answer.error) })
       else resolve({ device, runs: true, threads: answer.threads, sameBits: answer.digest === expected })
