@@ -19,7 +19,7 @@ const isWindows = process.platform === 'win32'
 /** Versions that are tried, the oldest first. */
 const tried = ['20', '22', '24', '26']
 /** What versions between the oldest and the newest run: words of test/. */
-const someTests = ['conformance/', 'device/', 'tensor/', 'compiler/', 'base/', 'nn/deep', 'cli/doctor', 'cli/sameFiles']
+const someTests = ['conformance/', 'device/']
 
 /** @returns what npm printed */
 function npm(words, cwd = root) {
