@@ -165,7 +165,7 @@ describe('flags of the processor', { skip: process.platform === 'win32' && 'the 
   })
 
   test('clang on ARM knows -mcpu=native only; SVE is left alone', async (t) => {
-    const clang = ['__linux__', '__clang_version__ "14.0.6 "', '__aarch64__', '__ARM_NEON']
+    const clang = ['__linux__', '__clang__ 1', '__clang_version__ "14.0.6 "', '__aarch64__', '__ARM_NEON']
     const answers: Answers = [['*-mcpu=native*', [...clang, '__ARM_FEATURE_SVE']]]
     const found = await findOnly(t, answers, machine('arm64', words.neoverseV1))
     assert.deepEqual(targetOf(found), ['-mcpu=native'])
