@@ -1,10 +1,10 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
-import { isArrayOf } from '../base/index.js'
 import {
   expectDType,
   expectOptions,
   type Generator,
   hostArray,
+  isArrayOf,
   isForeignTensor,
   LenetError,
   sameShape,
@@ -17,7 +17,7 @@ import {
 import { hostLeaf } from '../graph/index.js'
 import { own } from './autograd.js'
 import { defaultGenerator } from './random.js'
-import { Tensor } from './tensor.js'
+import { isTensor, Tensor } from './tensor.js'
 
 /** Numbers nested as deep as the tensor has dimensions, or a flat typed array. */
 export type TensorData = number | boolean | readonly TensorData[] | HostArray | Float64Array
@@ -51,9 +51,6 @@ export function ownTensor(value: unknown): Tensor | undefined {
   if (value instanceof Tensor) return value
   return isForeignTensor(value) ? tensor(value as TensorData) : undefined
 }
-
-/** Of whichever copy of lenet. */
-const isTensor = (data: unknown): data is Tensor => data instanceof Tensor || isForeignTensor(data)
 
 const isTyped = (data: TensorData): data is HostArray | Float64Array => ArrayBuffer.isView(data)
 

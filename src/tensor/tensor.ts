@@ -17,7 +17,6 @@ import {
   type Shape,
 } from '../base/index.js'
 import * as g from '../graph/index.js'
-import type { Dims, Node } from '../graph/index.js'
 import { backward, buildGradients, computeNode, own } from './autograd.js'
 import { clock } from './clock.js'
 import { nested, type Nested } from './nested.js'
@@ -32,8 +31,8 @@ export type Operand = Tensor | number
 /** Values and where they are: `const [values, indices] = max(x, 1)`, or by name. */
 export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly values: Tensor; readonly indices: Tensor }
 
-const isTensor = (value: Tensor | ArrayLike<number>): value is Tensor =>
-  value instanceof Tensor || isForeignTensor(value)
+/** Of this copy of the library or of another. */
+export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor || isForeignTensor(value)
 
 const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
 
@@ -42,13 +41,13 @@ export class Tensor {
     markCopy(Tensor, 'tensor')
   }
   /** The value's place in the graph. For the library's own use: it changes when a parameter is updated. */
-  node: Node
+  node: g.Node
   /** The time of `clock` at which this tensor was made. For the library's own use. */
   readonly born: number
   /** `grad` as far as it is built. For the library's own use. */
   gradNow: Tensor | null = null
 
-  constructor(node: Node) {
+  constructor(node: g.Node) {
     this.node = node
     this.born = clock.now
   }
@@ -311,13 +310,13 @@ export class Tensor {
 
   // ── reductions: over the dimensions given, or all ──
 
-  sum(dim?: Dims, keepdim = false): Tensor {
+  sum(dim?: g.Dims, keepdim = false): Tensor {
     return new Tensor(carryScalar(g.sum(this.node, dim, keepdim)))
   }
-  mean(dim?: Dims, keepdim = false): Tensor {
+  mean(dim?: g.Dims, keepdim = false): Tensor {
     return new Tensor(carryScalar(g.mean(this.node, dim, keepdim)))
   }
-  amax(dim?: Dims, keepdim = false): Tensor {
+  amax(dim?: g.Dims, keepdim = false): Tensor {
     return new Tensor(g.amax(this.node, dim, keepdim))
   }
   /** The index (i32) of the largest element along `dim`, or in the flattened tensor; the first of equals. */
@@ -394,7 +393,7 @@ export class Tensor {
     const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node.op)]
     return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
   }
-  /** What console.log shows in Node. */
+  /** What console.log shows in g.Node. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
