@@ -393,7 +393,7 @@ export class Tensor {
     const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node.op)]
     return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
   }
-  /** What console.log shows in g.Node. */
+  /** What console.log shows in Node. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()
   }
