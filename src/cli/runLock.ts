@@ -19,7 +19,7 @@ import {
 import { hostname } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileError, makeFolder } from '../base/fs.node.js'
-import { LenetError } from '../base/index.js'
+import { codeOf, LenetError } from '../base/index.js'
 import { logTime } from '../report/index.js'
 
 const fileName = 'lenet.lock'
@@ -59,10 +59,6 @@ function placeNow(): string {
 function beganOf(pid: number): string {
   const stat = textOf(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-}
-
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
 }
 
 function exists(pid: number): boolean {
