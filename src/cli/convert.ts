@@ -208,6 +208,7 @@ function tellings({ from, net, target, optimizer, forTraining, preprocessing }: 
       ? 'a bare state dict is written; --optimizer writes { model, optimizer }'
       : `${b} files have no place for it`
   if (optimizer === 'dropped') lines.push(`optimizer: ${steps(from.netFile())}, dropped: ${hint}`)
+  if (optimizer === 'none' && forTraining) lines.push(`optimizer: ${from.path} has none that could be kept`)
   const notice = from.optimizerNotice()
   if (notice !== undefined) lines.push(notice)
   return lines

@@ -71,7 +71,9 @@ function checkFit({ path, outputs, activation, inputShape }: ModelFile, images: 
   const { classes, channels, height, width } = images
   const told = outputs === 1 && activation !== 'softmax' ? 2 : outputs
   if (told !== undefined && told !== classes.length)
-    throw new LenetError(`${path} tells ${told} classes apart, the data has ${classes.length}: ${classes.join(', ')}`)
+    throw new LenetError(
+      `${path} tells ${told} classes apart, the data has ${classes.length}: ${classes.join(', ')}; --data names another set, or a folder`,
+    )
   const found = [channels, height, width]
   const fits = inputShape.length === 3 && inputShape.every((size, i) => size === null || size === found[i])
   if (!fits)

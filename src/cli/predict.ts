@@ -4,7 +4,8 @@
  */
 import { LenetError, UsageError } from '../base/index.js'
 import { batchSize, formOfFile, Forward, inParallel, topOf, type InputForm, type Prediction } from '../classifier.js'
-import { checkChannels, type ModelFile } from '../files/index.js'
+import { checkChannels, shownPreprocessing, type ModelFile } from '../files/index.js'
+import type { NetPreprocessing } from '../formats/index.js'
 import { PredictionTable } from '../report/index.js'
 import { classNames, type ClassNames, type NameFlags } from './classNames.js'
 import { checkDevice, useDevice, type DeviceFlags, type DeviceWatch } from './deviceFlags.js'
@@ -33,16 +34,16 @@ export async function predictCommand(path: string, arguments_: string[], options
   const device = useDevice(options, output)
   const model = await readModel(path, options.model)
   model.notices.forEach((line) => output.notice(line))
-  const forward = new Forward(model.net, formOf(model, options.normalize), model.activation)
+  const preprocessing = options.normalize === undefined ? model.preprocessing : normalizeFlag(options.normalize)
+  const forward = new Forward(model.net, formOf(model, preprocessing), model.activation)
   const names = await classNames(model, options, forward.form.channels, classesOf(model, forward))
   const job = new PredictJob(output, forward, names, options, await listPictures(arguments_))
   await job.run()
-  job.finish(start, device)
+  job.finish(start, device, shownPreprocessing(preprocessing))
 }
 
-/** What the net takes, as its file or `--normalize` tells. */
-function formOf(model: ModelFile, normalize: string | undefined): InputForm {
-  const preprocessing = normalize === undefined ? model.preprocessing : normalizeFlag(normalize)
+/** What the net takes. */
+function formOf(model: ModelFile, preprocessing: NetPreprocessing): InputForm {
   const form = formOfFile({ ...model, preprocessing })
   checkChannels(preprocessing, form.channels, model.path)
   return form
@@ -140,7 +141,7 @@ class PredictJob {
   }
 
   /** The last lines. A picture that failed makes the command fail. */
-  finish(start: number, device: DeviceWatch): void {
+  finish(start: number, device: DeviceWatch, scaling: string): void {
     const seconds = (performance.now() - start) / 1000
     this.#hint()
     device.tell()
@@ -151,6 +152,7 @@ class PredictJob {
       const where = `on ${tier}, ${count(threads, 'thread')}`
       this.#output.text(`${count(done, 'picture')} in ${seconds.toFixed(2)} s ${where}${failures}`)
       this.#output.text(`class names: ${classes}${guessed ? ' (a guess: --data or --classes tells them)' : ''}`)
+      this.#output.text(`pictures went in as ${scaling}`)
     }
     this.#output.event({ event: 'done', count: done, failed: this.#failed, seconds, device: tier, threads, classes })
     if (this.#failed > 0) process.exitCode = 1

@@ -61,7 +61,8 @@ export const asFound = (name: string, net: NetFile, where: string, guessed = fal
 })
 
 /** What to do where the net is not told. */
-const howToSay = 'say which net it is with --model (in code: the option model)'
+const howToSay =
+  'say which net it is with --model lenet, lenet1 or a file of the whole net (in code: the option model, which takes your net too)'
 
 /** One of our nets by its name. */
 export const makerOf = (name: string): MakeNet => {

@@ -280,7 +280,9 @@ export type Reduction = 'none' | 'mean' | 'sum'
 /** −log softmax(logits)[label]: (logits [N, C], labels [N] whole numbers of 0 … C − 1) → [N], or its mean or sum. */
 export function crossEntropy(logits: Node, labels: Node, reduction: Reduction = 'mean'): Node {
   if (labels.dtype === 'f32')
-    throw new LenetError('crossEntropy: labels must be whole numbers (i32), one class index for each picture; got f32')
+    throw new LenetError(
+      "crossEntropy: labels must be whole numbers (i32), one class index for each picture; got f32: labels.to('i32')",
+    )
   if (logits.shape.length === 0 || labels.shape.length === 0)
     throw new LenetError(
       `crossEntropy: expects logits [N, C] and labels [N], got ${showShape(logits.shape)} and ${showShape(labels.shape)}`,

@@ -24,6 +24,12 @@ let passes: Call[][] = []
 let current: Call[] = []
 let root: Module | null = null
 
+/** The modules that a net may call: those below itself, and others that a step has shown to be no part of its training. */
+const known = new WeakMap<Module, WeakSet<Module>>()
+
+/** Others that a net called, where its gradients were wanted. */
+const strays = new WeakMap<Module, Set<Module>>()
+
 /** Parameters that a net was given as its input: they are the caller's. */
 const given = new WeakSet<Parameter>()
 
@@ -36,6 +42,7 @@ export function noted<T>(module: Module, inputs: readonly unknown[], forward: ()
     for (const input of inputs.flat()) if (input instanceof Parameter) given.add(input)
   }
   const from = ops.newestNode()
+  if (root !== null && ops.gradEnabled()) noteCall(root, module)
   try {
     const result = forward()
     current.push({ module, from, to: ops.newestNode() })
@@ -45,6 +52,35 @@ export function noted<T>(module: Module, inputs: readonly unknown[], forward: ()
     if (isRoot) root = null
     if (passes.length > mostPasses) passes = passes.slice(-mostPasses / 2)
   }
+}
+
+/** Remembers that `net` calls `module`, if it does not have it. */
+function noteCall(net: Module, module: Module): void {
+  const ofNet = known.get(net) ?? new WeakSet()
+  if (ofNet.has(module)) return
+  for (const part of net.modules()) ofNet.add(part)
+  known.set(net, ofNet)
+  if (!ofNet.has(module)) strays.set(net, (strays.get(net) ?? new Set()).add(module))
+}
+
+/** A step was taken after `net` was called: the others that it calls are detached, say. */
+function acceptStrays(net: Module): void {
+  for (const layer of strays.get(net) ?? []) known.get(net)?.add(layer)
+  strays.delete(net)
+}
+
+/**
+ * Throws LenetError where `net` has called a layer that is to be trained, and neither finds it among its attributes nor an
+ * optimizer has it: its state would lack it.
+ */
+export function refuseStrayLayers(net: Module): void {
+  const layers = strays.get(net)
+  if (!layers) return
+  const own = new Set<Tensor>(net.parameters())
+  const isOthers = (each: Parameter): boolean =>
+    !each.requiresGrad || own.has(each) || trained.has(each) || given.has(each)
+  for (const layer of layers)
+    for (const parameter of layer.parameters()) if (!isOthers(parameter)) throw strayError(net, layer, parameter)
 }
 
 /** What was remembered has been looked at, or belongs to no step. */
@@ -105,6 +141,7 @@ export function refuseStray(): void {
     forgetPasses() // the step of another net has nothing to do with it
     throw strayError(net, pass?.find(holds)?.module, parameter)
   }
+  for (const calls of passes) for (const { module } of calls.slice(-1)) acceptStrays(module)
 }
 
 /** Throws where what `net` gave, when it was called last, was made of trainable parameters that it does not find. */

@@ -7,8 +7,8 @@ import { LenetError } from '../base/index.js'
  */
 export class LayerError extends LenetError {
   override name = 'LenetError'
-  /** The module that the error passed last. */
-  at: object
+  /** The module that the error passed last. Private, so that the net is not printed with an error that nobody catches. */
+  #at: object
   #path = ''
   readonly #layer: string
   readonly #reason: string
@@ -17,12 +17,13 @@ export class LayerError extends LenetError {
     super(`${layer}: ${cause.message}`, { cause })
     this.#layer = layer
     this.#reason = cause.message
-    this.at = at
+    this.#at = at
   }
 
-  /** It passes `parent`, which holds the module below as `name` (undefined: not as an attribute). */
-  passes(parent: object, name: string | undefined): void {
-    this.at = parent
+  /** It passes `parent`, which holds the modules below under these names. */
+  passes(parent: object, children: Iterable<[string, object]>): void {
+    const name = [...children].find(([, child]) => child === this.#at)?.[0]
+    this.#at = parent
     if (name === undefined) return
     this.#path = this.#path === '' ? name : `${name}.${this.#path}`
     this.message = `${this.#path} (${this.#layer}): ${this.#reason}`

@@ -5,7 +5,7 @@
  */
 import { foreignKind, LenetError, markCopy, refuseForeign, UsageError } from '../base/index.js'
 import { noteChange, type Tensor } from '../tensor/index.js'
-import { checkMode, noted, StrayError } from './calls.js'
+import { checkMode, noted, refuseStrayLayers, StrayError } from './calls.js'
 import { LayerError } from './layerError.js'
 import { Buffer, Parameter } from './parameter.js'
 import { loadStateDict, stateDict, type LoadOptions, type LoadResult, type StateDict } from './stateDict.js'
@@ -34,8 +34,7 @@ function call(module: Module, inputs: never[]): unknown {
 function located(error: unknown, module: Module): unknown {
   if (!(error instanceof LenetError) || error instanceof StrayError) return error
   if (!(error instanceof LayerError)) return new LayerError(error, module.summary(), module)
-  const name = [...module.namedChildren()].find(([, child]) => child === error.at)?.[0]
-  error.passes(module, name)
+  error.passes(module, module.namedChildren())
   return error
 }
 
@@ -144,8 +143,10 @@ export abstract class Module {
   /**
    * Names → parameters and buffers, under PyTorch's names. The tensors are the module's own: they change with training;
    * save them, or copy their values, to keep a state. Source: torch.nn.Module.state_dict.
+   * @throws LenetError where the net was seen calling a layer that is not among its attributes and belongs to no optimizer
    */
   stateDict(): StateDict {
+    refuseStrayLayers(this)
     return stateDict(this)
   }
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isWell, triedText, tryDevice } from '../../src/cli/doctorDevices.js'
 import { deviceInfo } from '../../src/device/index.js'
+import { permission } from '../nodeFlags.js'
 import { folder, lenet } from './run.js'
 
 /** A cache with so many files of the right length (sparse), and one that is too short. */
@@ -169,4 +170,13 @@ test('an engine that stops the process, an error, and wrong bits are told', asyn
   const other = "console.log(JSON.stringify({ digest: '00', threads: 1 }))"
   assert.match(await toldOf(other), /^FAILS: a training step runs, by one thread, and learns other bits/)
   assert.match(await toldOf(other, false), /^a training step runs, .* for want of fused multiply-add$/)
+})
+
+test('a process that may start no other says that steps were not tried', async () => {
+  const home = folder()
+  const node = ['--no-warnings', permission, '--allow-fs-read=*', `--allow-fs-write=${home}`]
+  const { code, stdout, stderr } = await lenet(['doctor'], { env: { LENET_HOME: home }, node })
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(stdout, /^native code +no: Node's --permission allows no native code without --allow-worker /m)
+  assert.match(stdout, /^--device wasm +not tried: Node runs with --permission .*\(--allow-child-process\)$/m)
 })

@@ -18,14 +18,16 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Switches for Node. */
+  readonly node?: readonly string[]
   /** It is sent the signal when it has written the text, before it does anything else (killAfter.ts). */
   readonly kill?: { readonly after: string; readonly signal: NodeJS.Signals }
 }
 
-export function lenet(args: readonly string[], { env = {}, cwd, kill }: RunOptions = {}): Promise<Ended> {
+export function lenet(args: readonly string[], { env = {}, cwd, kill, node = [] }: RunOptions = {}): Promise<Ended> {
   const before = kill ? ['--import', new URL('killAfter.js', import.meta.url).href] : []
   const all = { ...process.env, ...env, ...(kill ? { KILL_AFTER: kill.after, KILL_SIGNAL: kill.signal } : {}) }
-  const child = spawn(process.execPath, [...before, main, ...args], { env: all, cwd: cwd ?? folder() })
+  const child = spawn(process.execPath, [...node, ...before, main, ...args], { env: all, cwd: cwd ?? folder() })
   const texts = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text: string) => (texts[name] += text))

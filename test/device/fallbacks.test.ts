@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { allowAddons, permission } from '../nodeFlags.js'
 import { withEnv } from './nativeTools.js'
 
 const home = realpathSync(mkdtempSync(join(tmpdir(), 'lenet-fallbacks-')))
@@ -72,9 +73,6 @@ describe('no WebAssembly that can be used', () => {
   })
 })
 
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-const permission = major > 23 || (major === 23 && minor >= 5) ? '--permission' : '--experimental-permission'
-
 describe('a process that may read its own folder only', () => {
   const flags = [permission, `--allow-fs-read=${root}`]
   const team = `setDevice('wasm', { threads: 2 }); const first = randn([64, 1024]); const second = randn([1024, 64])
@@ -103,8 +101,8 @@ describe('a process that may read its own folder only', () => {
     )
     assert.equal(
       out,
-      "device 'native' cannot be had: Node's --permission allows no compiler (--allow-child-process --allow-fs-read=* " +
-        `--allow-fs-write=${join(home, 'native')}); use device 'auto' or 'wasm'`,
+      `device 'native' cannot be had: Node's --permission allows no native code without ` +
+        `${[...allowAddons, '--allow-child-process'].join(' ')} --allow-fs-read=* --allow-fs-write=${join(home, 'native')}; use device 'auto' or 'wasm'`,
     )
   })
 

@@ -147,7 +147,7 @@ describe('errors name the operation, what it expects and what it got', () => {
       () => g.crossEntropy(leaf([4, 10]), leaf([3], 'i32')),
     ],
     [
-      'crossEntropy: labels must be whole numbers (i32), one class index for each picture; got f32',
+      "crossEntropy: labels must be whole numbers (i32), one class index for each picture; got f32: labels.to('i32')",
       () => g.crossEntropy(leaf([4, 10]), leaf([4])),
     ],
     ['crossEntropy: logits must have 2 dimensions [N, C], got [4]', () => g.crossEntropy(leaf([4]), leaf([4], 'i32'))],

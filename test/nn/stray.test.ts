@@ -151,6 +151,29 @@ test('saveModel refuses a net of which a part would be lost, in every format', a
   await saveModel(new Headed((input) => frozen(input)), join(folder, 'b.pth'), { inputShape: [3] })
 })
 
+test('the state of a net that was seen calling what it does not find is refused; without a step too', async () => {
+  const called = (net: nn.Layer): nn.Layer => {
+    net(x)
+    return net
+  }
+  const layers = [new nn.Linear(3, 3), new nn.Linear(3, 2)]
+  class Hidden extends nn.Module {
+    forward(input: Tensor): Tensor {
+      return layers.reduce((value, layer) => layer(value), input)
+    }
+  }
+  assert.throws(() => called(new Private()).stateDict(), linear('Private'))
+  assert.throws(() => called(new Hidden()).stateDict(), linear('Hidden'))
+  await assert.rejects(saveModel(called(new Listed()), join(folder, 'c.pth')), linear('Listed'))
+  assert.throws(() => sgd(new Hidden().parameters()), untrained(/got no parameters to train \(a net finds layers that/))
+  const teacher = new nn.Linear(3, 3)
+  const taught = new Headed((input) => input.sub(teacher(input).detach()))
+  train(taught)
+  assert.deepEqual([...called(taught).stateDict().keys()], ['head.weight', 'head.bias'])
+  const beside = new Headed((input) => input.sub(noGrad(() => teacher(input))))
+  assert.equal(called(beside).stateDict().size, 2)
+})
+
 test("a layer of one's own in Keras's idiom tells all that it trains", async () => {
   class Inner extends keras.Layer {
     readonly #linear = new nn.Linear(3, 2)

@@ -124,8 +124,15 @@ function startState(options: NativeOptions): ServiceState {
 function permissionProblem(folder: string): string | undefined {
   const { permission } = process as { permission?: { has(scope: string, path?: string): boolean } }
   if (!permission) return undefined
-  if (permission.has('child') && permission.has('fs.read') && permission.has('fs.write', folder)) return undefined
-  return `Node's --permission allows no compiler (--allow-child-process --allow-fs-read=* --allow-fs-write=${folder})`
+  const needs = [
+    ['--allow-worker', permission.has('worker')],
+    ['--allow-addons', permission.has('addon') || !process.allowedNodeEnvironmentFlags.has('--allow-addons')],
+    ['--allow-child-process', permission.has('child')],
+    ['--allow-fs-read=*', permission.has('fs.read')],
+    [`--allow-fs-write=${folder}`, permission.has('fs.write', folder)],
+  ] as const
+  const missing = needs.filter(([, isAllowed]) => !isAllowed).map(([flag]) => flag)
+  return missing.length > 0 ? `Node's --permission allows no native code without ${missing.join(' ')}` : undefined
 }
 
 function startWorker(state: ServiceState, port: MessagePort): void {

@@ -70,7 +70,13 @@ export abstract class Optimizer<O extends object> {
       refuseForeign(`${this.constructor.name}: what it is to train`, item)
       if (!(item instanceof Tensor)) this.addParamGroup(item)
     }
-    if (this.#known.size === 0) throw new LenetError(`${this.constructor.name}: got no parameters to train`)
+    if (this.#known.size === 0) throw this.#nothingToTrain()
+  }
+
+  #nothingToTrain(): LenetError {
+    return new LenetError(
+      `${this.constructor.name}: got no parameters to train (a net finds layers that are its public attributes: not #private, nor in an array or a Map)`,
+    )
   }
 
   /** Sets the numbers that may be others at each step; what else is in the options is part of the plan. */
