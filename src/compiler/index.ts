@@ -3,6 +3,8 @@ export { groupSize, slackBytes, unitBytes, type Alloc, type Value } from './kern
 export * from './loop/index.js'
 export * from './render/c/index.js'
 export * from './render/wasm/index.js'
+export * from './schedule/memory.js'
 export * from './schedule/plan.js'
 export * from './tile/target.js'
+export { awaitsGradient } from './schedule/kept.js'
 export { suitsFew } from './schedule/fewTable.js'

@@ -52,6 +52,8 @@ export interface Node<K extends OpName = OpName> {
   owner: Owner | null
   /** A loss whose gradients were asked for: once is all there is. */
   differentiated: boolean
+  /** What a net gave: its value can be read after whatever run computes it. */
+  isOutput: boolean
   /** The walk that met it last, and where in that walk's order it stands (tensor/plans.ts). */
   walk: number
   place: number
@@ -103,6 +105,7 @@ export function nodeOf<K extends OpName>(
     companion: null,
     owner: null,
     differentiated: false,
+    isOutput: false,
     walk: 0,
     place: 0,
   }

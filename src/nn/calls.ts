@@ -4,7 +4,7 @@
  * Not here: calling (module.ts), which parameters got gradients (tensor).
  */
 import { LenetError, showShape } from '../base/index.js'
-import { forgetUses, ops, parametersInUse, type Node, type Tensor } from '../tensor/index.js'
+import { forgetUses, keepOutput, ops, parametersInUse, type Node, type Tensor } from '../tensor/index.js'
 import type { Module } from './module.js'
 import { Parameter } from './parameter.js'
 
@@ -46,6 +46,7 @@ export function noted<T>(module: Module, inputs: readonly unknown[], forward: ()
   try {
     const result = forward()
     current.push({ module, from, to: ops.newestNode() })
+    if (isRoot) keepOutput(result)
     if (isRoot && ops.gradEnabled()) passes.push(current)
     return result
   } finally {

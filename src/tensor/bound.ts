@@ -3,9 +3,10 @@
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
 import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
-import { allocBytes, groupSize, slackBytes, unitBytes, type Alloc, type Plan, type Value } from '../compiler/index.js'
+import { arrange, groupSize, slackBytes, unitBytes, type Arrangement, type Piece, type Plan, type Value } from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
+import { arena } from './arena.js'
 import {
   addressOf,
   device,
@@ -25,9 +26,11 @@ import {
 interface Staged {
   readonly index: number
   readonly word: number
-  readonly alloc: Alloc
+  readonly piece: Piece
   readonly type: NodeType
 }
+
+type LeafWord = Extract<Plan['words'][number], { leaf: number }>
 
 /** A value on the device that a plan reads: where it lies, or in the plan's own room for it if it must be copied. */
 interface Direct {
@@ -50,7 +53,11 @@ export class Bound {
   readonly #seen: Float64Array
   #isPrepared = false
   #capacity = 0
-  #arena: Region | null = null
+  /** For what is there after a run. */
+  #kept: Region | null = null
+  #arrangement: Arrangement | null = null
+  /** Where the arena was when addresses were made. */
+  #arenaAt = -1
 
   constructor(plan: Plan, executable: Executable, order: readonly Node[]) {
     this.plan = plan
@@ -62,7 +69,7 @@ export class Bound {
     plan.words.forEach((word, i) => {
       const node = 'leaf' in word ? order[word.leaf] : undefined
       if (!node || !('leaf' in word)) return
-      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word.leaf, i + 1, plan.lanes))
+      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word, i + 1, plan.lanes))
       else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
     })
   }
@@ -144,29 +151,33 @@ export class Bound {
 
   /** Memory for batches of this size: as large as the largest so far. Nothing changes where there is not enough. */
   #reserve(batch: number): void {
-    if (this.#arena && batch <= this.#capacity) return
-    const step = Math.max(groupSize, this.plan.lanes)
-    const capacity = Math.ceil(batch / step) * step
-    const allocs = [...this.plan.allocs, ...this.#staged.map((s) => s.alloc)]
-    let bytes = 0
-    const offsets = allocs.map((alloc) => {
-      const at = bytes
-      bytes += Math.ceil(allocBytes(alloc, capacity) / 64) * 64
-      return at
-    })
-    this.#arena = new Region(bytes)
-    this.#capacity = capacity
-    this.#isPrepared = false
-    this.#place(this.#arena.address, offsets)
+    const known = this.#arrangement
+    if (!known || batch > this.#capacity) {
+      const step = Math.max(groupSize, this.plan.lanes)
+      const capacity = Math.ceil(batch / step) * step
+      const made = arrange([...this.plan.allocs, ...this.#staged.map(({ piece }) => piece)], capacity)
+      this.#kept = new Region(made.keptBytes)
+      this.#arrangement = made
+      this.#capacity = capacity
+      this.#isPrepared = false
+      this.#arenaAt = -1
+    }
+    const at = arena(this.#arrangement?.arenaBytes ?? 0)
+    if (at !== this.#arenaAt) this.#place(at)
+    this.#arenaAt = at
   }
 
   /** Addresses of all allocations, then of the staged leaves. */
-  #place(base: number, offsets: readonly number[]): void {
-    this.plan.words.forEach((word, i) => {
-      if ('alloc' in word) this.#addresses[i + 1] = base + (offsets[word.alloc] ?? 0) + word.offset
+  #place(arenaAt: number): void {
+    const { allocs, words } = this.plan
+    const { offsets } = this.#arrangement as Arrangement
+    const keptAt = this.#kept?.address ?? 0
+    const placeOf = (piece: number): number => (allocs[piece]?.kept ? keptAt : arenaAt) + (offsets[piece] ?? 0)
+    words.forEach((word, i) => {
+      if ('alloc' in word) this.#addresses[i + 1] = placeOf(word.alloc) + word.offset
     })
     this.#staged.forEach(({ word }, i) => {
-      this.#addresses[word] = base + (offsets[this.plan.allocs.length + i] ?? 0)
+      this.#addresses[word] = placeOf(allocs.length + i)
     })
   }
 
@@ -204,10 +215,11 @@ function putFew(data: HostArray, address: number, room: number): void {
   for (let i = 0; i < room; i++) into[start + i] = i < data.length ? (data[i] ?? 0) : 0
 }
 
-function stagedOf(node: Node, index: number, word: number, lanes: number): Staged {
+function stagedOf(node: Node, { leaf, last }: LeafWord, word: number, lanes: number): Staged {
   const type: NodeType = { shape: node.shape, dtype: node.dtype, layout: node.layout }
   if (type.layout === 'lanes' && type.shape.length > 1)
     throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
   const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
-  return { index, word, type, alloc: { bytes: unitBytes(type, lanes), per } }
+  const piece = { bytes: unitBytes(type, lanes), per, first: -1, last, kept: false }
+  return { index: leaf, word, type, piece }
 }

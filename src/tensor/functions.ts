@@ -32,3 +32,9 @@ export function stack(parts: readonly Tensor[], dim = 0): Tensor {
     dim,
   )
 }
+
+/** For the library's own use: what a net gave, which can be read after the step. Other values' memory is used again in it. */
+export function keepOutput(value: unknown): void {
+  if (value instanceof Tensor) value.node.isOutput = true
+  else if (Array.isArray(value)) value.forEach(keepOutput)
+}

@@ -4,6 +4,7 @@
  */
 import { sizeOf } from '../base/index.js'
 import {
+  awaitsGradient,
   makeFewPlan,
   makePlan,
   suitsFew,
@@ -36,8 +37,8 @@ export interface Structure {
 
 const codeOf = (node: Node): number => {
   const { signature } = node.kind
-  if (node.storage) return -(2 * signature + (isHost(node.storage) ? 1 : 0))
-  return 2 * signature + (node.op === 'maxPool2d' && node.requiresGrad ? 1 : 0)
+  if (node.storage) return -(4 * signature + (isHost(node.storage) ? 1 : 0))
+  return 4 * signature + 2 * Number(node.isOutput) + Number(node.op === 'maxPool2d' && node.requiresGrad)
 }
 
 export const isLost = (node: Node): boolean => {
@@ -89,7 +90,7 @@ class Walk {
 
   target(node: Node): void {
     if (node.walk !== this.#number) this.#visit(node)
-    this.#put(-1)
+    this.#put(awaitsGradient(node) ? -2 : -1)
     this.#put(node.place)
   }
 

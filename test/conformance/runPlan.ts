@@ -4,7 +4,7 @@
  */
 import { sizeOf } from '../../src/base/index.js'
 import type { DType, HostArray } from '../../src/base/index.js'
-import { allocBytes, groupSize, makePlan, type Plan } from '../../src/compiler/index.js'
+import { arrange, checkArrangement, groupSize, makePlan, type Plan } from '../../src/compiler/index.js'
 import type { Device } from '../../src/device/index.js'
 import type { HostStorage, Node } from '../../src/graph/index.js'
 
@@ -48,9 +48,14 @@ function place(device: Device, leaf: Node, pictures: number): number {
 }
 
 function addresses(device: Device, plan: Plan, order: readonly Node[], pictures: number): number[] {
-  const allocs = plan.allocs.map((alloc) => poisoned(device, allocBytes(alloc, pictures)))
+  const arrangement = arrange(plan.allocs, pictures)
+  checkArrangement(plan.allocs, arrangement, pictures)
+  const [kept, arena] = [poisoned(device, arrangement.keptBytes), poisoned(device, arrangement.arenaBytes)]
   return plan.words.map((word) => {
-    if ('alloc' in word) return (allocs[word.alloc] ?? 0) + word.offset
+    if ('alloc' in word) {
+      const at = plan.allocs[word.alloc]?.kept ? kept : arena
+      return at + (arrangement.offsets[word.alloc] ?? 0) + word.offset
+    }
     const leaf = order[word.leaf]
     if (!leaf) throw new Error('a word of no leaf')
     return place(device, leaf, pictures)

@@ -1,7 +1,7 @@
 /**
  * The order of a program's kernels for a team, and where it must meet: kernels are put into as few phases as their
  * reads and writes allow, with a barrier between phases. Within a phase no member needs what another writes there.
- * Not here: who does which units (loop/team.ts), the barrier itself (renderers).
+ * Not here: who does which units (loop/team.ts), the barrier itself (renderers), where values lie (memory.ts).
  */
 import { unitBytes, type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 
@@ -10,30 +10,44 @@ export interface Phased {
   readonly barriers: readonly boolean[]
 }
 
+export interface PhaseOptions {
+  readonly lanes: number
+  /** Whether a leaf's values come from the host. */
+  readonly isHost: (leaf: Value) => boolean
+  /** All meet between any two kernels that depend on one another. */
+  readonly apart: boolean
+}
+
 /**
- * Kernels that depend on one another keep their order; each runs in the last phase in which it can, near those that read
- * what it writes.
+ * Kernels that depend on one another keep their order. Each runs in the last phase in which it can, near those that read
+ * what it writes; one that writes less than it reads in the first, so that the memory of what it reads is free soon.
  */
-export function intoPhases(
-  kernels: readonly ScheduledKernel[],
-  lanes: number,
-  isHost: (leaf: Value) => boolean,
-): Phased {
-  const uses = kernels.map((kernel) => usesOf(kernel, lanes, isHost))
-  // counted from the last phase back
-  const back: number[] = []
-  const later = new LaterUses()
+export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOptions): Phased {
+  const uses = kernels.map((kernel) => usesOf(kernel, options))
+  const back: number[] = [] // the latest phase, counted from the last one
+  const later = new OtherUses(options.apart)
   for (let i = uses.length - 1; i >= 0; i--) {
-    back[i] = (uses[i] ?? []).reduce((most, use) => Math.max(most, later.leastBack(use)), 0)
-    for (const use of uses[i] ?? []) later.add(use, back[i] ?? 0)
+    back[i] = later.steps(uses[i] ?? [], back)
+    later.add(uses[i] ?? [], i)
   }
+  const last = Math.max(0, ...back)
+  const phases: number[] = []
+  const earlier = new OtherUses(options.apart)
+  uses.forEach((own, i) => {
+    const first = earlier.steps(own, phases)
+    phases[i] = writesLess(own) ? first : last - (back[i] ?? 0)
+    earlier.add(own, i)
+  })
+  return inOrder(kernels, phases)
+}
+
+function inOrder(kernels: readonly ScheduledKernel[], phases: readonly number[]): Phased {
+  const phase = (i: number): number => phases[i] ?? 0
   const isCounted = (i: number): number => Number('count' in (kernels[i]?.kernel.units ?? {}))
-  const order = [...kernels.keys()].sort(
-    (a, b) => (back[b] ?? 0) - (back[a] ?? 0) || isCounted(a) - isCounted(b) || a - b,
-  )
+  const order = [...kernels.keys()].sort((a, b) => phase(a) - phase(b) || isCounted(a) - isCounted(b) || a - b)
   return {
     kernels: order.flatMap((i) => kernels[i] ?? []),
-    barriers: order.map((i, at) => at > 0 && back[i] !== back[order[at - 1] ?? 0]),
+    barriers: order.map((i, at) => at > 0 && phase(i) !== phase(order[at - 1] ?? 0)),
   }
 }
 
@@ -46,40 +60,62 @@ interface Use {
   readonly writes: boolean
   /** Each unit touches its own pictures' part alone. */
   readonly byPicture: boolean
+  /** Bytes of a batch of usual size; 0 of leaves, whose memory is never free. */
+  readonly bytes: number
 }
 
-function usesOf({ kernel, values }: ScheduledKernel, lanes: number, isHost: (leaf: Value) => boolean): Use[] {
+const usualBatch = 32
+
+function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
   const pieces = 'pictures' in kernel.units
   return values.map((value, i) => {
     const { alloc, offset } = value
     const end = alloc?.per === 0 ? offset + unitBytes(value, lanes) : Infinity
     const place = alloc ?? (isHost(value) ? value : 'leaves')
     const writes = kernel.buffers[i] !== 'read'
-    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0 }
+    const bytes = alloc ? alloc.bytes * (alloc.per === 0 ? 1 : usualBatch / alloc.per) : 0
+    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, bytes }
   })
 }
 
-/** What kernels behind do with each place, and in which phase, counted from the last. */
-class LaterUses {
+function writesLess(uses: readonly Use[]): boolean {
+  const sum = (writes: boolean): number =>
+    uses.reduce((bytes, use) => bytes + (use.writes === writes ? use.bytes : 0), 0)
+  return sum(true) < sum(false)
+}
+
+/** What kernels on one side, behind or before, do with each place. */
+class OtherUses {
+  readonly #apart: boolean
   readonly #readers = new Map<Use['place'], (readonly [Use, number])[]>()
   readonly #writers = new Map<Use['place'], (readonly [Use, number])[]>()
 
-  add(use: Use, back: number): void {
-    const places = use.writes ? this.#writers : this.#readers
-    const known = places.get(use.place)
-    if (known) known.push([use, back])
-    else places.set(use.place, [[use, back]])
+  constructor(apart: boolean) {
+    this.#apart = apart
   }
 
-  /** The phase, counted from the last, that a kernel with this use must not be behind. */
-  leastBack(use: Use): number {
+  add(uses: readonly Use[], kernel: number): void {
+    for (const use of uses) {
+      const places = use.writes ? this.#writers : this.#readers
+      const known = places.get(use.place)
+      if (known) known.push([use, kernel])
+      else places.set(use.place, [[use, kernel]])
+    }
+  }
+
+  /** How many phases from their side a kernel with these uses must be, where the others are so far. */
+  steps(uses: readonly Use[], far: readonly number[]): number {
     let least = 0
-    for (const places of use.writes ? [this.#readers, this.#writers] : [this.#writers])
-      for (const [other, back] of places.get(use.place) ?? []) {
-        if (use.end <= other.begin || other.end <= use.begin) continue
-        // each member's own pictures need only its order, all else a meeting of all
-        least = Math.max(least, use.byPicture && other.byPicture ? back : back + 1)
-      }
+    for (const use of uses)
+      for (const places of use.writes ? [this.#readers, this.#writers] : [this.#writers])
+        for (const [other, kernel] of places.get(use.place) ?? [])
+          least = Math.max(least, (far[kernel] ?? 0) + this.#between(use, other))
     return least
+  }
+
+  /** Each member's own pictures need only its order, all else a meeting of all; −∞ where they have nothing in common. */
+  #between(use: Use, other: Use): number {
+    if (use.end <= other.begin || other.end <= use.begin) return -Infinity
+    return use.byPicture && other.byPicture && !this.#apart ? 0 : 1
   }
 }

@@ -15,32 +15,36 @@ export interface Prepared {
   readonly leaves: readonly number[]
 }
 
-/** The kernels, those that can be prepared behind a flag. */
+/** The kernels, those that can be prepared behind a flag, and what must last from run to run. */
 export function flagged(
   scheduled: Ledger,
   indexOf: ReadonlyMap<Node, number>,
-): { kernels: ScheduledKernel[]; prepared: Prepared | null } {
+): { kernels: ScheduledKernel[]; prepared: Prepared | null; made: Value[] } {
   const stable = new Map<number, number | null>() // words: the leaf they are, or null for what was prepared
   for (const [node, value] of scheduled.values)
     if (node.storage?.kind === 'device') stable.set(value.word, indexOf.get(node) ?? null)
   const chosen = new Set<ScheduledKernel>()
   const leaves = new Set<number>()
+  const made: Value[] = []
   for (const found of scheduled.kernels) {
     const { kernel, values } = found
     const reads = values.filter((_, i) => kernel.buffers[i] !== 'write')
     const owned = values.every((value, i) => kernel.buffers[i] === 'read' || value.alloc !== null)
     if (!('count' in kernel.units) || !owned || !reads.every(({ word }) => stable.has(word))) continue
     chosen.add(found)
-    values.forEach(({ word }, i) => {
+    values.forEach((value, i) => {
+      const { word } = value
       const leaf = stable.get(word)
       if (typeof leaf === 'number') leaves.add(leaf)
-      if (kernel.buffers[i] !== 'read') stable.set(word, null)
+      if (kernel.buffers[i] === 'read') return
+      stable.set(word, null)
+      made.push(value)
     })
   }
-  if (chosen.size === 0) return { kernels: [...scheduled.kernels], prepared: null }
+  if (chosen.size === 0) return { kernels: [...scheduled.kernels], prepared: null, made }
   const flag = scheduled.newValue({ shape: [1], dtype: 'i32', layout: 'plain' }, { bytes: 4, per: 0 })
   const kernels = scheduled.kernels.map((found) => (chosen.has(found) ? behind(flag, found, loadInt) : found))
-  return { kernels, prepared: { flag, leaves: [...leaves] } }
+  return { kernels, prepared: { flag, leaves: [...leaves] }, made: [...made, flag] }
 }
 
 /** The kernel, to run only where what stands at the flag is `good`. */
