@@ -86,7 +86,7 @@ export function lowerMomentParts(lanes: number, x: Value, parts: Value): Schedul
       b.set(rest.v, alu('fadd', rest, d))
       b.set(square.v, alu('fma', d, d, square))
     })
-    // what rounding has left out of the mean
+    // what rounding left out of the mean: that of equal numbers must be the number, since a deviation of 0 magnifies
     const rest = b.let('rest', gathered(rests))
     const off = b.let('off', alu('fmul', rest, share))
     return [alu('fadd', mean, off), alu('fsub', gathered(squares), alu('fmul', rest, off))]
@@ -160,10 +160,8 @@ function lowerOverPictures(
 }
 
 export interface MomentsJob extends ChannelResults {
-  /** Null where it is known already, and then `known`. */
+  /** Each null where nobody wants it. */
   readonly mean: Node | null
-  readonly known: Value | null
-  /** Null where nobody wants it. */
   readonly variance: Node | null
   /** Pixels of a picture's channel. */
   readonly pixels: number
@@ -171,24 +169,21 @@ export interface MomentsJob extends ChannelResults {
 
 /** The mean of the pictures' means (all have as many pixels), and the variance about it. */
 export function lowerMoments(lanes: number, parts: Value, job: MomentsJob): ScheduledKernel {
-  const { mean, known, variance, pixels } = job
+  const { mean, variance } = job
+  const pixels = float(job.pixels)
   return lowerOverPictures(lanes, 'moments', parts, (b, channel, rest, part) => {
     const pictures = b.let('pictures', alu('itof', splat(batchSize)))
-    const found = (): Expr => {
-      const [total] = sumsOverPictures(b, rest, 1, (start) => [part(start, 0)])
-      return alu('fdiv', total as Local, pictures)
-    }
-    const average = b.let('mean', known ? loadChannel(b, known, channel) : found())
+    const [total] = sumsOverPictures(b, rest, 1, (start) => [part(start, 0)])
+    const about = b.let('about', alu('fdiv', total as Local, pictures))
+    const [left, squares] = sumsOverPictures(b, rest, 2, (start) => {
+      const d = b.let('d', alu('fsub', part(start, 0), about))
+      return [d, alu('fma', alu('fmul', d, pixels), d, part(start, 1))]
+    })
+    const off = b.let('off', alu('fdiv', left as Local, pictures))
+    const all = alu('fsub', squares as Local, alu('fmul', alu('fmul', left as Local, pixels), off))
     const sums = new Map<Node, Expr>()
-    if (mean) sums.set(mean, average)
-    if (variance) {
-      const [squares] = sumsOverPictures(b, rest, 1, (start) => {
-        const d = b.let('d', alu('fsub', part(start, 0), average))
-        return [alu('fma', alu('fmul', d, float(pixels)), d, part(start, 1))]
-      })
-      const count = alu('fmul', pictures, float(pixels))
-      sums.set(variance, b.let('variance', alu('fdiv', squares as Local, count)))
-    }
+    if (mean) sums.set(mean, b.let('mean', alu('fadd', about, off)))
+    if (variance) sums.set(variance, b.let('variance', alu('fdiv', all, alu('fmul', pictures, pixels))))
     writeChannel(b, channel, sums, job)
   })
 }

@@ -30,7 +30,7 @@ function emitWithFollowers(s: Scheduler, nodes: readonly Node[], lower: (job: Ch
   for (const { node, value } of results) s.values.set(node, value)
 }
 
-function emitMoments(s: Scheduler, x: Node, mean: Node | null, known: Value | null, variance: Node | null): void {
+function emitMoments(s: Scheduler, x: Node, mean: Node | null, variance: Node | null): void {
   const parts = s.shared(`moments ${x.id}`, () => {
     const [from, made] = [s.value(x), partsOf(s, x)]
     s.emit(lowerMomentParts(s.lanes, from, made))
@@ -38,7 +38,7 @@ function emitMoments(s: Scheduler, x: Node, mean: Node | null, known: Value | nu
   })
   const pixels = sizeOf(x.shape.slice(2))
   const nodes = [mean, variance].filter((node) => node !== null)
-  emitWithFollowers(s, nodes, (job) => s.emit(lowerMoments(s.lanes, parts, { ...job, mean, known, variance, pixels })))
+  emitWithFollowers(s, nodes, (job) => s.emit(lowerMoments(s.lanes, parts, { ...job, mean, variance, pixels })))
 }
 
 function known(s: Scheduler, node: Node): Value {
@@ -50,13 +50,14 @@ function known(s: Scheduler, node: Node): Value {
 export const channelMean: Compute<'channelMean'> = (s, node) => {
   const x = inputOf(node, 0)
   const variance = s.usersOf(node).find((user) => user.op === 'channelVariance' && user.inputs[0] === x && !s.has(user))
-  emitMoments(s, x, node, null, variance ?? null)
+  emitMoments(s, x, node, variance ?? null)
   return known(s, node)
 }
 
 export const channelVariance: Compute<'channelVariance'> = (s, node) => {
-  const mean = s.input(node, 1)
-  if (!s.values.has(node)) emitMoments(s, inputOf(node, 0), null, mean, node)
+  // which may compute both
+  s.input(node, 1)
+  if (!s.values.has(node)) emitMoments(s, inputOf(node, 0), null, node)
   return known(s, node)
 }
 
