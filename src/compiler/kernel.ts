@@ -39,6 +39,8 @@ export interface ScheduledKernel {
   readonly values: readonly Value[]
   /** Names of the choices (tile/) that it was made with. */
   readonly choices?: readonly string[]
+  /** It only looks at what kernels of the same pictures wrote and keeps little of it: it may always run right behind them. */
+  readonly joins?: boolean
 }
 
 /** Every value may be read and written this far past its end: vectors need not stop exactly. */
@@ -62,6 +64,13 @@ export function allocFor(type: NodeType, lanes: number): Alloc {
 
 /** The elements of one picture: all dims but the batch. */
 export const restOf = (node: { readonly shape: Shape }): number => sizeOf(node.shape.slice(1))
+
+/** Whether `node` is [C, 1, …] beside results [N, C, …]: one number a channel. */
+export function isPerChannel(node: { readonly shape: Shape }, results: { readonly shape: Shape }): boolean {
+  const [, C = 1] = results.shape
+  const added = results.shape.length - node.shape.length
+  return added >= 0 && results.shape.every((_, i) => (node.shape[i - added] ?? 1) === (i === 1 ? C : 1))
+}
 
 export const typeOfNode = (node: Node): NodeType => ({ shape: node.shape, dtype: node.dtype, layout: node.layout })
 

@@ -4,7 +4,7 @@
  */
 import { LenetError, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
-import { add, batch, constant, div, le, mul, scalar, sqrt, square, sub, toFloat } from './composeElementwise.js'
+import { batch, constant, le, mul, scalar, toFloat } from './composeElementwise.js'
 import { expandLike, pad, reshape } from './composeMovement.js'
 import { mean, sum } from './composeReduction.js'
 import { make, makeTyped } from './infer.js'
@@ -177,77 +177,6 @@ function realShares(window: Window, size: Shape, out: Shape): Node {
     return (kernelSize[0] * kernelSize[1]) / (real(0, Math.floor(i / width)) * real(1, i % width))
   })
   return hostLeaf(shares, [height, width], 'f32')
-}
-
-export interface BatchNormParameters {
-  /** γ [C]; default ones. */
-  readonly weight?: Node | undefined
-  /** β [C]; default zeros. */
-  readonly bias?: Node | undefined
-  /** Added to the variance; default 1e-5. */
-  readonly eps?: number
-}
-
-export interface BatchNormResult {
-  readonly output: Node
-  /** [C] of this batch. */
-  readonly mean: Node
-  /** [C], divided by the count: what normalises. */
-  readonly variance: Node
-  /** [C], divided by the count − 1: what running statistics take in. */
-  readonly unbiasedVariance: Node
-}
-
-/** [C] → [1, C, 1, …]: beside [N, C, …]. */
-const perChannel = (x: Node, rank: number): Node => reshape(x, [1, -1, ...Array<number>(rank - 2).fill(1)])
-
-function checkBatchNorm(x: Node, vectors: readonly (Node | undefined)[]): void {
-  const [, channels] = x.shape
-  if (channels === undefined)
-    throw new LenetError(`batchNorm: input must have 2 dimensions [N, C] or more, got ${showShape(x.shape)}`)
-  for (const v of vectors)
-    if (v && (v.shape.length !== 1 || v.shape[0] !== channels))
-      throw new LenetError(
-        `batchNorm: expects ${channels} channels, got ${showShape(v.shape)} for input ${showShape(x.shape)}`,
-      )
-}
-
-function scaled(normal: Node, { weight, bias }: BatchNormParameters): Node {
-  const rank = normal.shape.length
-  const times = weight ? mul(normal, perChannel(weight, rank)) : normal
-  return bias ? add(times, perChannel(bias, rank)) : times
-}
-
-/** Normalises each channel of x [N, C, …] by the mean and variance of this batch (Ioffe & Szegedy 2015). */
-export function batchNormTrain(x: Node, parameters: BatchNormParameters = {}): BatchNormResult {
-  checkBatchNorm(x, [parameters.weight, parameters.bias])
-  const input = batch(toFloat(x))
-  const rank = input.shape.length
-  const dims = input.shape.map((_, i) => i).filter((i) => i !== 1)
-  const count = sizeOf(input.shape) / (input.shape[1] ?? 1)
-  if (count <= 1)
-    throw new LenetError(
-      `batchNorm: training needs more than 1 value for each channel, got input ${showShape(x.shape)}`,
-    )
-  const average = mean(input, dims)
-  const centred = sub(input, perChannel(average, rank))
-  const variance = mean(square(centred), dims)
-  const deviation = sqrt(add(variance, constant(parameters.eps ?? 1e-5)))
-  return {
-    output: scaled(div(centred, perChannel(deviation, rank)), parameters),
-    mean: average,
-    variance,
-    unbiasedVariance: mul(variance, scalar(count / (count - 1))),
-  }
-}
-
-/** Normalises each channel of x [N, C, …] by a known mean and variance [C]. */
-export function batchNormEval(x: Node, average: Node, variance: Node, parameters: BatchNormParameters = {}): Node {
-  checkBatchNorm(x, [average, variance, parameters.weight, parameters.bias])
-  const input = batch(toFloat(x))
-  const rank = input.shape.length
-  const deviation = sqrt(add(variance, constant(parameters.eps ?? 1e-5)))
-  return scaled(div(sub(input, perChannel(average, rank)), perChannel(deviation, rank)), parameters)
 }
 
 /** Uniform numbers of [0, 1) in the shape and layout of `like`; key [2] i32: see base/hash32.ts. */

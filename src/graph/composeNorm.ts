@@ -1,5 +1,5 @@
 /**
- * Normalisations that need no statistics of other pictures, and pooling to a given size. Not here: batchNorm (composeNet.ts).
+ * Normalisations that need no statistics of other pictures, and pooling to a given size. Not here: composeBatchNorm.ts.
  */
 import { LenetError, sameShape, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'

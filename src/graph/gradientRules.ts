@@ -5,6 +5,7 @@
  */
 import { LenetError } from '../base/index.js'
 import * as c from './compose.js'
+import { channelMeanGradient, channelVarianceGradient, normalizeGradients } from './gradientNorm.js'
 import { make } from './infer.js'
 import { movedDims } from './inferMovement.js'
 import { isOp } from './node.js'
@@ -197,6 +198,7 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
     const ofA = (): Node => reduceTo(c.where(condition, g, zero()), a)
     return [null, ofA, () => reduceTo(c.where(condition, zero(), g), b)]
   },
+  normalize: normalizeGradients,
   sum: (y, g) => [() => c.expandLike(restored(g, inputAt(y, 0), y.attrs.dims), inputAt(y, 0))],
   amax: (y, g) => [() => amaxGradient(y, g)],
   argmax: flat,
@@ -234,6 +236,10 @@ export const gradientRules: { readonly [K in OpName]: Rule<K> } = {
   maxPool2dGrad: refused('maxPool2dGrad'),
   avgPool2d: (y, g) => [() => make('avgPool2dGrad', { ...y.attrs, inputSize: pictureSize(inputAt(y, 0)) }, [g])],
   avgPool2dGrad: refused('avgPool2dGrad'),
+  channelMean: channelMeanGradient,
+  channelVariance: channelVarianceGradient,
+  normalizeGradBias: refused('normalizeGradBias'),
+  normalizeGradScale: refused('normalizeGradScale'),
   checkLabels: flat,
   crossEntropy: (y, g) => [() => make('crossEntropyGrad', {}, [inputAt(y, 0), inputAt(y, 1), g])],
   crossEntropyGrad: refused('crossEntropyGrad'),

@@ -7,12 +7,13 @@ import { gradEnabled } from './gradMode.js'
 import { inferElementwise } from './inferElementwise.js'
 import { inferMovement } from './inferMovement.js'
 import { inferNet } from './inferNet.js'
+import { inferNorm } from './inferNorm.js'
 import type { InferTable } from './inferShared.js'
 import { follow, kindFollowing, kindOf } from './kind.js'
 import { hostLeaf, nodeOf, type HostStorage, type Node, type NodeType } from './node.js'
 import type { OpAttrs, OpName } from './ops.js'
 
-const table: InferTable<OpName> = { ...inferElementwise, ...inferMovement, ...inferNet }
+const table: InferTable<OpName> = { ...inferElementwise, ...inferMovement, ...inferNet, ...inferNorm }
 
 /** Constant almost everywhere, or an effect: no gradient flows through them. */
 const withoutGradient: ReadonlySet<OpName> = new Set<OpName>([

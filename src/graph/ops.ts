@@ -55,6 +55,7 @@ export interface OpAttrs {
   lt: None // f32 0 or 1
   le: None // f32 0 or 1
   where: None // (condition ≠ 0, a, b)
+  normalize: None // (x [N, C, …], mean, scale, bias?; each [C, 1, …]): (x − mean) · scale + bias
   // ── reductions; the reduced dims disappear ──
   sum: { readonly dims: readonly number[] }
   amax: { readonly dims: readonly number[] }
@@ -86,6 +87,11 @@ export interface OpAttrs {
   maxPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (index, g) → [N, C, H, W]
   avgPool2d: Window // divides by the whole window (PyTorch's count_include_pad = True)
   avgPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (g) → [N, C, H, W]
+  // ── statistics of each channel of a batch [N, C, …], over pictures and pixels → [C, 1, …], plain ──
+  channelMean: None // (x)
+  channelVariance: None // (x, mean): divided by the count
+  normalizeGradBias: None // (g, x, mean): Σ g
+  normalizeGradScale: None // (g, x, mean): Σ g · (x − mean)
   // ── losses, random numbers ──
   checkLabels: { readonly classes: number; readonly ignored: readonly number[] } // (labels [N] i32) → the same, or an error
   crossEntropy: None // (logits [N, C], labels [N] i32) → [N]: −log softmax(logits)[label]
@@ -120,6 +126,7 @@ export const elementwiseOps = [
   'lt',
   'le',
   'where',
+  'normalize',
   'expand',
 ] as const satisfies readonly OpName[]
 export type ElementwiseOp = (typeof elementwiseOps)[number]

@@ -9,9 +9,15 @@ import type { OpName } from './ops.js'
 import { referenceElementwise } from './referenceElementwise.js'
 import { referenceMovement } from './referenceMovement.js'
 import { referenceNet } from './referenceNet.js'
+import { referenceNorm } from './referenceNorm.js'
 import type { Numbers, ReferenceTable, Values } from './referenceShared.js'
 
-const referenceTable: ReferenceTable<OpName> = { ...referenceElementwise, ...referenceMovement, ...referenceNet }
+const referenceTable: ReferenceTable<OpName> = {
+  ...referenceElementwise,
+  ...referenceMovement,
+  ...referenceNet,
+  ...referenceNorm,
+}
 
 /** Values to take for some nodes instead of their own. */
 type Overrides = ReadonlyMap<Node, Numbers>

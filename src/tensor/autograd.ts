@@ -53,6 +53,8 @@ const mayRefuse: ReadonlySet<string> = new Set([
   'conv2dGradWeight',
   'maxPool2dGrad',
   'avgPool2dGrad',
+  'normalizeGradBias',
+  'normalizeGradScale',
   'crossEntropyGrad',
 ])
 

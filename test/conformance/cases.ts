@@ -193,12 +193,61 @@ const movements: readonly Case[] = [
   single('maximum, abs, sqrt, log', [37], (x) => g.log(g.add(g.sqrt(g.abs(x)), g.maximum(x, 0.3)))),
 ]
 
-function normalised(N: number, train: boolean): Built {
-  const [x, weight, bias] = [leaf([N, 3, 4, 5]), leaf([3]), leaf([3])]
-  const parameters = { weight, bias, eps: 1e-5 }
-  const eval_ = (): Node => g.batchNormEval(g.batch(x), given([3]), g.add(g.abs(given([3])), 0.5), parameters)
-  return { output: train ? g.batchNormTrain(g.batch(x), parameters).output : eval_(), leaves: [x, weight, bias] }
+type Norm = (x: Node) => { readonly y: Node; readonly leaves: readonly Node[] }
+
+/** Batch normalisation of training or of evaluation, with new parameters. */
+const norm =
+  (train: boolean): Norm =>
+  (x) => {
+    const C = x.shape[1] ?? 1
+    const [weight, bias] = [leaf([C], 0.5, 1.5), leaf([C])]
+    const parameters = { weight, bias, eps: 1e-5 }
+    const known = (): Node => g.batchNormEval(x, given([C]), g.add(g.abs(given([C])), 0.5), parameters)
+    return { y: train ? g.batchNormTrain(x, parameters).output : known(), leaves: [weight, bias] }
+  }
+
+function normalised(shape: Shape, train: boolean): Built {
+  const x = leaf(shape)
+  const { y, leaves } = norm(train)(g.batch(x))
+  return { output: y, leaves: [x, ...leaves] }
 }
+
+/** A conv [O, C/groups, 3, 3] or linear layer, normalised, through relu; pictures besides where they are alike. */
+function layerNormed(shape: Shape, O: number, train: boolean, groups = 1): Built {
+  const [, C = 1, ...size] = shape
+  const [x, weight] = [leaf(shape), leaf([O, C / groups, ...size.map(() => 3)])]
+  const made = size.length > 0 ? g.conv2d(x, weight, undefined, { padding: 1, groups }) : g.linear(x, weight)
+  const { y, leaves } = norm(train)(made)
+  return { output: g.relu(O === C ? g.add(y, x) : y), leaves: [x, weight, ...leaves] }
+}
+
+const norms: readonly Case[] = [true, false].flatMap((train) => {
+  const mode = train ? 'train' : 'eval'
+  const alone = [
+    [7, 3, 4, 5],
+    [8, 2, 3, 3],
+    [33, 5],
+    [9, 4, 7],
+    [1, 3, 2, 3],
+    [17, 2, 1, 1],
+  ].map((shape) => ({
+    name: `batchNorm of ${shape.join('×')}, ${mode}`,
+    build: () => normalised(shape, train),
+  }))
+  const behind = (
+    [
+      [9, 3, 6, 5, 3],
+      [5, 16, 4, 6, 16],
+      [17, 16, 5, 5, 7],
+      [18, 6, 4],
+    ] as const
+  ).map(([N, C, ...rest]) => ({
+    name: `batchNorm behind ${[N, C, ...rest].join('×')}, ${mode}`,
+    build: () => layerNormed([N, C, ...rest.slice(0, -1)], rest.at(-1) ?? 1, train),
+  }))
+  const depthwise = { name: `batchNorm behind depthwise, ${mode}`, build: () => layerNormed([9, 4, 5, 6], 8, train, 4) }
+  return [...alone, ...behind, depthwise]
+})
 
 function loss(reduction: 'none' | 'mean' | 'sum', N: number): Built {
   const x = leaf([N, 10], -4, 4)
@@ -304,10 +353,6 @@ const nets: readonly Case[] = [
 ]
 
 const others: readonly Case[] = [
-  ...[true, false].map((train) => ({
-    name: `batchNorm, ${train ? 'train' : 'eval'}`,
-    build: () => normalised(7, train),
-  })),
   ...(['none', 'mean', 'sum'] as const).map((r) => ({ name: `crossEntropy ${r}`, build: () => loss(r, 9) })),
   { name: 'gather 3×8×8, one mean', build: () => gathered(9, [3, 8, 8], false) },
   { name: 'gather 3×8×8', build: () => gathered(6, [3, 8, 8]) },
@@ -325,6 +370,7 @@ const all: readonly Case[] = [
   ...activations,
   ...nets,
   ...groupedConvs,
+  ...norms,
 ]
 
 /** Every case; the same numbers in every process. */

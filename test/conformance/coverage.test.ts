@@ -59,3 +59,23 @@ test('pictures gathered from bytes are normalised by a mean of all channels on t
   assert.equal(kernels[0], 'gatherRows')
   assert.ok(!kernels.some((name) => /div|sub|cast/.test(name)), kernels.join())
 })
+
+test('a normalisation by known statistics is part of the kernel before it, with relu and what is added', () => {
+  for (const name of ['9×3×6×5×3', '5×16×4×6×16', '18×6×4', 'depthwise']) {
+    const [output] = nodesOf(cases.find((c) => c.name === `batchNorm behind ${name}, eval`)!.build())
+    assert.ok(output)
+    const { kernels } = makePlan(orderOf([output]), [output], wasmTarget).program
+    const maps = kernels.filter((kernel) => kernel.name.startsWith('map'))
+    assert.ok(maps.every(({ units }) => 'count' in units) && maps.length <= 3, kernels.map((k) => k.name).join())
+  }
+})
+
+test('batchNorm in training meets twice forward and twice backward', () => {
+  const targets = nodesOf(cases.find(({ name }) => name === 'batchNorm of 7×3×4×5, train')!.build())
+  const names = (some: readonly Node[]): string[] =>
+    makePlan(orderOf(some), some, wasmTarget).program.kernels.map((kernel) => kernel.name)
+  const forward = ['to lanes', 'moments of pictures', 'moments', 'map normalize']
+  assert.deepEqual(names(targets.slice(0, 1)), forward)
+  const { barriers } = makePlan(orderOf(targets), targets, wasmTarget).program
+  assert.equal(barriers.filter(Boolean).length, 4, names(targets).join())
+})

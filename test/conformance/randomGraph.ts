@@ -148,7 +148,10 @@ const linear = atRank(1, (x, d) => {
 const norm = atRank(2, (x, d) => {
   const C = x.shape[1] ?? 1
   if (sizeOf(x.shape) === C) return x
-  return g.batchNormTrain(x, { weight: d.leaf([C]), bias: d.leaf([C]), eps: 0.1 }).output
+  const parameters = { weight: d.chance(70) ? d.leaf([C]) : undefined, bias: d.leaf([C]), eps: 0.1 }
+  if (d.chance(30)) return g.batchNormEval(x, d.leaf([C]), g.abs(d.leaf([C])), parameters)
+  const { output } = g.batchNormTrain(x, parameters)
+  return d.chance(40) ? g.relu(g.add(output, x)) : output
 })
 
 const loss: Step = (x, d) => {

@@ -50,6 +50,13 @@ const reduction = (op: (x: Node, dims?: number | readonly number[], keepdim?: bo
     [(x) => op(g.batch(x), dims, true), distinct([2, 3, 4], 17)],
   ])
 
+const statistics = (op: (x: Node) => Node): Case[] =>
+  [
+    [3, 2, 2, 3],
+    [4, 3],
+    [2, 3, 4],
+  ].map((shape): Case => [(x) => g.square(op(g.batch(x))), random(shape, 38)])
+
 const none = 'no gradient flows through it'
 const once = 'a gradient itself: it is not differentiated again'
 const labels = i32([3], [2, 0, 1])
@@ -82,6 +89,25 @@ const cases: { readonly [K in OpName]: Case[] | string } = {
     ...binary((a, b) => g.where(g.lt(b, a), g.mul(a, 2), b)),
     [(a) => g.where(i32([4], [1, 0, 0, 2]), a, 3), plain()],
   ],
+  normalize: [
+    [
+      (x, mean, scale, bias) => g.make('normalize', {}, [g.batch(x), mean!, scale!, bias!]),
+      ...[
+        [3, 2, 2, 3],
+        [2, 1, 1],
+        [2, 1, 1],
+        [2, 1, 1],
+      ].map((shape, i) => random(shape, 34 + i)),
+    ],
+    [
+      (x, mean, scale) => g.make('normalize', {}, [g.batch(x), mean!, scale!]),
+      ...[[5, 3], [3], [3]].map((shape, i) => random(shape, 34 + i)),
+    ],
+  ],
+  channelMean: statistics((x) => g.make('channelMean', {}, [x])),
+  channelVariance: statistics((x) => g.make('channelVariance', {}, [x, g.make('channelMean', {}, [x])])),
+  normalizeGradBias: once,
+  normalizeGradScale: once,
   sum: reduction(g.sum),
   amax: reduction(g.amax),
   argmax: none,

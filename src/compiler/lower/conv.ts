@@ -17,8 +17,11 @@ type Local = { k: 'var'; v: Var }
 /** Up to so many channels the sum runs over them innermost, as oneDNN's: it stays nearest to PyTorch's own rounding. */
 const fewChannels = 16
 
-/** What becomes of an accumulator before it is stored: the fused elementwise tail at byte `offset` of the result. */
-export type Tail = (b: KernelBuilder, value: Expr, offset: Expr) => Expr
+/** What becomes of a value before it is stored: the fused elementwise tail at byte `offset` of the result. */
+export type Finish = (value: Expr, offset: Expr) => Expr
+
+/** A fused elementwise tail. For each channel anew: what it reads of that one is loaded here, ahead of its values. */
+export type Tail = (channel: Expr) => Finish
 
 export interface ConvJob {
   readonly x: Value
@@ -135,8 +138,9 @@ class ConvKernel {
     const place = this.#placeOf(o, row, column)
     for (let a = 0; a < t.channels; a++) {
       const at = (r: number, c: number): Local => sums[(a * t.rows + r) * t.columns + c] as Local
+      const finish = this.#tail?.(add(o, a)) ?? null
       for (let r = 0; r < t.rows; r += this.g.perRow)
-        for (let c = 0; c < t.columns; c += this.g.perRow) this.#finish(place, a, r, c, at, row, column)
+        for (let c = 0; c < t.columns; c += this.g.perRow) this.#finish(finish, place, a, r, c, at, row, column)
     }
   }
 
@@ -223,6 +227,7 @@ class ConvKernel {
   }
 
   #finish(
+    finish: Finish | null,
     place: Expr,
     a: number,
     r: number,
@@ -237,7 +242,7 @@ class ConvKernel {
     const offset = (a * g.outPlane + (r / size) * g.outRow + c / size) * b.width
     if (!this.#job.pool) {
       const where = b.let('where', add(this.#outBlock, add(place, offset)))
-      b.store('vec', add(this.#out, place), offset, this.#tail ? this.#tail(b, at(r, c), where) : at(r, c))
+      b.store('vec', add(this.#out, place), offset, finish ? finish(at(r, c), where) : at(r, c))
       return
     }
     const first = this.#job.pool.index && add(mul(add(row, r), g.convW), add(column, c))

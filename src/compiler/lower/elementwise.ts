@@ -83,6 +83,10 @@ const table: { readonly [K in ElementwiseOp]: Row } = {
   lt: (_, args, node) => truth(maskOf.lt(node, arg(args, 0), arg(args, 1))),
   le: (_, args, node) => truth(maskOf.le(node, arg(args, 0), arg(args, 1))),
   where: binary((x, y) => alu('fadd', x, y)), // never used: emitNode spells it with a mask
+  normalize: (_, args) => {
+    const [centred, scale, bias] = [alu('fsub', arg(args, 0), arg(args, 1)), arg(args, 2), args[3]]
+    return bias ? alu('fma', centred, scale, bias) : alu('fmul', centred, scale)
+  },
   expand: unary((_, x) => x),
 }
 

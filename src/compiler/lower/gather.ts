@@ -7,7 +7,7 @@ import { sizeOf } from '../../base/index.js'
 import { add, alu, int, loadByte, loadInt, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
-import type { Tail } from './conv.js'
+import type { Finish, Tail } from './conv.js'
 
 export function lowerGather(
   lanes: number,
@@ -17,7 +17,6 @@ export function lowerGather(
   tail: ((b: KernelBuilder) => Tail) | null,
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const finish = tail?.(b) ?? null
   const rest = sizeOf(table.shape.slice(1))
   const width = table.dtype === 'u8' ? 1 : 4
   const last = (table.shape[0] ?? 1) - 1
@@ -29,6 +28,7 @@ export function lowerGather(
       return b.pointer('row', b.buffer(table, 'read'), alu('imin', positive, int(last)), rest * width)
     })
     const place = b.let('place', mul(block, rest * b.width))
+    const finish = tail?.(b)(int(0)) ?? null // it reads nothing by channel: what is one here is not known
     if (table.dtype === 'u8' && rest % 4 === 0) gatherBytes(b, rows, place, out, rest, finish)
     else gatherWords(b, rows, place, out, rest, table, finish)
   })
@@ -36,14 +36,21 @@ export function lowerGather(
 }
 
 /** Four bytes of each picture at a time. */
-function gatherBytes(b: KernelBuilder, rows: Expr[], place: Expr, out: Value, rest: number, finish: Tail | null): void {
+function gatherBytes(
+  b: KernelBuilder,
+  rows: Expr[],
+  place: Expr,
+  out: Value,
+  rest: number,
+  finish: Finish | null,
+): void {
   const to = b.buffer(out, 'write')
   const offset = b.let('offset', int(0))
   b.loop(rest / 4, () => {
     const at = rows.map((row) => b.let('at', add(row, offset)))
     b.bytes4(at, 0).forEach((value, j) => {
       const target = b.let('target', add(place, add(mul(offset, b.width), j * b.width)))
-      b.store('vec', add(to, target), 0, finish ? finish(b, value, target) : value)
+      b.store('vec', add(to, target), 0, finish ? finish(value, target) : value)
     })
     b.bump(offset, 4)
   })
@@ -57,7 +64,7 @@ function gatherWords(
   out: Value,
   rest: number,
   table: Value,
-  finish: Tail | null,
+  finish: Finish | null,
 ): void {
   const width = table.dtype === 'u8' ? 1 : 4
   const type = vectorType(table.dtype)
@@ -70,7 +77,7 @@ function gatherWords(
     })
     if (finish) {
       const value = loadVec(to, 0, type)
-      b.store('vec', to, 0, finish(b, value, b.let('where', add(place, mul(floorTo(offset, width), b.width)))))
+      b.store('vec', to, 0, finish(value, b.let('where', add(place, mul(floorTo(offset, width), b.width)))))
     }
     b.bump(to, b.width)
     b.bump(offset, width)

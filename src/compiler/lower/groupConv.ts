@@ -100,9 +100,11 @@ export function lowerGroupConv(lanes: number, job: GroupConvJob, accumulators: n
             const at = b.let('at', add(mul(o, OH * OW * b.width), add(mul(row, OW * b.width), mul(column, b.width))))
             const to = b.let('to', add(outBlock, at))
             const target = b.let('target', add(result, to))
+            const finishes = Array.from({ length: channels }, (_, a) => tail?.(add(o, a)))
             sums.forEach((sum, i) => {
+              const finish = finishes[Math.floor(i / columns)]
               const offset = (Math.floor(i / columns) * OH * OW + (i % columns)) * b.width
-              b.store('vec', target, offset, tail ? tail(b, sum, b.let('where', add(to, offset))) : sum)
+              b.store('vec', target, offset, finish ? finish(sum, b.let('where', add(to, offset))) : sum)
             })
           }),
         )

@@ -113,9 +113,11 @@ class ContractKernel {
       b.bump(w, job.sBytes)
     })
     const at = b.let('at', add(place, mul(r, b.width)))
+    const finishes = Array.from({ length: features }, (_, a) => this.#tail?.(add(r, a)))
     sums.forEach((sum, i) => {
+      const finish = finishes[Math.floor(i / blocks)]
       const offset = ((i % blocks) * job.results + Math.floor(i / blocks)) * b.width
-      const value = this.#tail ? this.#tail(b, sum, b.let('where', add(at, offset))) : sum
+      const value = finish ? finish(sum, b.let('where', add(at, offset))) : sum
       b.store('vec', add(b.buffer(job.out, 'write'), at), offset, value)
     })
   }

@@ -77,12 +77,16 @@ class MapKernel {
   }
 
   /** The expressions at the present position. `wide`: with plain vectors; else all lanes agree. */
-  #body(inputs: ReadonlyMap<Node, Operand>, outputs: readonly Operand[], wide: (o: Operand) => boolean): void {
+  #body(
+    inputs: ReadonlyMap<Node, Operand>,
+    outputs: readonly Operand[],
+    wide: (o: Operand) => boolean,
+    memo = new Map<Node, Expr>(),
+  ): void {
     const leaf = (node: Node): Expr | undefined => {
       const o = inputs.get(node)
       return o && (wide(o) && o.value.dtype === 'u8' ? this.#bytes(o) : loadAt(o, wide(o)))
     }
-    const memo = new Map<Node, Expr>()
     const values = this.#results.map((r) => emitNode(this.#b, r.node, leaf, memo))
     values.forEach((value, i) => {
       const o = outputs[i]
@@ -101,9 +105,33 @@ class MapKernel {
     this.#b.forUnits((block) => {
       const { inputs, outputs, all } = this.#operands(block)
       const axes = axesOf(dims, [...dims.keys()], all)
-      nest(this.#b, axes, all, () => this.#body(inputs, outputs, () => false))
+      const memo = new Map<Node, Expr>()
+      const body = (): void => this.#body(inputs, outputs, () => false, memo)
+      nest(this.#b, axes, all, body, (left) => this.#ahead(left, inputs, memo))
     })
     return { pictures: this.#b.lanes }
+  }
+
+  /** Computes in front of a loop what stands still in it and in those within: one number a channel, say. */
+  #ahead(axes: readonly Axis[], inputs: ReadonlyMap<Node, Operand>, memo: Map<Node, Expr>): void {
+    const moves = new Set([...inputs.keys()].filter((_, i) => axes.some(({ strides }) => strides[i] !== 0)))
+    const leaf = (node: Node): Expr | undefined => {
+      const o = inputs.get(node)
+      return o && loadAt(o)
+    }
+    const emit = (node: Node): void => void (node.op === 'const' || emitNode(this.#b, node, leaf, memo))
+    const seen = new Map<Node, boolean>()
+    const stands = (node: Node): boolean => {
+      const known = seen.get(node)
+      if (known !== undefined) return known
+      const parts = inputs.has(node) ? [] : node.inputs
+      const still = parts.filter(stands)
+      const found = still.length === parts.length && !moves.has(node)
+      seen.set(node, found)
+      if (!found) still.forEach(emit)
+      return found
+    }
+    for (const { node } of this.#results) if (stands(node)) emit(node)
   }
 
   plain(): Units {

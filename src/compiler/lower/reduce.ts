@@ -6,11 +6,12 @@
  */
 import { normalizeDim, stridesOf } from '../../base/index.js'
 import type { Node, NodeType } from '../../graph/index.js'
-import { add, alu, floorDiv, float, int, loadSplat, mul, splat, sub } from '../loop/build.js'
+import { add, alu, float, int, loadSplat, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { groupSize, KernelBuilder, one, restOf, typeOfNode, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, restOf, typeOfNode, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import { operandsOf } from './map.js'
+import { sumsOverPictures } from './overPictures.js'
 import { axesOf, dimsOf, loadAt, nest, operand, rewind, stridesIn, type Axis, type Operand } from './space.js'
 
 type ReduceOp = 'sum' | 'amax' | 'argmax'
@@ -154,28 +155,15 @@ const foldArgmax: Fold = (b, axes, all, value) => {
 
 const folds: { readonly [K in ReduceOp]: Fold } = { sum: foldSum, amax: foldMax, argmax: foldArgmax }
 
-/** The sum over pictures: lanes [N, rest] → plain [rest]. Lane by lane, since padding lanes must not count. */
+/** The sum over pictures: lanes [N, rest] → plain [rest]. */
 export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const rest = restOf(source)
   const from = b.buffer(source, 'read')
   const to = b.buffer(out, 'write')
   b.forUnits((i) => {
-    const total = b.let('total', float(0))
-    const groups = b.let('left', { k: 'n' })
-    const picture = b.let('picture', int(0))
-    b.loop(floorDiv(add({ k: 'n' }, groupSize - 1), groupSize), () => {
-      const sum = b.let('sum', float(0))
-      b.loop(alu('imin', groups, int(groupSize)), () => {
-        const block = mul(floorDiv(picture, lanes), rest * b.width)
-        const lane = mul(alu('iand', picture, int(lanes - 1)), 4)
-        b.set(sum.v, alu('fadd', sum, loadSplat(add(from, add(add(block, lane), mul(i, b.width))))))
-        b.set(picture.v, add(picture, 1))
-      })
-      b.set(total.v, alu('fadd', total, sum))
-      b.set(groups.v, sub(groups, groupSize))
-    })
-    b.store('one', add(to, mul(i, 4)), 0, total)
+    const [total] = sumsOverPictures(b, rest, 1, (start) => [loadSplat(add(from, add(start, mul(i, b.width))))])
+    b.store('one', add(to, mul(i, 4)), 0, total as Local)
   })
   return b.finish(`${node.op} over pictures`, { count: rest })
 }

@@ -159,7 +159,7 @@ export function lowerFromImageRows(
   tail: ((b: KernelBuilder) => Tail) | null,
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const finish = tail?.(b)
+  const finishAt = tail?.(b)
   const { channels } = attrs
   const [H, W] = attrs.size
   const [pH, pW] = attrs.padding
@@ -177,7 +177,7 @@ export function lowerFromImageRows(
         const { pixel, channel } = places[k] as Place
         if (channel >= channels || pixel >= size) return
         const offset = (channel * H * W + pixel) * b.width
-        const result = finish ? finish(b, value, b.let('where', add(place, offset))) : value
+        const result = finishAt ? finishAt(int(channel))(value, b.let('where', add(place, offset))) : value
         b.store('vec', add(target, place), offset, result)
       })
     }

@@ -78,12 +78,22 @@ export function axesOf(
   return axes
 }
 
-/** Loops over the axes; the pointers move along and end where they would for one more position of an outer axis. */
-export function nest(b: KernelBuilder, axes: readonly Axis[], operands: readonly Operand[], body: () => void): void {
+/**
+ * Loops over the axes; the pointers move along and end where they would for one more position of an outer axis.
+ * `before` writes in front of each loop, told the axes that are still to come.
+ */
+export function nest(
+  b: KernelBuilder,
+  axes: readonly Axis[],
+  operands: readonly Operand[],
+  body: () => void,
+  before: (axes: readonly Axis[]) => void = () => {},
+): void {
   const [axis, ...inner] = axes
   if (!axis) return body()
+  before(axes)
   b.loop(axis.count, () => {
-    nest(b, inner, operands, body)
+    nest(b, inner, operands, body, before)
     operands.forEach((o, i) => b.bump(o.pointer, (axis.strides[i] ?? 0) - advance(inner[0], i)))
   })
 }

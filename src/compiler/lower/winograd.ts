@@ -11,7 +11,7 @@ import type { Expr, Var } from '../loop/ir.js'
 import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import type { WinogradTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
-import { poolWindow, tiles, type ConvJob, type Tail } from './conv.js'
+import { poolWindow, tiles, type ConvJob, type Finish, type Tail } from './conv.js'
 import { inputPoints, outputResults, points, weightPoints } from './winogradTile.js'
 
 type Local = { k: 'var'; v: Var }
@@ -251,14 +251,16 @@ class WinogradKernel {
     const from = bias && b.let('bias', add(b.buffer(bias, 'read'), mul(o, 4)))
     const rowBytes = (g.OW / (pool ? 2 : 1)) * b.width
     const place = b.let('place', add(mul(o, g.outPlane * b.width), mul(row, size * rowBytes)))
+    const channel = b.let('channel', o)
     b.loop(channels, () => {
       const extra = from && b.let('b', loadSplat(from))
+      const finish = this.#tail?.(channel) ?? null
       const first = b.let('first', mul(row, 2 * g.convW))
       b.loop(rows, () => {
         this.#eachColumn((width) => {
           const y = outputResults(b, (k) => loadVec(m, k * this.#next.m), extra)
           if (pool) this.#pooled(y, place, first)
-          else this.#plain(y, place, cut ? 1 : 2, width)
+          else this.#plain(y, place, cut ? 1 : 2, width, finish)
           b.bump(m, b.width)
           b.bump(place, (pool ? 1 : width) * b.width)
           b.bump(first, 2)
@@ -268,6 +270,7 @@ class WinogradKernel {
       })
       b.bump(place, g.outPlane * b.width - rows * rowBytes * (pool || cut ? 1 : 2))
       if (from) b.bump(from, 4)
+      b.bump(channel, 1)
     })
   }
 
@@ -280,14 +283,14 @@ class WinogradKernel {
     if (index) b.store('vec', add(this.#index, place), 0, index)
   }
 
-  #plain(y: readonly Expr[], place: Expr, height: number, width: number): void {
+  #plain(y: readonly Expr[], place: Expr, height: number, width: number, finish: Finish | null): void {
     const b = this.#b
     for (let i = 0; i < height; i++)
       for (let j = 0; j < width; j++) {
         const offset = (i * this.g.OW + j) * b.width
         const where = b.let('where', add(this.#outBlock, add(place, offset)))
         const value = y[2 * i + j] as Expr
-        b.store('vec', add(this.#out, place), offset, this.#tail ? this.#tail(b, value, where) : value)
+        b.store('vec', add(this.#out, place), offset, finish ? finish(value, where) : value)
       }
   }
 }

@@ -2,17 +2,16 @@
  * What each operation asks of the scheduler: one row an operation: which values it reads, which kernels compute it.
  * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
  */
-import { sizeOf, stridesOf } from '../../base/index.js'
+import { sizeOf } from '../../base/index.js'
 import { isElementwise, type ElementwiseOp, type Node, type OpName } from '../../graph/index.js'
-import { groupSize, unitBytes, type Value } from '../kernel.js'
+import { groupSize, type Value } from '../kernel.js'
 import { lowerConv, type ConvJob } from '../lower/conv.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCheckLabels, lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
-import { lowerConcatLanes, lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
-import { dimsOf } from '../lower/space.js'
+import { lowerRandom } from '../lower/move.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
@@ -22,6 +21,8 @@ import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/w
 import { isWinograd } from '../lower/winogradTile.js'
 import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
 import { inputOf } from './ledger.js'
+import { concat, pad, permute, slice } from './movement.js'
+import { channelMean, channelVariance, normalizeGradBias, normalizeGradScale } from './norm.js'
 import { padded } from './padded.js'
 import type { Compute, Scheduler } from './scheduler.js'
 
@@ -206,7 +207,7 @@ const matmul: Compute<'matmul'> = (s, node) => {
   return out
 }
 
-// ── reductions and movement ──
+// ── reductions, other shapes and layouts ──
 
 const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   const source = inputOf(node, 0)
@@ -226,59 +227,6 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
 }
 
 const reshape: Compute<'reshape'> = (s, node) => ({ ...s.input(node, 0), shape: node.shape })
-
-function move(s: Scheduler, node: Node, spec: Move): Value {
-  const from = s.input(node, 0)
-  const out = s.allocate(node)
-  s.emit(lowerMove(s.lanes, node.op, spec, from, out))
-  return out
-}
-
-const start = (shape: readonly number[], at: readonly number[]): number =>
-  stridesOf(shape).reduce((sum, stride, i) => sum + stride * (at[i] ?? 0), 0)
-
-/** Where a value's elements lie, from its first on. */
-const straight = (x: Node): Move['to'] => ({ strides: stridesOf(dimsOf(x)), start: 0 })
-
-const permute: Compute<'permute'> = (s, node) => {
-  const strides = stridesOf(dimsOf(inputOf(node, 0)))
-  const dims = node.layout === 'lanes' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
-  const from = { strides: dims.map((dim) => strides[dim] ?? 0), start: 0 }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-const slice: Compute<'slice'> = (s, node) => {
-  const sizes = dimsOf(inputOf(node, 0))
-  const from = { strides: stridesOf(sizes), start: start(sizes, node.attrs.starts) }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-const pad: Compute<'pad'> = (s, node) => {
-  const [x, sizes] = [inputOf(node, 0), dimsOf(node)]
-  const to = { strides: stridesOf(sizes), start: start(sizes, node.attrs.before) }
-  return move(s, node, { size: dimsOf(x), from: straight(x), to, fill: node.attrs.value })
-}
-
-function concatLanes(s: Scheduler, node: Node): Value {
-  const parts = node.inputs.map((part) => s.value(part))
-  const out = s.allocate(node)
-  s.emit(lowerConcatLanes(s.lanes, parts, out))
-  return out
-}
-
-/** Each part is computed right where it belongs, if it has no place yet; else copied. */
-const concat: Compute<'concat'> = (s, node) => {
-  if (node.layout === 'lanes') return concatLanes(s, node)
-  const out = s.allocate(node)
-  let offset = out.offset
-  for (const part of node.inputs) {
-    const direct = out.alloc !== null && s.directTo(part, out.alloc, offset)
-    const value = s.value(part)
-    if (!direct) s.emit(lowerCopy(s.lanes, value, s.newValue(part, out.alloc, { offset })))
-    offset += unitBytes(part, s.lanes)
-  }
-  return out
-}
 
 const transposeBatch: Compute<'batch' | 'unbatch'> = (s, node) => {
   const from = s.input(node, 0)
@@ -388,6 +336,10 @@ export const computeTable: Rows & { readonly [K in ElementwiseOp]?: Compute<K> }
   maxPool2dGrad,
   avgPool2d,
   avgPool2dGrad,
+  channelMean,
+  channelVariance,
+  normalizeGradBias,
+  normalizeGradScale,
   checkLabels,
   crossEntropy,
   crossEntropyGrad,

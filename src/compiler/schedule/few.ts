@@ -6,7 +6,7 @@
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
-import { typeOfNode, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { isPerChannel, typeOfNode, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import { add, loadSplat, loadVec } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { emitNode } from '../lower/elementwise.js'
@@ -231,11 +231,4 @@ export class FewScheduler extends Ledger {
     this.emit(lowerPixelPool(this.lanes, kind, node.attrs, x, out))
     return out
   }
-}
-
-/** [C, 1, …] beside results [N, C, …]. */
-function isPerChannel(node: Node, root: Node): boolean {
-  const [, C = 1] = root.shape
-  const beside = [...Array<number>(Math.max(0, root.shape.length - node.shape.length)).fill(1), ...node.shape]
-  return beside.length === root.shape.length && beside.every((size, i) => size === (i === 1 ? C : 1))
 }

@@ -10,7 +10,7 @@ export abstract class Ledger {
   readonly kernels: ScheduledKernel[] = []
   readonly values = new Map<Node, Value>()
   readonly allWords: Value[] = []
-  readonly #uses = new Map<Node, number>()
+  readonly #users = new Map<Node, Node[]>()
   readonly #targets: ReadonlySet<Node>
   /** Auxiliary values (row pictures, lists, re-laid weights) by what they are made of. */
   readonly #shared = new Map<string, Value>()
@@ -18,8 +18,7 @@ export abstract class Ledger {
   constructor(order: readonly Node[], targets: readonly Node[], lanes: number) {
     this.lanes = lanes
     this.#targets = new Set(targets)
-    for (const node of order)
-      if (!node.storage) for (const input of node.inputs) this.#uses.set(input, this.usesOf(input) + 1)
+    for (const node of order) if (!node.storage) for (const input of node.inputs) this.#addUser(input, node)
   }
 
   /** The node's value in memory; its kernels are scheduled if they were not. */
@@ -35,8 +34,19 @@ export abstract class Ledger {
     return this.values.has(node) || node.storage !== null
   }
 
+  #addUser(input: Node, user: Node): void {
+    const known = this.#users.get(input)
+    if (known) known.push(user)
+    else this.#users.set(input, [user])
+  }
+
+  /** Who computes with a node, once for each time, in the order of the graph. */
+  usersOf(node: Node): readonly Node[] {
+    return this.#users.get(node) ?? none
+  }
+
   usesOf(node: Node): number {
-    return this.#uses.get(node) ?? 0
+    return this.usersOf(node).length
   }
 
   isTarget(node: Node): boolean {
@@ -68,6 +78,8 @@ export abstract class Ledger {
     return value
   }
 }
+
+const none: readonly Node[] = []
 
 export function inputOf(node: Node, i: number): Node {
   const input = node.inputs[i]

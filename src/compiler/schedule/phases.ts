@@ -60,13 +60,15 @@ interface Use {
   readonly writes: boolean
   /** Each unit touches its own pictures' part alone. */
   readonly byPicture: boolean
+  /** The kernel runs in the phase of those it reads from, where all others are apart. */
+  readonly joins: boolean
   /** Bytes of a batch of usual size; 0 of leaves, whose memory is never free. */
   readonly bytes: number
 }
 
 const usualBatch = 32
 
-function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
+function usesOf({ kernel, values, joins = false }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
   const pieces = 'pictures' in kernel.units
   return values.map((value, i) => {
     const { alloc, offset } = value
@@ -74,7 +76,7 @@ function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost }: PhaseOpt
     const place = alloc ?? (isHost(value) ? value : 'leaves')
     const writes = kernel.buffers[i] !== 'read'
     const bytes = alloc ? alloc.bytes * (alloc.per === 0 ? 1 : usualBatch / alloc.per) : 0
-    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, bytes }
+    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, joins, bytes }
   })
 }
 
@@ -116,6 +118,7 @@ class OtherUses {
   /** Each member's own pictures need only its order, all else a meeting of all; −∞ where they have nothing in common. */
   #between(use: Use, other: Use): number {
     if (use.end <= other.begin || other.end <= use.begin) return -Infinity
-    return use.byPicture && other.byPicture && !this.#apart ? 0 : 1
+    const together = !this.#apart || use.joins || other.joins
+    return use.byPicture && other.byPicture && together ? 0 : 1
   }
 }

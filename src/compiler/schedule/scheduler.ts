@@ -7,7 +7,6 @@ import { sameShape, sizeOf } from '../../base/index.js'
 import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import {
   allocFor,
-  restOf,
   typeOfNode,
   vectorType,
   type Alloc,
@@ -16,7 +15,7 @@ import {
   type Value,
 } from '../kernel.js'
 import { emitNode } from '../lower/elementwise.js'
-import { loadSplat, loadVec, add } from '../loop/build.js'
+import { add, int, loadSplat, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import type { Tail } from '../lower/conv.js'
 import { lowerMap, type MapResult } from '../lower/map.js'
@@ -25,6 +24,7 @@ import type { Target } from '../tile/target.js'
 import { surelyNeeded } from './ahead.js'
 import { inputOf, Ledger } from './ledger.js'
 import type { Check } from './check.js'
+import { tailRoots, tailWays, type TailWay } from './tails.js'
 
 /** Where a node's result has to go, when it is part of a larger value. */
 interface Destination {
@@ -151,9 +151,9 @@ export class Scheduler extends Ledger {
     this.kernels.push({ ...kernel, choices: this.#asked.splice(0) })
   }
 
-  /** Sets aside a part of a larger value for a node not computed yet (through reshapes); false if it is too late. */
+  /** Sets aside a part of a larger value for a node not computed yet (through reshapes); false if it has a place. */
   directTo(node: Node, alloc: Alloc, offset: number): boolean {
-    if (this.has(node) || node.layout !== 'plain' || node.op === 'const') return false
+    if (this.has(node) || this.#destinations.has(node) || node.layout !== 'plain' || node.op === 'const') return false
     if (node.op === 'reshape')
       return inputOf(node, 0).layout === 'plain' && this.directTo(inputOf(node, 0), alloc, offset)
     this.#destinations.set(node, { alloc, offset })
@@ -228,18 +228,25 @@ export class Scheduler extends Ledger {
       if (seen.has(node)) return
       seen.add(node)
       if (ways.get(node) === 'inline') node.inputs.forEach(visit)
-      else if (ways.get(node) === 'read') values.set(node, this.value(node))
+      else if (ways.has(node)) values.set(node, this.value(node))
     }
     visit(end)
-    return (b) => (at, accumulator, offset) => {
-      const memo = new Map<Node, Expr>()
-      const known = (node: Node): Expr | undefined => {
-        const value = values.get(node)
-        if (value) return readAt(b, value, offset)
-        if (node === root) return accumulator
-        return node.op === 'reshape' ? emitNode(at, inputOf(node, 0), known, memo) : undefined
+    return (b) => (channel) => {
+      const ahead = new Map<Node, Expr>()
+      for (const [node, value] of values) {
+        const way = ways.get(node)
+        if (way !== 'place') ahead.set(node, b.let(node.op, readPlain(b, value, way === 'channel' ? channel : int(0))))
       }
-      return emitNode(at, end, known, memo)
+      return (accumulator, offset) => {
+        const memo = new Map<Node, Expr>(ahead)
+        const known = (node: Node): Expr | undefined => {
+          const value = values.get(node)
+          if (value) return loadVec(add(b.buffer(value, 'read'), offset), 0, vectorType(value.dtype))
+          if (node === root) return accumulator
+          return node.op === 'reshape' ? emitNode(b, inputOf(node, 0), known, memo) : undefined
+        }
+        return emitNode(b, end, known, memo)
+      }
     }
   }
 
@@ -305,16 +312,6 @@ const MOST_CALLS = 100
 /** Nodes in one expression, at most: its kernel is written by functions that call each other as deep. */
 const MOST_NODES = 256
 
-const tailRoots: ReadonlySet<OpName> = new Set([
-  'conv2d',
-  'conv2dGradInput',
-  'groupConv2d',
-  'groupConv2dGradInput',
-  'linear',
-  'linearGradInput',
-  'gatherRows',
-])
-
 /** Removes the node that was made last; undefined where there is none. */
 function takeLatest(open: Node[]): Node | undefined {
   let latest = 0
@@ -324,39 +321,6 @@ function takeLatest(open: Node[]): Node | undefined {
   return open.splice(latest, 1)[0]
 }
 
-/** What becomes of a node in a tail: computed on the way, or read from memory. */
-type TailWay = 'inline' | 'read'
-
-/**
- * How each node of the expression that ends in `end` comes into the tail of `root`; null where it cannot be one: what
- * depends on the root is computed place by place, what does not is so too, or is read at that place, or is one number.
- */
-function tailWays(end: Node, root: Node, inside: ReadonlySet<Node>): Map<Node, TailWay> | null {
-  const dependent = dependents(root, inside)
-  const ways = new Map<Node, TailWay>()
-  const fits = (node: Node): boolean => {
-    if (node === root || node.op === 'const' || ways.has(node)) return true
-    const full = node.layout === 'lanes' && restOf(node) === restOf(root)
-    const computed = inside.has(node) && (isElementwise(node) || (node.op === 'reshape' && dependent.has(node)))
-    if (computed && full && node.inputs.every(fits)) ways.set(node, 'inline')
-    else if (!dependent.has(node) && (full || (node.layout === 'plain' && sizeOf(node.shape) === 1)))
-      ways.set(node, 'read')
-    return ways.has(node)
-  }
-  return dependent.has(end) && fits(end) ? ways : null
-}
-
-/** The nodes of an expression that are computed from `root`, which is one of them. */
-function dependents(root: Node, inside: ReadonlySet<Node>): ReadonlySet<Node> {
-  const found = new Set([root])
-  // the expression lists users before inputs
-  for (const node of [...inside].toReversed()) if (node.inputs.some((input) => found.has(input))) found.add(node)
-  return found
-}
-
-/** What a tail reads at byte `offset` of a result in lanes. */
-function readAt(b: KernelBuilder, value: Value, offset: Expr): Expr {
-  const at = b.buffer(value, 'read')
-  const type = vectorType(value.dtype)
-  return value.layout === 'lanes' ? loadVec(add(at, offset), 0, type) : loadSplat(at, 0, type)
-}
+/** The number of a plain value at `index`. */
+const readPlain = (b: KernelBuilder, value: Value, index: Expr): Expr =>
+  loadSplat(add(b.buffer(value, 'read'), mul(index, 4)), 0, vectorType(value.dtype))
