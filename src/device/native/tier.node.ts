@@ -113,7 +113,7 @@ export class NativeTier {
   }
 
   #build(program: Program): ReturnType<NativeService['build']> {
-    program.kernels.forEach(verify)
+    new Set(program.kernels).forEach(verify)
     return this.#running.build(renderC(program))
   }
 
