@@ -51,7 +51,7 @@ export function interpTier(memory: DeviceMemory, options: InterpOptions = {}): T
     targetFor: () => ({ ...wasmTarget, lanes }),
     compile: (program) => {
       program.kernels.forEach((kernel) => check(kernel.lanes, lanes, kernel.name))
-      program.kernels.forEach(verify)
+      new Set(program.kernels).forEach(verify)
       return executable(program, memory, threads, checked)
     },
   }

@@ -40,7 +40,7 @@ function readMail(): void {
 
 function load(code: Code, memory: LinearMemory): Step {
   if (code.kind === 'native') {
-    const library = loadLibrary(code.path, memory, code.caller)
+    const library = loadLibrary(code.step, code.program, memory, code.caller)
     if ('error' in library) throw new Error(library.error)
     return library.step
   }

@@ -10,7 +10,13 @@ export type Step = (table: number, tid: number, nth: number, team: number) => nu
 /** Code that every member can load. */
 export type Code =
   | { readonly kind: 'wasm'; readonly module: object } // a WebAssembly.Module
-  | { readonly kind: 'native'; readonly path: string; readonly caller: string }
+  | {
+      readonly kind: 'native'
+      /** The library with the step, the step's name there, and what it follows. */
+      readonly step: { readonly path: string; readonly name: string }
+      readonly program: Uint8Array
+      readonly caller: string
+    }
 
 /**
  * The memory of one copy of this library and the address of its team's block there, one piece of its code, or the end of

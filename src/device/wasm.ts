@@ -46,7 +46,7 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
     throw new LenetError(`${noWasm()}, which device 'wasm' needs: use device 'auto', 'interp' or a newer engine`)
   const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
-    program.kernels.forEach(verify)
+    new Set(program.kernels).forEach(verify)
     const module = new WebAssembly.Module(renderWasm(program, options))
     const { step, kernels } = instantiate(module, program, memory.memory)
     return {

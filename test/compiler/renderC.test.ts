@@ -66,7 +66,7 @@ for (const lanes of WIDTHS) {
 test('the same program gives the same text; other widths and mixed ones are refused', () => {
   const [kernel] = randomJobs(8, 1).map((job) => job.kernel)
   assert.ok(kernel)
-  assert.equal(renderC(programOf(kernel)), renderC(programOf(randomJobs(8, 1)[0]!.kernel)))
+  assert.deepEqual(renderC(programOf(kernel)), renderC(programOf(randomJobs(8, 1)[0]!.kernel)))
   assert.throws(
     () => renderC(programOf(kernel, { ...kernel, lanes: 4 })),
     /'test' has 4 lanes; a C file has 4, 8 or 16/,

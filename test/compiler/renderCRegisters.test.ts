@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, test } from 'node:test'
-import { makePlan, nativeTarget, renderC } from '../../src/compiler/index.js'
+import { fileOf, makePlan, nativeTarget, renderC } from '../../src/compiler/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { nn } from '../../src/nn/index.js'
 import { tensor, zeros } from '../../src/tensor/index.js'
@@ -55,7 +55,13 @@ function sourceOf(Net: typeof LeNet | typeof LeNet1): string {
   const loss = new nn.CrossEntropyLoss()(net(zeros([32, 3, 32, 32])), tensor(new Int32Array(32)))
   loss.backward()
   const targets = [loss, ...[...net.parameters()].flatMap(({ grad }) => (grad ? [grad] : []))].map(({ node }) => node)
-  return renderC(makePlan(orderOf(targets), targets, nativeTarget(16, 32)).program)
+  const { program } = makePlan(orderOf(targets), targets, nativeTarget(16, 32))
+  const { kernels } = renderC(program)
+  const names = [...new Set(program.kernels)].map(({ name }, i) => `k${i}_${name.replaceAll(/\W+/g, '_')}`)
+  return fileOf(
+    kernels.head,
+    kernels.parts.map((text, i) => ({ name: names[i] ?? '', text })),
+  )
 }
 
 interface Loop {

@@ -16,13 +16,17 @@ import {
 import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
+import { abi } from '../../src/compiler/index.js'
 import { loadLibrary } from '../../src/device/native/library.node.js'
+import type { BuiltPart } from '../../src/device/native/types.js'
 import {
   built,
   countLines,
   endless,
   infoOf,
   kernelsIn,
+  oneSource,
+  program,
   scratch,
   serviceFor,
   sourceOf,
@@ -49,7 +53,7 @@ describe('native builds', { skip }, () => {
     let result
     while ((result = build.poll()) === undefined);
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 8, shared: true })
-    const library = loadLibrary(built(result).path, memory)
+    const library = loadLibrary(built(result), program, memory)
     assert.ok(!('error' in library))
     assert.equal(library.step(64, 1, 3, 7), 307)
     assert.deepEqual([...new Float32Array(memory.buffer, 64, 2)], [0, 1.5])
@@ -66,10 +70,10 @@ describe('native builds', { skip }, () => {
     assert.equal(infoOf(first).command, join(folder, 'counting cc'))
     const one = built(first.build(sourceOf()).wait())
     assert.equal(one.cached, false)
-    assert.deepEqual(built(first.build(sourceOf()).wait()), { path: one.path, cached: true })
+    assert.deepEqual(built(first.build(sourceOf()).wait()), { ...one, cached: true })
     const second = serviceFor(t, join(folder, 'native'), { env })
     assert.equal(infoOf(second).cache.entries, 2)
-    assert.deepEqual(built(second.build(sourceOf()).wait()), { path: one.path, cached: true })
+    assert.deepEqual(built(second.build(sourceOf()).wait()), { ...one, cached: true })
     assert.equal(countLines(log), 1)
     built(second.build(sourceOf('int other(void) { return 1; }')).wait())
     const flagged = serviceFor(t, join(folder, 'native'), { env: { ...env, LENET_CFLAGS: '-DX=1' } })
@@ -83,8 +87,10 @@ describe('native builds', { skip }, () => {
 
   test('a damaged entry, a cut one and one that others can write are built anew', (t) => {
     const folder = join(scratch(t), 'native')
-    const build = (): { path: string; cached: boolean } => built(serviceFor(t, folder).build(sourceOf()).wait())
-    let { path } = build()
+    const build = (): ReturnType<typeof built> => built(serviceFor(t, folder).build(sourceOf()).wait())
+    const load = (part: BuiltPart): object => loadLibrary(part, program, new WebAssembly.Memory({ initial: 1 }))
+    let part = build()
+    let { path } = part
     const bytes = readFileSync(path)
     // A new file each time: this process has the old one mapped.
     const replace = (other: Uint8Array): void => {
@@ -98,12 +104,13 @@ describe('native builds', { skip }, () => {
     ]
     for (const damage of damages) {
       damage()
-      assert.ok('error' in loadLibrary(path, new WebAssembly.Memory({ initial: 1 })))
+      assert.ok('error' in load(part))
       const again = build()
       assert.equal(again.cached, false)
-      assert.ok('step' in loadLibrary(again.path, new WebAssembly.Memory({ initial: 1 })))
+      assert.ok('step' in load(again))
       // zig's files are never twice the same, and their sum is in the name.
-      path = again.path
+      part = again
+      path = part.path
     }
     assert.equal(build().cached, true)
   })
@@ -143,23 +150,23 @@ describe('native builds', { skip }, () => {
 
   test('a library of another version, or that lacks a function, is an error', (t) => {
     const service = serviceFor(t, join(scratch(t), 'native'))
-    const old = service.build(sourceOf().replace('lenet_abi = 1', 'lenet_abi = 2')).wait()
-    assert.match('error' in old ? old.error : '', /of version 2, not 1/)
-    const { path } = built(service.build('const unsigned lenet_abi = 1;').wait())
-    assert.match(errorOf(path), /lenet_step/)
+    const old = service.build(sourceOf('', abi - 1)).wait()
+    assert.match('error' in old ? old.error : '', new RegExp(`of version ${abi - 1}, not ${abi}`))
+    const part = built(service.build(oneSource(`const unsigned lenet_abi = ${abi};`)).wait())
+    assert.match(errorOf(part.path, part.name), new RegExp(part.name))
   })
 
   test('main and a worker call one library on one memory', async (t) => {
-    const { path } = built(
+    const part = built(
       serviceFor(t, join(scratch(t), 'native'))
         .build(sourceOf())
         .wait(),
     )
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
-    const library = loadLibrary(path, memory)
+    const library = loadLibrary(part, program, memory)
     assert.ok('step' in library)
     const workers = [1, 2].map(
-      (tid) => new Worker(new URL('./nativeCaller.js', import.meta.url), { workerData: { path, memory, tid } }),
+      (tid) => new Worker(new URL('./nativeCaller.js', import.meta.url), { workerData: { part, memory, tid } }),
     )
     const answers = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]))
     assert.deepEqual(answers, [205, 205])
@@ -172,7 +179,7 @@ describe('native builds', { skip }, () => {
     const code = `const { startNativeService } = await import(${SERVICE})
       const { loadLibrary } = await import(${LIBRARY})
       const result = startNativeService({ folder: ${JSON.stringify(folder)} }).build(${JSON.stringify(sourceOf())}).wait()
-      const library = loadLibrary(result.path, new WebAssembly.Memory({ initial: 1 }))
+      const library = loadLibrary(result.parts[0][0], new Uint8Array(8), new WebAssembly.Memory({ initial: 1 }))
       console.log(library.step(64, 0, 4, 2))`
     const outputs = await Promise.all([run(code), run(code)])
     assert.deepEqual(outputs, ['402\n', '402\n'])
@@ -191,7 +198,7 @@ describe('compilers that misbehave', { skip }, () => {
       error: `'${join(folder, 'bad')}' cannot compile the kernels: it ended with code 3: no more licences`,
     })
     const own = serviceFor(t, join(folder, 'native'), { env: withEnv({}) })
-      .build('int f( {')
+      .build(oneSource('int f( {'))
       .wait()
     assert.match('error' in own ? own.error : '', /it ended with code 1: .*error:/)
     assert.deepEqual(kernelsIn(join(folder, 'native')), [])
@@ -234,7 +241,7 @@ describe('compilers that misbehave', { skip }, () => {
       const code = `const { startNativeService } = await import(${SERVICE})
         const { existsSync } = await import('node:fs')
         const service = startNativeService({ folder: ${JSON.stringify(join(folder, 'native'))}, env: ${JSON.stringify(env)} })
-        service.build('int f(void);')
+        service.build([{ head: '', parts: ['int f(void);'] }])
         while (!existsSync(${JSON.stringify(pids)}));
         ${end}`
       await run(code)
@@ -248,7 +255,7 @@ describe('compilers that misbehave', { skip }, () => {
     const pending = service.build(sourceOf())
     service.close()
     assert.ok('error' in pending.wait() || 'path' in pending.wait())
-    assert.deepEqual(service.build('').wait(), { error: 'the compile worker was closed' })
+    assert.deepEqual(service.build(oneSource('')).wait(), { error: 'the compile worker was closed' })
   })
 })
 
@@ -263,8 +270,8 @@ test('a folder above that vanished is an error, not a crash', { skip }, (t) => {
   built(service.build(sourceOf()).wait())
 })
 
-function errorOf(path: string): string {
-  const library = loadLibrary(path, new WebAssembly.Memory({ initial: 1 }))
+function errorOf(path: string, name = ''): string {
+  const library = loadLibrary({ path, name }, program, new WebAssembly.Memory({ initial: 1 }))
   return 'error' in library ? library.error : 'it was loaded'
 }
 

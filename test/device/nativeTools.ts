@@ -12,22 +12,31 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { abi, type CSource } from '../../src/compiler/index.js'
 import { type NativeOptions, type NativeService, startNativeService } from '../../src/device/native/service.node.js'
-import type { BuildFailure, Built, ToolchainInfo } from '../../src/device/native/types.js'
+import type { BuildFailure, Built, BuiltPart, ToolchainInfo } from '../../src/device/native/types.js'
 
-/** Adds 1.5 to the float at table + 4 tid and gives 100 nth + team; the kernel writes its index as a byte. */
-export function sourceOf(extra = ''): string {
-  return `#include <stdint.h>
+export const oneSource = (text: string): CSource[] => [{ head: '', parts: [text] }]
+
+/**
+ * A step that adds 1.5 to the float at table + 4 tid and gives 100 nth + team + the program's first byte; the kernel writes
+ * its index as a byte.
+ */
+export function sourceOf(extra = '', version = abi): CSource[] {
+  return oneSource(`#include <stdint.h>
 #include <stdio.h>
-const uint32_t lenet_abi = 1;
-int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+const uint32_t lenet_abi = ${version};
+int32_t NAME(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
   ((float *)(memory + table))[tid] += 1.5f;
-  return (int32_t)(100 * nth + team);
+  return (int32_t)(100 * nth + team + program[0]);
 }
-void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index) { memory[table] = (uint8_t)index; }
+void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index) { memory[table] = (uint8_t)index; }
 ${extra}
-`
+`)
 }
+
+/** For steps of `sourceOf`. */
+export const program = new Uint8Array(8)
 
 /** A folder for one test, removed after it. Absolute, without links. */
 export function scratch(t: TestContext): string {
@@ -73,9 +82,12 @@ export function infoOf(service: NativeService): ToolchainInfo {
   return found
 }
 
-export function built(result: Built | BuildFailure): Built {
+/** The only part of what was built. */
+export function built(result: Built | BuildFailure): BuiltPart & { readonly cached: boolean } {
   if ('error' in result) throw new Error(result.error)
-  return result
+  const [part] = result.parts.flat()
+  if (!part) throw new Error('nothing was built')
+  return { ...part, cached: result.cached }
 }
 
 export const countLines = (path: string): number =>

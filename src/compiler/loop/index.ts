@@ -2,5 +2,6 @@
 export * from './build.js'
 export * from './interp.js'
 export type * from './ir.js'
+export * from './same.js'
 export * from './team.js'
 export * from './verify.js'

@@ -83,8 +83,9 @@ export interface LoopKernel {
 }
 
 /**
- * The kernels of one step in order. Slot 0 of the address table (i32 words in memory) holds n; buffer b of kernel k
- * begins at the byte address in word slots[k][b] of the table. All words are set by the caller.
+ * The kernels of one step in order; one that is there several times (see same.ts) is one piece of code, called on other
+ * buffers. Slot 0 of the address table (i32 words in memory) holds n; buffer b of kernel k begins at the byte address in
+ * word slots[k][b] of the table. All words are set by the caller.
  */
 export interface Program {
   readonly kernels: readonly LoopKernel[]

@@ -5,6 +5,7 @@
 import type { Node } from '../../graph/index.js'
 import { type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
+import { shareKernels } from '../loop/same.js'
 import { guarded, type Check } from './check.js'
 import { computeTable } from './compute.js'
 import { keptBy } from './kept.js'
@@ -104,7 +105,7 @@ function assemble(
   const numbers = new Map(allocs.map((alloc, i) => [alloc, i]))
   const keptAllocs = new Set(kept.map(({ alloc }) => alloc))
   const program: Program = {
-    kernels: phased.kernels.map((k) => k.kernel),
+    kernels: shareKernels(phased.kernels.map((k) => k.kernel)),
     slots: phased.kernels.map((k) => k.values.map((value) => value.word)),
     slotCount: allWords.length + 1,
     barriers: phased.barriers,

@@ -25,20 +25,16 @@ export interface ConvShape {
 const loadCost = 0.4
 const turnCost = 1.5
 
-/** The sizes of the pieces that `count` is cut into by `tile`. */
-const pieces = (count: number, tile: number): number[] =>
-  Array.from({ length: Math.ceil(count / tile) }, (_, i) => Math.min(tile, count - i * tile))
-
-/** Multiply-adds of one tap over the whole result, with what it takes to feed them. */
+/**
+ * Multiply-adds of one tap over the whole result, with what it takes to feed them: in every piece that the tile cuts the
+ * result into, one load for each of its channels and one for each of its positions.
+ */
 function costOf(shape: ConvShape, tile: ConvTile): number {
-  let cost = 0
-  for (const rows of pieces(shape.rows, tile.rows))
-    for (const channels of pieces(shape.channels, tile.channels))
-      for (const columns of pieces(shape.columns, tile.columns)) {
-        const positions = rows * columns
-        cost += channels * positions + loadCost * (channels + positions) + turnCost
-      }
-  return cost
+  const positions = shape.rows * shape.columns
+  const cuts = Math.ceil(shape.rows / tile.rows) * Math.ceil(shape.columns / tile.columns)
+  const slices = Math.ceil(shape.channels / tile.channels)
+  const loads = shape.channels * cuts + positions * slices
+  return shape.channels * positions + loadCost * loads + turnCost * cuts * slices
 }
 
 /** All tiles that fit into the target's registers, best first. */

@@ -1,6 +1,7 @@
 /**
- * Compiled libraries on disk: `<key>-<SHA-256 of the file>.so`. The name carries the sum of the bytes, so that one rename
- * makes an entry and nothing is loaded that is not what was written.
+ * Compiled functions on disk: `<key>-<SHA-256 of the file>.so`. A library that was compiled of several functions has a name
+ * for each, all of one file. The name carries the sum of the bytes, so that one link makes an entry and nothing is loaded
+ * that is not what was written.
  * Not here: whether the folder can be trusted (folder).
  */
 import { createHash } from 'node:crypto'
@@ -8,8 +9,10 @@ import {
   chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fstatSync,
   fsyncSync,
+  linkSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -42,19 +45,38 @@ export function removeTemporaries(folder: string, token: string): void {
   for (const name of namesIn(folder)) if (name.startsWith(`${TEMPORARY}${token}-`)) remove(join(folder, name))
 }
 
-/**
- * The path of a sound entry; entries of this key that are damaged or not ours are removed.
- * An entry found is marked as used now.
- */
-export function findEntry(folder: string, key: string): string | undefined {
+/** What a folder holds, read once for many keys. */
+export interface Listing {
+  readonly folder: string
+  readonly names: ReadonlyMap<string, readonly string[]>
+  /** By their sums the files that were found to be sound. */
+  readonly sound: Map<string, string>
+}
+
+export function listingOf(folder: string): Listing {
+  const names = new Map<string, string[]>()
   for (const name of namesIn(folder)) {
-    if (NAME.exec(name)?.groups?.['key'] !== key) continue
+    const key = NAME.exec(name)?.groups?.['key']
+    if (key !== undefined) names.set(key, [...(names.get(key) ?? []), name])
+  }
+  return { folder, names, sound: new Map() }
+}
+
+/**
+ * The path of a sound library of this key; entries that are damaged or not ours are removed. A library that several keys
+ * share is read once. An entry found is marked as used now.
+ */
+export function findEntry({ folder, names, sound }: Listing, key: string): string | undefined {
+  for (const name of names.get(key) ?? []) {
     const path = join(folder, name)
-    if (entryProblem(path) === undefined) {
+    const sum = NAME.exec(name)?.groups?.['sum'] ?? ''
+    const known = sound.get(sum)
+    if (known === undefined && entryProblem(path) !== undefined) remove(path)
+    else {
+      sound.set(sum, known ?? path)
       touch(path)
-      return path
+      return known ?? path
     }
-    remove(path)
   }
   return undefined
 }
@@ -87,11 +109,11 @@ function sumOf(bytes: Uint8Array): string {
 }
 
 /**
- * Makes a compiler's output an entry: whole on the disk first, then by rename.
- * @returns the entry's path
+ * Makes a compiler's output an entry of each key: whole on the disk first, then by links.
+ * @returns the path of the first
  * @throws the file system's error
  */
-export function storeEntry(folder: string, key: string, output: string): string {
+export function storeEntry(folder: string, keys: readonly string[], output: string): string {
   chmodSync(output, 0o700)
   const file = openSync(output, 'r+')
   let sum
@@ -101,19 +123,31 @@ export function storeEntry(folder: string, key: string, output: string): string 
   } finally {
     closeSync(file)
   }
-  const path = join(folder, `${key}-${sum}.so`)
+  const paths = keys.map((key) => join(folder, `${key}-${sum}.so`))
   // Another process may have made the same meanwhile; Windows replaces no library that is loaded.
-  if (entryProblem(path) !== undefined) replaceFileSync(output, path)
-  return path
+  for (const path of paths) if (entryProblem(path) !== undefined) addName(output, path)
+  return paths[0] ?? output
 }
 
-/** Removes entries not used for the longest time until the rest fits, never `keep`; and what killed processes left. */
-export function prune(folder: string, maximumBytes: number, keep: string): void {
+/** Another name of a file; a copy where the file system has no such thing. */
+function addName(output: string, path: string): void {
+  remove(path)
+  try {
+    linkSync(output, path)
+  } catch {
+    copyFileSync(output, `${output}.copy`)
+    replaceFileSync(`${output}.copy`, path)
+  }
+}
+
+/** Removes entries not used for the longest time until the rest fits, never those of `keep`; and what killed processes left. */
+export function prune(folder: string, maximumBytes: number, keep: ReadonlySet<string>): void {
   const entries = listEntries(folder).toSorted((a, b) => b.usedMs - a.usedMs)
+  const seen = new Set<string>()
   let bytes = 0
-  for (const { path, size } of entries) {
-    bytes += size
-    if (bytes > maximumBytes && path !== keep) remove(path)
+  for (const entry of entries) {
+    bytes += newBytes(entry, seen)
+    if (bytes > maximumBytes && !keep.has(entry.key)) remove(entry.path)
   }
   for (const name of namesIn(folder)) {
     const path = join(folder, name)
@@ -125,18 +159,36 @@ export function prune(folder: string, maximumBytes: number, keep: string): void 
 /** How many entries there are and how large they are together. */
 export function cacheSize(folder: string): { entries: number; bytes: number } {
   const entries = listEntries(folder)
-  return { entries: entries.length, bytes: entries.reduce((sum, { size }) => sum + size, 0) }
+  const seen = new Set<string>()
+  return { entries: entries.length, bytes: entries.reduce((sum, entry) => sum + newBytes(entry, seen), 0) }
 }
 
-function listEntries(folder: string): { path: string; size: number; usedMs: number }[] {
-  return namesIn(folder)
-    .filter((name) => NAME.test(name))
-    .flatMap((name) => {
-      const path = join(folder, name)
-      // Another process may just have removed it.
-      const stats = statSync(path, { throwIfNoEntry: false })
-      return stats === undefined ? [] : [{ path, size: stats.size, usedMs: stats.mtimeMs }]
-    })
+interface Entry {
+  readonly path: string
+  readonly key: string
+  /** Tells files apart, whatever their names. */
+  readonly file: string
+  readonly size: number
+  readonly usedMs: number
+}
+
+/** What a file takes of the disk, told with the first of its names. */
+function newBytes({ file, size }: Entry, seen: Set<string>): number {
+  if (seen.has(file)) return 0
+  seen.add(file)
+  return size
+}
+
+function listEntries(folder: string): Entry[] {
+  return namesIn(folder).flatMap((name) => {
+    const key = NAME.exec(name)?.groups?.['key']
+    if (key === undefined) return []
+    const path = join(folder, name)
+    // Another process may just have removed it.
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats === undefined) return []
+    return [{ path, key, file: `${stats.dev} ${stats.ino}`, size: stats.size, usedMs: stats.mtimeMs }]
+  })
 }
 
 function namesIn(folder: string): string[] {

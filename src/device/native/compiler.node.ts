@@ -1,25 +1,39 @@
 /**
- * The compile worker: looks for a compiler, then turns C sources into libraries, one after the other.
+ * The compile worker: looks for a compiler, then turns C functions into libraries: those that are not in the cache, in files
+ * of several, as many compilers side by side as there are cores.
  * What it finds goes to the main thread as messages, and a count in shared memory says that there is one, because the main
  * thread may be in a loop that never yields. Not here: that thread's side (service).
  */
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/index.js'
 import { splitWords } from '../../base/programs.node.js'
-import { cacheSize, findEntry, keyOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
+import { abi, fileOf } from '../../compiler/index.js'
+import {
+  cacheSize,
+  findEntry,
+  keyOf,
+  listingOf,
+  prune,
+  remove,
+  storeEntry,
+  temporaryFolderOf,
+} from './cache.node.js'
+import { flagsFor, intoFiles, type Part } from './files.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
-import { loadCaller, openLibrary } from './library.node.js'
+import { type KoffiLibrary, loadCaller, openLibrary } from './library.node.js'
 import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
 import { PROCESSOR_SOURCE, readProcessor, type Words } from './processor.node.js'
 import { type Candidate, compileLimitMs, findToolchain, probeLimitMs, type Toolchain } from './toolchain.node.js'
 import {
   type BuildFailure,
   type Built,
+  type BuiltPart,
   CELL,
   type Job,
-  NATIVE_ABI,
+  MOST_COMPILERS,
   type NoToolchain,
   STARTING,
   type ToolchainInfo,
@@ -45,21 +59,35 @@ function tell(message: WorkerMessage): void {
   Atomics.notify(shared, CELL.messages)
 }
 
-function setGroup(group: number): void {
-  Atomics.store(shared, CELL.group, group)
-  Atomics.notify(shared, CELL.group)
+/** The main thread sets `closed` first and reads the group then; here it is the other way round, so one sees the other. */
+function gateOf(cell: number): Gate {
+  const running = (group: number): void => {
+    Atomics.store(shared, cell, group)
+    Atomics.notify(shared, cell)
+  }
+  const enter = (): boolean => {
+    running(STARTING)
+    if (Atomics.load(shared, CELL.closed) === 0) return true
+    running(0)
+    return false
+  }
+  return { enter, running, leave: () => running(0) }
 }
 
-/** The main thread sets `closed` first and reads the group then; here it is the other way round, so one sees the other. */
-const gate: Gate = {
-  enter: () => {
-    setGroup(STARTING)
-    if (Atomics.load(shared, CELL.closed) === 0) return true
-    setGroup(0)
-    return false
-  },
-  running: setGroup,
-  leave: () => setGroup(0),
+const compilers = Math.min(availableParallelism(), MOST_COMPILERS)
+/** Of compilers that may be started now, and who waits for one. */
+const gates = Array.from({ length: compilers }, (_, i) => gateOf(CELL.groups + i))
+const waiting: ((gate: Gate) => void)[] = []
+
+async function withGate<T>(work: (gate: Gate) => Promise<T>): Promise<T> {
+  const gate = gates.pop() ?? (await new Promise<Gate>((resolve) => waiting.push(resolve)))
+  try {
+    return await work(gate)
+  } finally {
+    const next = waiting.shift()
+    if (next) next(gate)
+    else gates.push(gate)
+  }
 }
 
 async function open(): Promise<Workshop | NoToolchain> {
@@ -69,7 +97,7 @@ async function open(): Promise<Workshop | NoToolchain> {
     return { reason: `native calls are not possible here: ${firstLine(messageOf(error))}` }
   }
   const { platform, arch } = process
-  const toolchain = await findToolchain(env, gate, { platform, arch, ask })
+  const toolchain = await withGate((gate) => findToolchain(env, gate, { platform, arch, ask: ask(gate) }))
   try {
     if (!('reason' in toolchain)) return { toolchain, folder: cacheFolder() }
     if (opened?.isPrivate === true) remove(opened.path)
@@ -92,40 +120,34 @@ function cacheFolder(): CacheFolder {
 let words: Words | undefined
 
 /** The processor is asked by this process: a program that it starts may see another one. */
-async function ask({ path, prefix }: Candidate): Promise<Words | string> {
-  if (words) return words
-  const flags = ['-O0', ...(process.platform === 'win32' ? [] : ['-fPIC']), ...splitWords(env['LENET_CFLAGS'] ?? '')]
-  const key = keyOf([NATIVE_ABI, process.arch, path, ...prefix, ...flags, PROCESSOR_SOURCE])
-  const limitMs = probeLimitMs(env)
-  try {
-    const made = await compile({ path, prefix, flags, limitMs }, cacheFolder(), key, {
-      id: -1,
-      source: PROCESSOR_SOURCE,
-    })
-    if ('error' in made) return `it makes no library that can be used here: ${made.error}`
-    const { path: library } = made
-    inNativeCode(() => {
-      const found = openLibrary(library, caller)
-      if ('error' in found) throw new Error(found.error)
-      words = readProcessor(found.library)
-    })
-    return words ?? ''
-  } catch (error) {
-    return messageOf(error)
+const ask =
+  (gate: Gate) =>
+  async ({ path, prefix }: Candidate): Promise<Words | string> => {
+    if (words) return words
+    const flags = ['-O0', ...(process.platform === 'win32' ? [] : ['-fPIC']), ...splitWords(env['LENET_CFLAGS'] ?? '')]
+    const key = keyOf([abi, process.arch, path, ...prefix, ...flags, PROCESSOR_SOURCE])
+    const limitMs = probeLimitMs(env)
+    try {
+      const folder = cacheFolder()
+      const maker = { path, prefix, flags, limitMs, gate }
+      const known = finder(folder.path)({ key, name: 'lenet_processor' })
+      const library = known ?? (await makeLibrary(maker, folder, PROCESSOR_SOURCE, [key]))
+      if (typeof library !== 'string') return `it makes no library that can be used here: ${library.error}`
+      inNativeCode(() => {
+        const found = openLibrary(library, caller)
+        if ('error' in found) throw new Error(found.error)
+        words = readProcessor(found.library)
+      })
+      return words ?? ''
+    } catch (error) {
+      return messageOf(error)
+    }
   }
-}
 
 function infoOf({ toolchain, folder }: Workshop): ToolchainInfo {
   const { identity: _, notices, ...rest } = toolchain
   const cache = { folder: folder.path, isPrivate: folder.isPrivate, ...cacheSize(folder.path) }
   return { ...rest, cache, notices: folder.notice === undefined ? notices : [...notices, folder.notice] }
-}
-
-function findBuilt(folder: CacheFolder, key: string): Built | undefined {
-  const path = findEntry(folder.path, key)
-  // An entry can be sound and yet of no use here: another system's, or made for a library that is gone.
-  if (path === undefined || 'error' in opens(path)) return undefined
-  return { path, cached: true }
 }
 
 const caller = (): ReturnType<typeof loadCaller> => loadCaller(options.caller)
@@ -145,25 +167,30 @@ function inNativeCode<T>(load: () => T): T {
   }
 }
 
-/** A compiler, and how long it may take. */
+/** A compiler, how it may be started, and how long it may take. */
 interface Maker extends Pick<Toolchain, 'path' | 'prefix' | 'flags'> {
   readonly limitMs: number
+  readonly gate: Gate
 }
 
-async function compile(
+let files = 0
+
+/** @returns the path of a new library, which is an entry of each key */
+async function makeLibrary(
   maker: Maker,
   folder: CacheFolder,
-  key: string,
-  { id, source }: Job,
-): Promise<Built | BuildFailure> {
-  const found = findBuilt(folder, key)
-  if (found !== undefined) return found
-  const work = temporaryFolderOf(folder.path, token, id)
+  source: string,
+  keys: readonly string[],
+): Promise<string | BuildFailure> {
+  const work = temporaryFolderOf(folder.path, token, files++)
   try {
     mkdirSync(work, { mode: 0o700 })
     const output = join(work, 'kernels.so')
     const problem = problemOf(await runOn(maker, source, work, output), maker)
-    return problem === undefined ? keep(folder, key, output) : { error: problem }
+    if (problem !== undefined) return { error: problem }
+    const path = storeEntry(folder.path, keys, output)
+    const opened = opens(path)
+    return 'error' in opened ? opened : path
   } catch (error) {
     return { error: `nothing can be compiled in ${folder.path}: ${messageOf(error)}` }
   } finally {
@@ -172,7 +199,7 @@ async function compile(
 }
 
 /** The source comes by standard input; all temporary files lie in the work folder. */
-function runOn({ path, prefix, flags, limitMs }: Maker, input: string, work: string, output: string): Promise<Outcome> {
+function runOn({ path, prefix, flags, limitMs, gate }: Maker, input: string, work: string, output: string): Promise<Outcome> {
   return runCompiler({
     path,
     args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],
@@ -191,27 +218,76 @@ function problemOf(outcome: Outcome, { limitMs }: Maker): string | undefined {
   return outcome.code === 0 ? undefined : `it ended with code ${outcome.code}: ${firstLine(outcome.stderr)}`
 }
 
-function keep(folder: CacheFolder, key: string, output: string): Built | BuildFailure {
-  const path = storeEntry(folder.path, key, output)
-  prune(folder.path, options.maximumBytes, path)
-  const opened = opens(path)
-  return 'error' in opened ? opened : { path, cached: false }
+/** Functions that are being compiled, by their keys: what several builds want is made once. */
+const making = new Map<string, Promise<string | BuildFailure>>()
+
+function make({ toolchain, folder }: Workshop, parts: readonly Part[]): Promise<string | BuildFailure> {
+  const [first] = parts
+  const source = fileOf(first?.head ?? '', parts)
+  const keys = parts.map(({ key }) => key)
+  const made = withGate((gate) =>
+    makeLibrary({ ...toolchain, flags: first?.flags ?? [], limitMs: compileLimitMs(env), gate }, folder, source, keys),
+  )
+  for (const key of keys) making.set(key, made)
+  void made.then(() => keys.forEach((key) => making.delete(key)))
+  return made
 }
 
-async function compileKernels({ toolchain, folder }: Workshop, key: string, job: Job): Promise<Built | BuildFailure> {
-  const made = await compile({ ...toolchain, limitMs: compileLimitMs(env) }, folder, key, job)
-  return 'error' in made ? { error: `'${toolchain.command}' cannot compile the kernels: ${made.error}` } : made
+/**
+ * Finds functions among the entries of a folder as it is now. An entry can be sound and yet of no use here: another system's,
+ * or made for a library that is gone, or another function's.
+ */
+function finder(folder: string): (part: Pick<Part, 'key' | 'name'>) => string | undefined {
+  const listing = listingOf(folder)
+  const open = new Map<string, KoffiLibrary | null>()
+  const libraryAt = (path: string): KoffiLibrary | null => {
+    const opened = opens(path)
+    return 'error' in opened ? null : opened.library
+  }
+  return ({ key, name }) => {
+    const path = findEntry(listing, key)
+    if (path === undefined) return undefined
+    const library = open.get(path) ?? libraryAt(path)
+    open.set(path, library)
+    return library && hasFunction(library, name) ? path : undefined
+  }
 }
 
-/** Cached ones are told at once; the others wait for their turn, since two compilers would slow the training. */
+function hasFunction(library: KoffiLibrary, name: string): boolean {
+  try {
+    return inNativeCode(() => Boolean(library.symbol(name)))
+  } catch {
+    return false
+  }
+}
+
+/** The key says all that decides what a text becomes, so that equal functions of all nets are one entry. */
+function partOf({ identity, flags }: Toolchain, head: string, text: string): Part {
+  const own = flagsFor(flags, text)
+  const key = keyOf([abi, identity, ...own, head, text])
+  return { key, name: `k_${key.slice(0, 32)}`, head, text, flags: own }
+}
+
+async function build(workshop: Workshop, { sources }: Job): Promise<Built | BuildFailure> {
+  const { toolchain, folder } = workshop
+  const parts = sources.map(({ head, parts: texts }) => texts.map((text) => partOf(toolchain, head, text)))
+  const all = new Map(parts.flat().map((part) => [part.key, part]))
+  const find = finder(folder.path)
+  const paths = new Map<string, string | BuildFailure>()
+  for (const [key, part] of all) if (!making.has(key)) paths.set(key, find(part) ?? '')
+  const missing = [...all.values()].filter(({ key }) => paths.get(key) === '')
+  for (const file of intoFiles(missing, compilers)) void make(workshop, file)
+  for (const [key, made] of [...making]) if (all.has(key)) paths.set(key, await made)
+  for (const found of paths.values())
+    if (typeof found !== 'string') return { error: `'${toolchain.command}' cannot compile the kernels: ${found.error}` }
+  if (missing.length > 0) prune(folder.path, options.maximumBytes, new Set(all.keys()))
+  const pathOf = ({ key, name }: Part): BuiltPart => ({ path: String(paths.get(key)), name })
+  return { parts: parts.map((list) => list.map(pathOf)), cached: missing.length === 0 }
+}
+
 function serve(workshop: Workshop): void {
-  let last: Promise<unknown> = Promise.resolve()
-  port.on('message', (job: Job) => {
-    const key = keyOf([NATIVE_ABI, workshop.toolchain.identity, job.source])
-    const found = findBuilt(workshop.folder, key)
-    const tellBuilt = (result: Built | BuildFailure): void => tell({ kind: 'built', id: job.id, result })
-    if (found !== undefined) tellBuilt(found)
-    else last = last.then(async () => tellBuilt(await compileKernels(workshop, key, job)))
+  port.on('message', async (job: Job) => {
+    tell({ kind: 'built', id: job.id, result: await build(workshop, job) })
   })
 }
 

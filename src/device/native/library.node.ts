@@ -1,15 +1,16 @@
 /**
- * Loads a compiled library and calls it on our memory, by koffi. For the main thread and for workers alike.
+ * Loads compiled libraries and calls a program's step on our memory, by koffi. For the main thread and for workers alike.
  * Not here: where libraries come from (service).
  */
 import nodeModule from 'node:module'
 import { isAbsolute } from 'node:path'
 import { messageOf } from '../../base/index.js'
+import { abi } from '../../compiler/index.js'
 import { entryProblem } from './cache.node.js'
 import type { LinearMemory } from '../memory.js'
-import { type BuildFailure, NATIVE_ABI } from './types.js'
+import type { BuildFailure, BuiltPart } from './types.js'
 
-/** The two functions of a program; see compiler/render/c. Addresses are byte offsets in the memory. */
+/** A program that can be called; see compiler/render/c. Addresses are byte offsets in the memory. */
 export interface NativeLibrary {
   /** Runs the whole step as thread `tid` of `nth`; `team` is the address of the team's barriers. @returns what the C function returns */
   step(table: number, tid: number, nth: number, team: number): number
@@ -21,6 +22,7 @@ export interface NativeLibrary {
 interface Koffi {
   load(path: string): KoffiLibrary
   decode(value: unknown, type: string): unknown
+  address(value: unknown): bigint
 }
 
 export interface KoffiLibrary {
@@ -64,15 +66,44 @@ export function loadCaller(path: string): Koffi {
 }
 
 /**
- * Loads a library that the service built. Its sum is checked again before the system sees the file.
- * @param path of NativeBuild
+ * Loads the library that has the step. Its sum is checked again before the system sees the file.
+ * @param part the step's of a NativeBuild
+ * @param program what the step follows, of packProgram
  * @param memory the device's memory, shared or not; its growth is noticed
  * @param caller of callerPath
  * @returns the functions, or why there are none
  */
-export function loadLibrary(path: string, memory: LinearMemory, caller = callerPath()): NativeLibrary | BuildFailure {
+export function loadLibrary(
+  { path, name }: BuiltPart,
+  program: Uint8Array,
+  memory: LinearMemory,
+  caller = callerPath(),
+): NativeLibrary | BuildFailure {
   const opened = openLibrary(path, () => loadCaller(caller))
-  return 'error' in opened ? opened : bind(opened.library, memory)
+  return 'error' in opened ? opened : bind(opened.library, name, program, memory)
+}
+
+/** What has code that somebody may call by its address: it stays loaded. */
+const loaded = new Map<string, KoffiLibrary>()
+
+/**
+ * The addresses of functions, each library loaded once and checked as above. They are the same in all threads.
+ * @returns in the order of the parts; or why there are none
+ */
+export function loadFunctions(parts: readonly BuiltPart[], caller = callerPath()): readonly bigint[] | BuildFailure {
+  const libraries = new Map<string, KoffiLibrary>()
+  for (const path of new Set(parts.map((part) => part.path))) {
+    const opened = openLibrary(path, () => loadCaller(caller))
+    if ('error' in opened) return opened
+    libraries.set(path, opened.library)
+    loaded.set(path, opened.library)
+  }
+  try {
+    const koffi = loadCaller(caller)
+    return parts.map(({ path, name }) => koffi.address(libraries.get(path)?.symbol(name)))
+  } catch (error) {
+    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+  }
 }
 
 /** Checks and opens a library. @param caller makes native calls */
@@ -82,26 +113,33 @@ export function openLibrary(path: string, caller: () => Koffi): { library: Koffi
   try {
     const koffi = caller()
     const library = koffi.load(path)
-    const abi = koffi.decode(library.symbol('lenet_abi'), 'uint32_t')
-    if (abi === NATIVE_ABI) return { library }
-    return { error: `compiled kernels ${path} are not loaded: they are of version ${String(abi)}, not ${NATIVE_ABI}` }
+    const found = koffi.decode(library.symbol('lenet_abi'), 'uint32_t')
+    if (found === abi) return { library }
+    return { error: `compiled kernels ${path} are not loaded: they are of version ${String(found)}, not ${abi}` }
   } catch (error) {
     return { error: `compiled kernels ${path} cannot be loaded: ${messageOf(error)}` }
   }
 }
 
-function bind(library: KoffiLibrary, memory: LinearMemory): NativeLibrary | BuildFailure {
+function bind(
+  library: KoffiLibrary,
+  name: string,
+  program: Uint8Array,
+  memory: LinearMemory,
+): NativeLibrary | BuildFailure {
   try {
     const step = library.func(
-      'int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)',
+      `int32_t ${name}(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)`,
     )
-    const kernel = library.func('void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index)')
+    const kernel = library.func(
+      'void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index)',
+    )
     let bytes = new Uint8Array(memory.buffer)
     // A memory that grew has a new buffer; the old one of an unshared memory is empty.
     const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
     return {
-      step: (table, tid, nth, team) => Number(step(base(), table, tid, nth, team)),
-      kernel: (table, index) => void kernel(base(), table, index),
+      step: (table, tid, nth, team) => Number(step(program, base(), table, tid, nth, team)),
+      kernel: (table, index) => void kernel(program, base(), table, index),
     }
   } catch (error) {
     return { error: `compiled kernels cannot be called: ${messageOf(error)}` }

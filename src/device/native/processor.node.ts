@@ -3,6 +3,7 @@
  * that it runs on, which is another one where it is a cross compiler, where a server compiles and under an emulator.
  * Not here: how the library is made (worker) and what follows from the answer (toolchain).
  */
+import { abi } from '../../compiler/index.js'
 import type { KoffiLibrary } from './library.node.js'
 
 /** Registers as the library gives them; all 0 where a system does not tell. */
@@ -20,7 +21,7 @@ export const PROCESSOR_SOURCE = `typedef unsigned int u32;
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
-EXPORT const u32 lenet_abi = 1;
+EXPORT const u32 lenet_abi = ${abi};
 #if defined(__x86_64__)
 static void cpuid(u32 leaf, u32 sub, volatile u32 *r) {
   u32 a, b, c, d;

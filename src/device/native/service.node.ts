@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { cacheHome } from '../../base/fs.node.js'
 import { messageOf } from '../../base/index.js'
+import type { CSource } from '../../compiler/index.js'
 import { share, shared as sharedOf } from '../shared.node.js'
 import { startThread } from '../thread.node.js'
 import { compilerCode } from '../workerCode.js'
@@ -19,6 +20,7 @@ import {
   type Built,
   CELL,
   type Job,
+  MOST_COMPILERS,
   type NoToolchain,
   STARTING,
   type ToolchainInfo,
@@ -44,17 +46,17 @@ export interface NativeService {
   poll(): ToolchainInfo | NoToolchain | undefined
   /** Blocks this thread until something was found or nothing can be. Bounded. */
   wait(): ToolchainInfo | NoToolchain
-  /** Begins to compile in the background, or finds it in the cache. Builds run one after the other. */
-  build(source: string): NativeBuild
+  /** Begins to compile in the background what is not in the cache, on as many cores as there are. */
+  build(sources: readonly CSource[]): NativeBuild
   /** Somebody has stopped it. */
   readonly isStopped: boolean
-  /** Ends the worker and a compiler that runs. What was built stays loadable. */
+  /** Ends the worker and the compilers that run. What was built stays loadable. */
   stop(): Promise<void>
   /** The same, and what is in a private folder goes too. */
   close(): Promise<void>
 }
 
-interface NativeBuild {
+export interface NativeBuild {
   /** undefined while it is compiled. Never blocks. */
   poll(): Built | BuildFailure | undefined
   /** Blocks this thread until it is done; LENET_CC_TIMEOUT bounds it. */
@@ -106,7 +108,7 @@ function startState(options: NativeOptions): ServiceState {
       niceness: options.niceness ?? 0,
       caller: callerPath(options.callers),
       token: randomUUID(),
-      shared: new Int32Array(new SharedArrayBuffer(4 * Object.keys(CELL).length)),
+      shared: new Int32Array(new SharedArrayBuffer(4 * (CELL.groups + MOST_COMPILERS))),
     },
     port: port1,
     results: new Map(),
@@ -161,7 +163,7 @@ function stop(state: ServiceState): Promise<unknown> {
   Atomics.store(shared, CELL.closed, 1)
   // the worker leaves native code before it is ended
   while (Atomics.load(shared, CELL.inside) === 1) if (Atomics.wait(shared, CELL.inside, 1, 2000) === 'timed-out') break
-  killGroup(groupOf(shared))
+  for (let i = 0; i < MOST_COMPILERS; i++) killGroup(groupOf(shared, CELL.groups + i))
   receive(state)
   state.ended ??= 'the compile worker was closed'
   state.port.close()
@@ -207,10 +209,10 @@ class Service implements NativeService {
     return this.#waitFor(() => this.poll())
   }
 
-  build(source: string): NativeBuild {
+  build(sources: readonly CSource[]): NativeBuild {
     const state = this.#state
     const id = state.builds++
-    const job: Job = { id, source }
+    const job: Job = { id, sources }
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
     if (state.ended === undefined) state.port.postMessage(job)
     const poll = (): Built | BuildFailure | undefined => {
@@ -249,7 +251,7 @@ class Service implements NativeService {
 }
 
 /** Of the compiler that runs or is just being started; 0 where there is none. */
-function groupOf(shared: Int32Array): number {
-  Atomics.wait(shared, CELL.group, STARTING, START_MS)
-  return Atomics.exchange(shared, CELL.group, 0)
+function groupOf(shared: Int32Array, cell: number): number {
+  Atomics.wait(shared, cell, STARTING, START_MS)
+  return Atomics.exchange(shared, cell, 0)
 }

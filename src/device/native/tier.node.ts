@@ -3,12 +3,12 @@
  * Not here: how C is spelled (compiler/render/c), compiled and kept (service.node.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { groupSize, nativeTarget, renderC, verify, type Program, type Target } from '../../compiler/index.js'
+import { distinct, groupSize, nativeTarget, packProgram, renderC, verify, type Program, type Target } from '../../compiler/index.js'
 import type { BackgroundTier, Executable, NativeState, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import type { Team } from '../team.js'
-import { callerPath, loadLibrary } from './library.node.js'
-import { sharedNativeService, type NativeService } from './service.node.js'
+import { callerPath, loadFunctions, loadLibrary } from './library.node.js'
+import { sharedNativeService, type NativeBuild, type NativeService } from './service.node.js'
 import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js'
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
@@ -112,9 +112,10 @@ export class NativeTier {
     return found
   }
 
-  #build(program: Program): ReturnType<NativeService['build']> {
-    program.kernels.forEach(verify)
-    return this.#running.build(renderC(program))
+  #build(program: Program): NativeBuild {
+    new Set(program.kernels).forEach(verify)
+    const { kernels, step } = renderC(program)
+    return this.#running.build([kernels, step])
   }
 
   #pending(program: Program): Pending {
@@ -141,11 +142,19 @@ export class NativeTier {
   #load(built: Built | BuildFailure, program: Program): Executable | BuildFailure {
     if ('error' in built) return built
     const caller = callerPath()
-    const library = loadLibrary(built.path, this.#memory.memory, caller)
+    const [kernels = [], [step] = []] = built.parts
+    const functions = loadFunctions(kernels, caller)
+    if ('error' in functions) return functions
+    if (!step) return { error: 'compiled kernels have no step' }
+    const table = packProgram(
+      program,
+      distinct(program.kernels).calls.map((kernel) => functions[kernel] ?? 0n),
+    )
+    const library = loadLibrary(step, table, this.#memory.memory, caller)
     if ('error' in library) return library
     this.#loaded = true
     return {
-      run: this.#team.add(program, { kind: 'native', path: built.path, caller }, library.step),
+      run: this.#team.add(program, { kind: 'native', step, program: table, caller }, library.step),
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

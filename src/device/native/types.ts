@@ -2,6 +2,7 @@
  * What the native compiler service tells: plain values that also go between threads.
  * Not here: anything that runs.
  */
+import type { CSource } from '../../compiler/index.js'
 
 /** A C compiler that can make kernels for this processor, and where they are kept. */
 export interface ToolchainInfo {
@@ -40,14 +41,20 @@ export interface NoToolchain {
   readonly reason: string
 }
 
-/** A compiled library, checked, loadable by loadLibrary. */
-export interface Built {
+/** A function and the compiled library that has it, checked, loadable by openLibrary. */
+export interface BuiltPart {
   readonly path: string
-  /** It was in the cache: no compiler ran. */
+  readonly name: string
+}
+
+export interface Built {
+  /** For each source its parts. */
+  readonly parts: readonly (readonly BuiltPart[])[]
+  /** All was in the cache: no compiler ran. */
   readonly cached: boolean
 }
 
-/** Why a source has no library. */
+/** Why sources have no libraries. */
 export interface BuildFailure {
   readonly error: string
 }
@@ -71,25 +78,25 @@ export const CELL = {
   messages: 0,
   /** Counts up while the worker lives. */
   beat: 1,
-  /** Process group of the compiler that runs now, STARTING, or 0. */
-  group: 2,
   /** 1: begin nothing more. */
-  closed: 3,
+  closed: 2,
   /** 1 while the worker is inside native code: a thread that is ended there takes the process with it. */
-  inside: 4,
+  inside: 3,
+  /** From here on one for each compiler that may run at a time: its process group, STARTING, or 0. */
+  groups: 4,
 } as const
 
-/** Of CELL.group: a process is being made. */
+/** Compilers that run at a time, at most. */
+export const MOST_COMPILERS = 16
+
+/** Of a cell of CELL.groups: a process is being made. */
 export const STARTING = -1
 
 export interface Job {
   readonly id: number
-  readonly source: string
+  readonly sources: readonly CSource[]
 }
 
 export type WorkerMessage =
   | { readonly kind: 'toolchain'; readonly result: ToolchainInfo | NoToolchain }
   | { readonly kind: 'built'; readonly id: number; readonly result: Built | BuildFailure }
-
-/** Of the C file's exported functions; loadLibrary refuses others. */
-export const NATIVE_ABI = 1

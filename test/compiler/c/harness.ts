@@ -7,7 +7,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { interpret, renderC, teamBlock, unitCount, type LoopKernel, type Program } from '../../../src/compiler/index.js'
+import {
+  abi,
+  distinct,
+  fileOf,
+  interpret,
+  packProgram,
+  renderC,
+  teamBlock,
+  unitCount,
+  type LoopKernel,
+  type Program,
+} from '../../../src/compiler/index.js'
 
 /** One kernel, its input and how many words it writes. */
 export interface Job {
@@ -50,7 +61,7 @@ export const isX86 = process.arch === 'x64'
 const FLAGS = ['-march=native', '-mprefer-vector-width=512', '-ffp-contract=off', '-fno-math-errno', '-fwrapv']
 
 const MAIN = `
-#include "kernels.c"
+#include "program.c"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,11 +69,12 @@ static uint8_t *image;
 static uint32_t table, team, nth, repeats;
 static void *member(void *tid) {
   int32_t failed = 0;
-  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(image, table, (uint32_t)(uintptr_t)tid, nth, team);
+  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(program, image, table, (uint32_t)(uintptr_t)tid, nth, team);
   return (void *)(uintptr_t)failed;
 }
 int main(int argc, char **argv) {
-  if (argc != 8 || lenet_abi != 1 || lenet_lanes != L) return 2;
+  if (argc != 8 || lenet_abi != ${abi}) return 2;
+  find_functions();
   const size_t size = strtoul(argv[3], 0, 10);
   table = strtoul(argv[4], 0, 10), team = strtoul(argv[5], 0, 10), nth = strtoul(argv[6], 0, 10), repeats = strtoul(argv[7], 0, 10);
   image = malloc(size);
@@ -78,6 +90,28 @@ int main(int argc, char **argv) {
   return failed ? 1 : 0;
 }
 `
+
+/** The program's table, into which the addresses of its functions are put as it starts. */
+function programText(program: Program, count: number, calls: readonly number[]): string {
+  const table = packProgram(
+    program,
+    calls.map((_, i) => BigInt(i)),
+  )
+  const functions = Array.from({ length: count }, (_, i) => `f${i}`)
+  return `
+#include <stdint.h>
+extern const uint32_t lenet_abi;
+typedef void function(uint8_t *memory, uint32_t table, const uint32_t *slots, uint32_t lo, uint32_t hi);
+${functions.map((name) => `extern function ${name};`).join('\n')}
+extern int32_t lenet_step(const void *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team);
+static function *const functions[] = {${calls.map((kernel) => `f${kernel}`).join(', ')}};
+static uint32_t program[] __attribute__((aligned(8))) = {${new Uint32Array(table.buffer).join(', ')}};
+static void find_functions(void) {
+  struct call { uint64_t run; uint32_t rest[4]; } *call = (void *)(program + 6);
+  for (uint32_t i = 0; i < program[2]; i++) call[i].run = (uintptr_t)functions[call[i].run];
+}
+`
+}
 
 const TEAM = 64
 const TABLE = 128
@@ -130,9 +164,15 @@ export class Batch {
   async compiled(flags: readonly string[] = [], level = '-O1'): Promise<Compiled> {
     const folder = mkdtempSync(join(tmpdir(), 'lenet-c-'))
     const file = join(folder, 'main.c')
-    writeFileSync(join(folder, 'kernels.c'), renderC(this.program))
+    const { kernels, step } = renderC(this.program)
+    const parts = kernels.parts.map((text, i) => ({ name: `f${i}`, text }))
+    const [kernelFile, stepFile] = [join(folder, 'kernels.c'), join(folder, 'step.c')]
+    writeFileSync(kernelFile, fileOf(kernels.head, parts))
+    // what every library has
+    writeFileSync(stepFile, fileOf('#define lenet_abi step_abi', [{ name: 'lenet_step', text: step.parts[0] ?? '' }]))
+    writeFileSync(join(folder, 'program.c'), programText(this.program, parts.length, distinct(this.program.kernels).calls))
     writeFileSync(file, MAIN)
-    const all = [level, ...FLAGS, ...flags, file, '-o', join(folder, 'main'), '-lm', '-lpthread']
+    const all = [level, ...FLAGS, ...flags, file, kernelFile, stepFile, '-o', join(folder, 'main'), '-lm', '-lpthread']
     await promisify(execFile)(compiler ?? 'cc', all)
     return {
       run: (options) => this.#run(folder, options),

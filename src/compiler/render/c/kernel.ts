@@ -1,6 +1,7 @@
 /**
- * One kernel as a C function (memory, table, lo, hi). Expression trees become C expressions as they stand, a `set` is one
- * statement. i32 locals are uint32_t: they wrap, and widening them to an address costs nothing.
+ * One kernel as a C function (memory, table, slots, lo, hi): buffer b begins at the byte address in word slots[b] of the
+ * table. Expression trees become C expressions as they stand, a `set` is one statement. i32 locals are uint32_t: they wrap,
+ * and widening them to an address costs nothing.
  * Not here: any choice (tiles, unrolling, order); the file around it (index.ts).
  */
 import type { Expr, LoadKind, LoopKernel, Stmt, StoreKind, Type, Var } from '../../loop/ir.js'
@@ -16,10 +17,9 @@ const cTypes: { readonly [type in Type]: string } = { i32: 'uint32_t', f32v: 'vf
 /** A name that C takes, of letters, digits and underscores. */
 const identifier = (name: string): string => name.replaceAll(/[^A-Za-z0-9_]+/g, '_')
 
-export const kernelName = (kernel: LoopKernel, index: number): string => `k${index}_${identifier(kernel.name)}`
-
-export function kernelFunction(kernel: LoopKernel, index: number, slots: readonly number[]): string {
-  return new KernelText(kernel, slots).write(kernelName(kernel, index))
+/** The function, called NAME. */
+export function kernelFunction(kernel: LoopKernel): string {
+  return new KernelText(kernel).write()
 }
 
 /** An i32 constant. */
@@ -36,7 +36,6 @@ function floatText(value: number): string {
 
 class KernelText {
   readonly #kernel: LoopKernel
-  readonly #slots: readonly number[]
   readonly #reads: Reads
   readonly #lines: string[] = []
   /** Locals by id, as C names them. */
@@ -47,18 +46,17 @@ class KernelText {
   #temporaries = 0
   #indent = '  '
 
-  constructor(kernel: LoopKernel, slots: readonly number[]) {
+  constructor(kernel: LoopKernel) {
     this.#kernel = kernel
-    this.#slots = slots
     this.#reads = countReads(kernel.body)
   }
 
-  write(name: string): string {
+  write(): string {
     const { lo, hi, body } = this.#kernel
     this.#names.set(lo.id, 'lo').set(hi.id, 'hi')
     this.#block(body)
     return [
-      `KERNEL ${name}(uint8_t *const memory, uint32_t table, uint32_t lo, uint32_t hi) {`,
+      'KERNEL NAME(uint8_t *memory, uint32_t table, const uint32_t *slots, uint32_t lo, uint32_t hi) {',
       ...this.#head(),
       ...this.#lines,
       '}',
@@ -69,13 +67,13 @@ class KernelText {
   /** Parameters that may be unused, what is read from the table, locals. */
   #head(): string[] {
     const words = [...this.#fromTable].map(([key, name]) => {
-      const word = key === 'n' ? 0 : (this.#slots[key] ?? 0)
-      return `  const uint32_t ${name} = LOAD_U32(table, ${4 * word});`
+      const word = key === 'n' ? '0' : `4 * slots[${key}]`
+      return `  const uint32_t ${name} = LOAD_U32(table, ${word});`
     })
     const locals = Object.entries(this.#declared).flatMap(([type, names]) =>
       names.length > 0 ? [`  ${cTypes[type as Type]} ${names.join(', ')};`] : [],
     )
-    return ['  (void)memory, (void)table, (void)lo, (void)hi;', ...words, ...locals]
+    return ['  (void)memory, (void)table, (void)slots, (void)lo, (void)hi;', ...words, ...locals]
   }
 
   #line(text: string): void {

@@ -1,8 +1,11 @@
 /**
  * What stands before the kernels of every C file: vector types of L lanes, memory, the operations that no operator says.
+ * It changes with the lanes alone.
  * gcc and clang split vectors that are wider than the machine's; only what needs intrinsics is split here.
- * Not here: kernels (kernel.ts), the step and its barrier (step.ts).
+ * Not here: kernels (kernel.ts), the step that calls them (step.ts).
  */
+
+import { abi } from './abi.js'
 
 const HEAD = `#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -22,11 +25,13 @@ const HEAD = `#ifndef _GNU_SOURCE
 #define EXPORT __attribute__((visibility("default")))
 #endif
 #define INLINE static inline __attribute__((always_inline, unused))
+EXPORT extern const uint32_t lenet_abi;
+const uint32_t lenet_abi = ${abi};
 /* clang halves 512-bit vectors for processors that it takes for faster at 256 bits, and then runs out of registers. */
 #if defined(__clang__) && defined(__AVX512F__)
-#define KERNEL static __attribute__((noinline, min_vector_width(512))) void
+#define KERNEL EXPORT __attribute__((min_vector_width(512))) void
 #else
-#define KERNEL static __attribute__((noinline)) void
+#define KERNEL EXPORT void
 #endif
 /* Loops are unrolled before they are written as C, or not at all: more of it only spills. Those over an array of vectors
    are unrolled at every level of optimization (zig's -O3 is -O2), or the array stays in memory. */

@@ -1,13 +1,26 @@
 /**
- * What stands behind the kernels of every C file: the exported step, which shares each kernel among a team by the rule of
- * loop/team.ts, its barrier, and the call of a single kernel.
+ * The step in C, one function (called NAME) for all programs: it follows a table of calls (pack.ts), shares each kernel among a team by the
+ * rule of loop/team.ts, and has the barrier at which members meet. Beside it the call of a single kernel.
  * Not here: kernels (kernel.ts), threads (device).
  */
-import { granuleOf, phasesOf, teamBlock, type Phase } from '../../loop/team.js'
-import type { LoopKernel, Program, Units } from '../../loop/ir.js'
-import { kernelName } from './kernel.js'
+import { teamBlock } from '../../loop/team.js'
+import { abi } from './abi.js'
 
-const barrier = `
+const HEAD = `#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdint.h>
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+#define INLINE static inline __attribute__((always_inline, unused))
+EXPORT extern const uint32_t lenet_abi;
+const uint32_t lenet_abi = ${abi};
+`
+
+const BARRIER = `
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <time.h>
@@ -23,7 +36,7 @@ __declspec(dllimport) int __stdcall SwitchToThread(void);
 
 INLINE void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
-  _mm_pause();
+  __builtin_ia32_pause();
 #elif defined(__aarch64__)
   __asm__ volatile("yield");
 #endif
@@ -81,67 +94,51 @@ INLINE uint32_t begin_of(uint32_t whole, uint32_t m, uint32_t nth) { return (uin
 INLINE uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 `
 
-/** ⌈n / size⌉, size a power of two. */
-const ceilDiv = (size: number): string => `((n + ${size - 1}u) >> ${Math.log2(size)})`
+/** Offsets in a program are in its own words; a call's address has 64 bits on every machine. */
+const STEP = `
+typedef void kernel(uint8_t *memory, uint32_t table, const uint32_t *slots, uint32_t lo, uint32_t hi);
+/* Units: count of them; or, with per_granule > 0, one for 2^shift pictures each. */
+struct call { uint64_t run; uint32_t slots, count, shift, per_granule; };
+struct program { uint32_t granule, granule_shift, calls, phases, phases_at, unused; struct call call[]; };
 
-const unitsText = (units: Units): string => ('count' in units ? `${units.count}u` : ceilDiv(units.pictures))
-
-/** Kernel `i` for its units in granule `g`: loop/team.ts says the same. */
-function callByPicture(kernel: LoopKernel, i: number, granule: number): string {
-  const pictures = 'pictures' in kernel.units ? kernel.units.pictures : 1
-  const cut = (g: string): string => `least(${unitsText(kernel.units)}, (${g}) * ${granule / pictures}u)`
-  return `    ${kernelName(kernel, i)}(memory, table, ${cut('g')}, ${cut('g + 1')});`
+INLINE uint32_t pieces_of(uint32_t n, uint32_t shift) { return (n + (1u << shift) - 1) >> shift; }
+INLINE uint32_t units_of(const struct call *c, uint32_t n) { return c->per_granule ? pieces_of(n, c->shift) : c->count; }
+INLINE uint32_t batch_of(const uint8_t *memory, uint32_t table) {
+  return __atomic_load_n((const uint32_t *)(memory + (uint64_t)table), __ATOMIC_RELAXED);
 }
 
-function callCounted(kernel: LoopKernel, i: number): string {
-  const part = (member: string): string => `begin_of(${unitsText(kernel.units)}, ${member}, nth)`
-  return `  ${kernelName(kernel, i)}(memory, table, ${part('tid')}, ${part('tid + 1')});`
+INLINE void run(const struct program *p, uint32_t i, uint8_t *memory, uint32_t table, uint32_t lo, uint32_t hi) {
+  const struct call *c = &p->call[i];
+  if (lo < hi) ((kernel *)(uintptr_t)c->run)(memory, table, (const uint32_t *)p + c->slots, lo, hi);
 }
 
-function phaseText({ byPicture, counted }: Phase, kernels: readonly LoopKernel[], granule: number): string[] {
-  const each = (indices: readonly number[], write: (kernel: LoopKernel, i: number) => string): string[] =>
-    indices.flatMap((i) => (kernels[i] ? [write(kernels[i], i)] : []))
-  const loop = [
-    '  for (uint32_t g = first; g < last; g++) {',
-    ...each(byPicture, (kernel, i) => callByPicture(kernel, i, granule)),
-    '  }',
-  ]
-  return [...(byPicture.length > 0 ? loop : []), ...each(counted, callCounted)]
+/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. */
+EXPORT int32_t NAME(const struct program *p, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+  const uint32_t n = batch_of(memory, table), granules = pieces_of(n, p->granule_shift);
+  const uint32_t first = begin_of(granules, tid, nth), last = begin_of(granules, tid + 1, nth);
+  const uint32_t *at = (const uint32_t *)p + p->phases_at;
+  for (uint32_t phase = 0; phase < p->phases; phase++) {
+    const uint32_t by_picture = at[0], counted = at[1], *const calls = at + 2;
+    if (phase > 0 && nth > 1 && meet(memory, team, nth)) return 1;
+    for (uint32_t g = first; g < last && by_picture > 0; g++)
+      for (uint32_t i = 0; i < by_picture; i++) {
+        const struct call *c = &p->call[calls[i]];
+        const uint32_t whole = units_of(c, n), lo = g * c->per_granule;
+        run(p, calls[i], memory, table, least(whole, lo), least(whole, lo + c->per_granule));
+      }
+    for (uint32_t i = by_picture; i < by_picture + counted; i++) {
+      const uint32_t whole = p->call[calls[i]].count;
+      run(p, calls[i], memory, table, begin_of(whole, tid, nth), begin_of(whole, tid + 1, nth));
+    }
+    at = calls + by_picture + counted;
+  }
+  return nth > 1 ? meet(memory, team, nth) : 0;
 }
 
-export function stepText(program: Program, lanes: number): string {
-  const { kernels } = program
-  const granule = granuleOf(kernels)
-  const calls = phasesOf(program).flatMap((phase, i) => [
-    ...(i > 0 ? ['  if (nth > 1 && meet(memory, team, nth)) return 1;'] : []),
-    ...phaseText(phase, kernels, granule),
-  ])
-  return [
-    barrier,
-    `EXPORT extern const uint32_t lenet_abi, lenet_lanes;`,
-    `const uint32_t lenet_abi = 1, lenet_lanes = ${lanes};`,
-    '',
-    '/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. */',
-    'EXPORT int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {',
-    '  const uint32_t n = LOAD_U32(table, 0);',
-    `  const uint32_t blocks = ${ceilDiv(granule)};`,
-    '  const uint32_t first = begin_of(blocks, tid, nth), last = begin_of(blocks, tid + 1, nth);',
-    '  (void)first, (void)last;',
-    ...calls,
-    '  return nth > 1 ? meet(memory, team, nth) : 0;',
-    '}',
-    '',
-    '/* Does one whole kernel. */',
-    'EXPORT void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index) {',
-    '  const uint32_t n = LOAD_U32(table, 0);',
-    '  (void)n;',
-    '  switch (index) {',
-    ...kernels.map(wholeKernel),
-    '  }',
-    '}',
-    '',
-  ].join('\n')
+/* Does one whole kernel. */
+EXPORT void lenet_kernel(const struct program *p, uint8_t *memory, uint32_t table, uint32_t index) {
+  if (index < p->calls) run(p, index, memory, table, 0, units_of(&p->call[index], batch_of(memory, table)));
 }
+`
 
-const wholeKernel = (kernel: LoopKernel, i: number): string =>
-  `    case ${i}: ${kernelName(kernel, i)}(memory, table, 0, ${unitsText(kernel.units)}); break;`
+export const stepText = [HEAD, BARRIER, STEP].join('')

@@ -5,7 +5,7 @@
 import type { LoopKernel, Program } from '../../loop/ir.js'
 import * as w from './encode.js'
 import { I32, type Bytes } from './encode.js'
-import { kernelCode } from './kernel.js'
+import { callCode, kernelCode, sharedCode } from './kernel.js'
 import type { WasmOptions } from './ops.js'
 import { barrierCode, stepCode } from './team.js'
 
@@ -15,18 +15,26 @@ const VERSION: Bytes = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 /** All that 32-bit addresses reach. */
 const MAX_PAGES = 65536
 
-/** Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32. */
+/**
+ * Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32; behind them those of
+ * shared kernels: 3 + b is (n, lo, hi, b addresses) → nothing.
+ */
 const FUNC = 0x60
 const TYPES: readonly Bytes[] = [
   [FUNC, 3, I32, I32, I32, 0],
   [FUNC, 4, I32, I32, I32, I32, 1, I32],
   [FUNC, 2, I32, I32, 1, I32],
 ]
+const sharedType = (buffers: number): Bytes => [FUNC, 3 + buffers, ...new Array<number>(3 + buffers).fill(I32), 0]
+
+/** A kernel with more buffers than this gets no addresses as parameters: engines take up to 1,000 of those. */
+const mostAddresses = 100
 
 /**
  * Exports for `program`: `k0`…(table, lo, hi) do the units lo … hi−1 of a kernel; `step`(table, tid, nth, team) does the
  * share of member tid of nth of every kernel in order and gives 0, or 1 when a member failed (`team`: the address of the
  * team's block; without shared memory nth must be 1). Memory is imported: env.memory.
+ * A kernel that is there several times is one function behind those, which the others call with their buffers' addresses.
  */
 export function renderWasm(program: Program, options: WasmOptions): Uint8Array<ArrayBuffer> {
   const { kernels, slots } = program
@@ -34,21 +42,43 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
     if (lanes !== 4) throw new Error(`kernel '${name}' has ${lanes} lanes; WebAssembly has 4`)
   }
   const count = kernels.length
+  const shared = sharedIn(kernels)
+  const firstShared = count + (options.shared ? 2 : 1)
+  const calls = kernels.map((kernel, i) => {
+    const at = shared.indexOf(kernel)
+    return at < 0 ? kernelCode(kernel, slots[i] ?? [], options) : callCode(firstShared + at, slots[i] ?? [])
+  })
   const code = [
-    ...kernels.map((kernel, i) => kernelCode(kernel, slots[i] ?? [], options)),
+    ...calls,
     stepCode(program, options.shared ? count + 1 : null),
     ...(options.shared ? [barrierCode()] : []),
+    ...shared.map((kernel) => sharedCode(kernel, options)),
   ]
-  const types = code.map((_, i) => [Math.max(0, i - count + 1)])
+  const types = code.map((_, i) => {
+    const kernel = shared[i - firstShared]
+    return w.u32(kernel ? TYPES.length + kernel.buffers.length : Math.max(0, i - count + 1))
+  })
+  const sharedTypes = Array.from({ length: mostAddresses + 1 }, (_, buffers) => sharedType(buffers))
   const sections = [
-    w.section(1, w.vector(TYPES)),
+    w.section(1, w.vector([...TYPES, ...sharedTypes])),
     w.section(2, w.vector([memoryImport(options.shared)])),
     w.section(3, w.vector(types)),
     w.section(7, w.vector(exportsOf(count))),
     w.section(10, w.vector(code.map(w.sized))),
-    w.section(0, names(kernels)),
+    w.section(0, names(kernels, shared, firstShared)),
   ]
   return new Uint8Array(w.join([VERSION, ...sections]))
+}
+
+/** Kernels that are there several times. */
+function sharedIn(kernels: readonly LoopKernel[]): LoopKernel[] {
+  const seen = new Set<LoopKernel>()
+  const found = new Set<LoopKernel>()
+  for (const kernel of kernels) {
+    if (seen.has(kernel) && kernel.buffers.length <= mostAddresses) found.add(kernel)
+    seen.add(kernel)
+  }
+  return [...found]
 }
 
 function memoryImport(shared: boolean): Bytes {
@@ -62,8 +92,10 @@ function exportsOf(count: number): Bytes[] {
   return [...all.map((i) => func(`k${i}`, i)), func('step', count)]
 }
 
-/** The custom section that profilers read: each kernel's function has its name. */
-function names(kernels: readonly LoopKernel[]): Bytes {
-  const functions = w.vector(kernels.map(({ name }, i) => [...w.u32(i), ...w.text(name)]))
+/** The custom section that profilers read: each kernel's function has its name, and what calls a shared one too. */
+function names(kernels: readonly LoopKernel[], shared: readonly LoopKernel[], firstShared: number): Bytes {
+  const named = (list: readonly LoopKernel[], first: number): Bytes[] =>
+    list.map(({ name }, i) => [...w.u32(first + i), ...w.text(name)])
+  const functions = w.vector([...named(kernels, 0), ...named(shared, firstShared)])
   return [...w.text('name'), 1, ...w.sized(functions)]
 }

@@ -8,10 +8,13 @@ import * as w from './encode.js'
 import { Code, I32, V128, type Bytes, type Words } from './encode.js'
 import { spellCondition, spellScalar, spellVector, type WasmOptions } from './ops.js'
 
-/** Parameters of every kernel: the address of the table, the first unit, one past the last. */
+/** Parameters of what a step calls: the address of the table, the first unit, one past the last. */
 const TABLE = 0
 const LO = 1
 const HI = 2
+/** The first parameters of a kernel that is called from several places: n; lo and hi follow, then its buffers' addresses. */
+const SHARED_N = 0
+const SHARED_BUFFERS = 3
 
 type ExprOf<K extends Expr['k']> = Extract<Expr, { k: K }>
 type StmtOf<K extends Stmt['k']> = Extract<Stmt, { k: K }>
@@ -22,13 +25,38 @@ function bitsOf(value: number): number {
   return bits.getInt32(0)
 }
 
-/** The kernel's function (table, lo, hi): its entry in the code section, without the size. */
-export function kernelCode(kernel: LoopKernel, slots: readonly number[], options: WasmOptions): Bytes {
-  const params = new Map([
-    [kernel.lo.id, LO],
-    [kernel.hi.id, HI],
+const rangeOf = ({ lo, hi }: LoopKernel): Map<number, number> =>
+  new Map([
+    [lo.id, LO],
+    [hi.id, HI],
   ])
-  return new FunctionBody(slots, options, HI + 1, params).code(kernel.body)
+
+/** The kernel as a function (table, lo, hi) for the buffers of these slots: its entry in the code section, without the size. */
+export function kernelCode(kernel: LoopKernel, slots: readonly number[], options: WasmOptions): Bytes {
+  return new FunctionBody(slots, options, HI + 1, rangeOf(kernel)).code(kernel.body)
+}
+
+/** The kernel as a function (n, lo, hi, address of buffer 0, …) for any buffers. */
+export function sharedCode(kernel: LoopKernel, options: WasmOptions): Bytes {
+  const count = kernel.buffers.length
+  const given = new Map<number | 'n', number>([['n', SHARED_N]])
+  for (let b = 0; b < count; b++) given.set(b, SHARED_BUFFERS + b)
+  return new FunctionBody([], options, SHARED_BUFFERS + count, rangeOf(kernel), given).code(kernel.body)
+}
+
+/** A function (table, lo, hi) that calls such a kernel, function number `kernel`, for the buffers of these slots. */
+export function callCode(kernel: number, slots: readonly number[]): Bytes {
+  const code = new Code()
+  const word = (slot: number): void => {
+    code.get(TABLE)
+    code.access(w.I32_LOAD, 4 * slot)
+  }
+  word(0)
+  code.get(LO)
+  code.get(HI)
+  slots.forEach(word)
+  code.call(kernel)
+  return [0, ...code.bytes, ...w.END]
 }
 
 const four = (word: number): Words => [word, word, word, word]
@@ -41,17 +69,24 @@ class FunctionBody {
   /** How many parameters the function has: its other locals are numbered from here. */
   readonly #params: number
   readonly #vars: Map<number, number>
-  /** What is read from the table once, at the start: buffer number or 'n' → local. */
-  readonly #fromTable = new Map<number | 'n', number>()
+  /** What is given, or read from the table once, at the start: buffer number or 'n' → local. */
+  readonly #fromTable: Map<number | 'n', number>
   readonly #localTypes: number[] = []
   readonly #prologue = new Code()
   readonly #code = new Code()
 
-  constructor(slots: readonly number[], options: WasmOptions, params: number, vars: Map<number, number>) {
+  constructor(
+    slots: readonly number[],
+    options: WasmOptions,
+    params: number,
+    vars: Map<number, number>,
+    given = new Map<number | 'n', number>(),
+  ) {
     this.#slots = slots
     this.#options = options
     this.#params = params
     this.#vars = vars
+    this.#fromTable = given
   }
 
   code(body: readonly Stmt[]): Bytes {
