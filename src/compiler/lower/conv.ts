@@ -28,6 +28,8 @@ export interface ConvJob {
   readonly bias: Value | null
   readonly out: Value
   readonly stride: readonly [number, number]
+  /** Zeros that are not in x but around it; default none. Winograd's kernels alone know them. */
+  readonly padding?: readonly [number, number]
   readonly tail: ((b: KernelBuilder) => Tail) | null
   /** Fused max-pool of size × size windows; index: where the picked position goes, if anybody wants it. */
   readonly pool: { readonly size: number; readonly index: Value | null; readonly relu: boolean } | null
@@ -119,18 +121,23 @@ export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): S
   const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
   b.forUnits((block) => {
     kernel.begin(block)
-    tiles(b, 'row', g.OH, tile.rows, (row, rowCount) =>
-      tiles(b, 'o', g.O, tile.channels, (o, channels) =>
-        tiles(b, 'column', g.OW, tile.columns, (column, columnCount) =>
-          kernel.tile(o, row, column, { channels, rows: rowCount, columns: columnCount }),
-        ),
-      ),
-    )
+    const outputs = (body: (o: Expr, channels: number) => void): void => tiles(b, 'o', g.O, tile.channels, body)
+    const columns = (body: (column: Expr, count: number) => void): void => tiles(b, 'column', g.OW, tile.columns, body)
+    tiles(b, 'row', g.OH, tile.rows, (row, rows) => {
+      const one = (o: Expr, channels: number, column: Expr, count: number): void =>
+        kernel.tile(o, row, column, { channels, rows, columns: count })
+      // what is read again at once should stay in the nearest cache
+      if (isWideProduct(g, b.width)) columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
+      else outputs((o, channels) => columns((column, count) => one(o, channels, column, count)))
+    })
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
   const name = job.phase ? 'conv2dGradInput' : job.pool ? 'conv2d+pool' : 'conv2d'
   return b.finish(name, { pictures: lanes }, (n) => n * flops)
 }
+
+/** A matrix product whose pixels take more memory than the weights: these are read again and again, those once. */
+const isWideProduct = ({ kH, kW, W, O }: Geometry, width: number): boolean => kH * kW === 1 && W * width > O * 4
 
 class ConvKernel {
   readonly g: Geometry

@@ -10,7 +10,7 @@ import { add, alu, float, iota, int, loadInt, loadVec, mul, splat, sub } from '.
 import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import { gradWeightTile, type GradWeightTile } from '../tile/gradWeight.js'
-import type { Target } from '../tile/target.js'
+import type { Registers, Target } from '../tile/target.js'
 import { clear } from './sparse.js'
 
 type Local = { k: 'var'; v: Var }
@@ -22,6 +22,8 @@ const partials = 16
 const nearBytes = 16 * 1024
 /** From so many positions on, all weights of a unit pass over a part of a picture before the next part is read. */
 const manyPositions = 64
+
+type Machine = Registers & Pick<Target, 'lanes'>
 
 export interface ConvGradJob {
   readonly g: Value
@@ -78,7 +80,7 @@ interface Cut {
 /** More units would not be shared more evenly. */
 const mostUnits = 64
 
-function cutOf(g: Geometry, target: Pick<Target, 'lanes' | 'accumulators'>): Cut {
+function cutOf(g: Geometry, target: Machine): Cut {
   const [kH, kW] = g.kernel
   const tile = gradWeightTile(target, { outputs: g.O, inputs: g.C, taps: kW })
   const pieces: [number, number][] = []
@@ -106,7 +108,7 @@ const slotsOf = ({ tile }: Cut, lanes: number): number =>
 
 /** Floats of scratch memory. sums: vectors of lanes; totals: what lanes add up to. */
 export function gradWeightScratch(
-  target: Pick<Target, 'lanes' | 'accumulators'>,
+  target: Machine,
   job: ConvGradJob,
 ): { sums: number; totals: number } {
   const cut = cutOf(geometryOf(job), target)
@@ -117,7 +119,7 @@ export function gradWeightScratch(
 }
 
 export function lowerConvGradWeight(
-  target: Pick<Target, 'lanes' | 'accumulators'>,
+  target: Machine,
   job: ConvGradJob,
   memory: { readonly sums: Value; readonly totals: Value },
 ): ScheduledKernel {
@@ -159,7 +161,7 @@ class GradWeightKernel {
     b: KernelBuilder,
     job: ConvGradJob,
     memory: { readonly sums: Value; readonly totals: Value },
-    target: Pick<Target, 'lanes' | 'accumulators'>,
+    target: Machine,
   ) {
     this.#b = b
     this.g = geometryOf(job)
@@ -323,71 +325,42 @@ class GradWeightKernel {
     const end = (column: number, at: number): void => {
       const some = taps.filter((tap) => column >= seen(g, 1, tap)[0] && column < seen(g, 1, tap)[1])
       const offset = (tap: number): number => column * step + tap - padding - at
-      if (some.length > 0) this.#positions(sums, place, grad, x, [{ column, taps: some, offset }])
+      if (some.length > 0) this.#position(sums, place, grad, x, some, offset)
+      b.bump(grad, b.width)
     }
     for (let column = 0; column < from; column++) end(column, 0)
     const start = from * step + first - padding
-    b.bump(grad, from * b.width)
     b.bump(x, start * b.width)
-    this.#middle(sums, place, grad, x, { taps, count: to - from })
-    b.bump(grad, -to * b.width)
+    b.loop(to - from, () => {
+      this.#position(sums, place, grad, x, taps, (tap) => tap - first)
+      b.bump(grad, b.width)
+      b.bump(x, step * b.width)
+    })
     for (let column = to; column < OW; column++) end(column, to * step + first - padding)
-    b.bump(grad, OW * b.width)
     b.bump(x, (g.stride[0] * g.size[1] - (to * step + first - padding)) * b.width)
   }
 
-  #middle(
-    sums: readonly Local[],
-    place: Place,
-    grad: Local,
-    x: Local,
-    { taps, count }: { taps: readonly number[]; count: number },
-  ): void {
-    const b = this.#b
-    const step = this.g.stride[1]
-    const [first] = place.piece
-    const some = (width: number) => (): void => {
-      const columns = Array.from({ length: width }, (_, column) => ({
-        column,
-        taps,
-        offset: (tap: number) => column * step + tap - first,
-      }))
-      this.#positions(sums, place, grad, x, columns)
-      b.bump(grad, width * b.width)
-      b.bump(x, width * step * b.width)
-    }
-    const { columns } = this.cut.tile
-    b.loop(Math.floor(count / columns), some(columns))
-    b.loop(count % columns, some(1))
-  }
-
-  /** Products of some positions that lie side by side; each number of x that several of them need is read once. */
-  #positions(
+  /** The products of one position with the taps that see the picture there, each at its own place of x. */
+  #position(
     sums: readonly Local[],
     { outputs, piece }: Place,
     grad: Expr,
     x: Expr,
-    columns: readonly { column: number; taps: readonly number[]; offset: (tap: number) => number }[],
+    taps: readonly number[],
+    placeOf: (tap: number) => number,
   ): void {
     const b = this.#b
     const { inputs } = this.cut.tile
-    const [H, W] = this.g.size
+    const plane = this.g.size[0] * this.g.size[1]
     const [OH, OW] = this.g.out
-    const grads = columns.map(({ column }) =>
-      Array.from({ length: outputs }, (_, a) => b.let('gAt', loadVec(grad, (a * OH * OW + column) * b.width))),
-    )
-    const meets = new Map<number, [column: number, tap: number][]>()
-    columns.forEach(({ taps, offset }, i) => {
-      for (const tap of taps) meets.set(offset(tap), [...(meets.get(offset(tap)) ?? []), [i, tap]])
-    })
+    const grads = Array.from({ length: outputs }, (_, a) => b.let('gAt', loadVec(grad, a * OH * OW * b.width)))
     for (let c = 0; c < inputs; c++)
-      for (const [at, pairs] of [...meets].sort(([p], [q]) => p - q)) {
-        const v = b.let('v', loadVec(x, (c * H * W + at) * b.width))
-        for (const [i, tap] of pairs)
-          grads[i]?.forEach((value, a) => {
-            const sum = sums[(a * inputs + c) * piece[1] + tap - piece[0]] as Local
-            b.set(sum.v, alu('fma', v, value, sum))
-          })
+      for (const tap of taps) {
+        const v = b.let('v', loadVec(x, (c * plane + placeOf(tap)) * b.width))
+        grads.forEach((value, a) => {
+          const sum = sums[(a * inputs + c) * piece[1] + tap - piece[0]] as Local
+          b.set(sum.v, alu('fma', v, value, sum))
+        })
       }
   }
 

@@ -14,23 +14,18 @@ import { dimsOf } from '../lower/space.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
 import { lowerTransposeBatch } from '../lower/rows.js'
-import { emitConv } from './conv.js'
+import { emitConv, readsOf } from './conv.js'
 import { conv2dGradInput, conv2dGradWeight } from './convGradient.js'
 import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
 import { inputOf } from './ledger.js'
-import { padded } from './padded.js'
 import type { Compute, Scheduler } from './scheduler.js'
 
 // ── convolution ──
 
 const conv2d: Compute<'conv2d'> = (s, node, tail) => {
-  const x = padded(s, inputOf(node, 0), node.attrs.padding)
-  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
-  const write = tail?.write ?? null
+  const reads = readsOf(s, node)
   const out = s.allocate(tail?.end ?? node)
-  const shaped = { ...out, shape: node.shape }
-  const job = { x, weight, bias, out: shaped, stride: node.attrs.stride, tail: write, pool: null }
-  emitConv(s, job, node)
+  emitConv(s, { ...reads, out: { ...out, shape: node.shape }, tail: tail?.write ?? null, pool: null }, node)
   return out
 }
 
@@ -49,17 +44,13 @@ function fusedPool(s: Scheduler, pool: Node<'maxPool2d'>): { conv: Node<'conv2d'
 const maxPool2d: Compute<'maxPool2d'> = (s, node) => {
   const wanted = node.companion && (node.requiresGrad || s.wants(node.companion)) ? node.companion : null
   const fused = fusedPool(s, node)
-  const x = fused ? padded(s, inputOf(fused.conv, 0), fused.conv.attrs.padding) : s.input(node, 0)
-  const [weight, bias] = fused ? [s.input(fused.conv, 1), fused.conv.inputs[2] ? s.input(fused.conv, 2) : null] : []
+  const reads = fused ? readsOf(s, fused.conv) : null
+  const x = reads?.x ?? s.input(node, 0)
   const out = s.allocate(node)
   const index = wanted && s.allocate(wanted)
   if (wanted && index) s.values.set(wanted, index)
-  if (!fused || !weight) s.emit(lowerMaxPool(s.lanes, node.attrs, x, out, index))
-  else {
-    const pool = { size: 2, index, relu: fused.relu }
-    const job = { x, weight, bias: bias ?? null, out, stride: fused.conv.attrs.stride, tail: null, pool }
-    emitConv(s, job, fused.conv)
-  }
+  if (!fused || !reads) s.emit(lowerMaxPool(s.lanes, node.attrs, x, out, index))
+  else emitConv(s, { ...reads, out, tail: null, pool: { size: 2, index, relu: fused.relu } }, fused.conv)
   return out
 }
 

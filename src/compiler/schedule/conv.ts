@@ -8,13 +8,28 @@ import { lowerConv, type ConvJob } from '../lower/conv.js'
 import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/winograd.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import { inputOf } from './ledger.js'
+import { padded } from './padded.js'
 import type { Scheduler } from './scheduler.js'
+
+function isTransformed(node: Node<'conv2d'>): boolean {
+  const [, , OH = 1, OW = 1] = node.shape
+  return isWinograd(inputOf(node, 1).shape, node.attrs.stride, [OH, OW])
+}
+
+/** What a conv node reads, the picture with zeros around it where the kernel does not know of them. */
+export function readsOf(
+  s: Scheduler,
+  node: Node<'conv2d'>,
+): Pick<ConvJob, 'x' | 'weight' | 'bias' | 'stride' | 'padding'> {
+  const { stride, padding } = node.attrs
+  const x = isTransformed(node) ? s.input(node, 0) : padded(s, inputOf(node, 0), padding)
+  return { x, weight: s.input(node, 1), bias: node.inputs[2] ? s.input(node, 2) : null, stride, padding }
+}
 
 /** The forward kernels of a conv node, with what is fused to it. */
 export function emitConv(s: Scheduler, job: ConvJob, node: Node<'conv2d'>): void {
-  const [, , OH = 1, OW = 1] = node.shape
-  if (!isWinograd(job.weight.shape, job.stride, [OH, OW])) return s.emit(lowerConv(s.lanes, job, s.plans.conv))
-  emitWinograd(s, job, inputOf(node, 1).id, false)
+  if (isTransformed(node)) emitWinograd(s, job, inputOf(node, 1).id, false)
+  else s.emit(lowerConv(s.lanes, job, s.plans.conv))
 }
 
 /**

@@ -118,9 +118,10 @@ const denseGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   const shared = { bias: null, tail: tail?.write ?? null, pool: null, stride: [1, 1] as const }
   const turned = [C, O, kH, kW]
   if (isWinograd(turned, stride, inputSize) && padding.every((size) => size <= 2)) {
-    const [x, from] = [padded(s, g, turnedPadding(node)), s.value(weight)]
+    const [x, from] = [s.value(g), { ...s.value(weight), shape: turned }]
     const out = s.allocate(tail?.end ?? node)
-    emitWinograd(s, { ...shared, x, weight: { ...from, shape: turned }, out: { ...out, shape: node.shape } }, weight.id, true)
+    const job = { ...shared, x, weight: from, out: { ...out, shape: node.shape }, padding: turnedPadding(node) }
+    emitWinograd(s, job, weight.id, true)
     return out
   }
   const [, , OH = 1, OW = 1] = g.shape

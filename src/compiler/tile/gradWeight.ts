@@ -2,14 +2,13 @@
  * The cost model of the dense weight gradient: which register tile it gets on a target. A choice changes speed only.
  * Not here: the kernel (lower/convGradWeight.ts).
  */
-import type { Target } from './target.js'
+import { fitsRegisters, type Registers } from './target.js'
 
-/** Sums in registers: output channels × input channels × taps of a kernel row; positions in one turn of the loop. */
+/** Sums in registers: output channels × input channels × taps of a kernel row. */
 export interface GradWeightTile {
   readonly outputs: number
   readonly inputs: number
   readonly taps: number
-  readonly columns: number
 }
 
 interface Shape {
@@ -30,15 +29,13 @@ function costOf(shape: Shape, { outputs, inputs, taps }: GradWeightTile): number
   return Math.ceil(shape.inputs / inputs) * (whole * one(outputs) + (rest > 0 ? one(rest) : 0))
 }
 
-export function gradWeightTile({ accumulators }: Pick<Target, 'accumulators'>, shape: Shape): GradWeightTile {
-  const taps = Math.ceil(shape.taps / Math.ceil(shape.taps / accumulators))
-  // with few registers loads are dear: two positions share what both see
-  const columns = accumulators <= 8 && taps > 1 ? 2 : 1
-  let best: GradWeightTile = { outputs: 1, inputs: 1, taps, columns }
+export function gradWeightTile(target: Registers, shape: Shape): GradWeightTile {
+  const taps = Math.ceil(shape.taps / Math.ceil(shape.taps / target.accumulators))
+  let best: GradWeightTile = { outputs: 1, inputs: 1, taps }
   for (let outputs = 1; outputs <= Math.min(8, shape.outputs); outputs++)
     for (let inputs = 1; inputs <= Math.min(8, shape.inputs); inputs++) {
-      const tile = { outputs, inputs, taps, columns }
-      const fits = outputs * inputs * taps <= accumulators
+      const tile = { outputs, inputs, taps }
+      const fits = fitsRegisters(target, outputs * inputs * taps, outputs + 1)
       if (fits && costOf(shape, tile) < costOf(shape, best)) best = tile
     }
   return best
