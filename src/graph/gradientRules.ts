@@ -103,12 +103,23 @@ function convBiasGradient(g: Node): Node {
   return c.sum(isOp(g, 'maxPool2dGrad') ? inputAt(g, 1) : g, [0, 2, 3])
 }
 
+/** Whether a gradient comes straight out of a max-pool or through relu's mask, so that much of it is zero. */
+function isSparse(g: Node): boolean {
+  if (isOp(g, 'maxPool2dGrad')) return true
+  const [condition, masked] = g.inputs
+  const isMask = isOp(g, 'where') && condition?.op === 'le' && isZero(condition.inputs[1])
+  return isMask && isZero(masked)
+}
+
+const isZero = (node: Node | undefined): boolean => node !== undefined && isOp(node, 'const') && node.attrs.value === 0
+
 function conv2dGradients(y: Node<'conv2d'>, g: Node): Makers {
   const [x, weight] = [inputAt(y, 0), inputAt(y, 1)]
   const [inputSize, kernelSize] = [pictureSize(x), pictureSize(weight)]
+  const sparse = isSparse(g)
   return [
-    () => make('conv2dGradInput', { ...y.attrs, inputSize }, [g, weight]),
-    () => make('conv2dGradWeight', { ...y.attrs, kernelSize }, [g, x]),
+    () => make('conv2dGradInput', { ...y.attrs, inputSize, sparse }, [g, weight]),
+    () => make('conv2dGradWeight', { ...y.attrs, kernelSize, sparse }, [g, x]),
     () => convBiasGradient(g),
   ]
 }

@@ -100,12 +100,13 @@ function putNumber(value: number): void {
   put(halves[1] ?? 0)
 }
 
-type Attr = number | DType | readonly number[]
+type Attr = number | boolean | DType | readonly number[]
 
 function putAttrs(attrs: object): void {
   for (const name in attrs) {
     const value = (attrs as Readonly<Record<string, Attr>>)[name] ?? 0
     if (typeof value === 'number') putNumber(value)
+    else if (typeof value === 'boolean') put(Number(value))
     else if (typeof value === 'string') putDType(value)
     else putList(value, 0)
   }

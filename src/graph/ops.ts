@@ -23,6 +23,11 @@ export interface GroupSlide extends Slide {
   readonly groups: number
 }
 
+/** A convolution behind which most of the gradient is zero is differentiated by its non-zeros (decision 17). */
+interface ConvGrad extends Slide {
+  readonly sparse: boolean
+}
+
 type None = Readonly<Record<never, never>>
 
 /**
@@ -76,8 +81,8 @@ export interface OpAttrs {
   linearGradInput: None // (g [N, O], weight [O, I]) → [N, I]
   linearGradWeight: None // (g [N, O], x [N, I]) → [O, I]
   conv2d: Slide // (x [N, C, H, W], weight [O, C, kH, kW], bias [O]?) → [N, O, OH, OW]
-  conv2dGradInput: Slide & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
-  conv2dGradWeight: Slide & { readonly kernelSize: readonly [number, number] } // (g, x) → [O, C, kH, kW]
+  conv2dGradInput: ConvGrad & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
+  conv2dGradWeight: ConvGrad & { readonly kernelSize: readonly [number, number] } // (g, x) → [O, C, kH, kW]
   groupConv2d: GroupSlide // (x [N, C, H, W], weight [O, C/G, kH, kW], bias [O]?) → [N, O, OH, OW]
   groupConv2dGradInput: GroupSlide & { readonly inputSize: readonly [number, number] } // (g, weight) → [N, C, H, W]
   groupConv2dGradWeight: GroupSlide & { readonly kernelSize: readonly [number, number] } // (g, x) → [N, O, C/G, kH, kW]

@@ -31,7 +31,7 @@ interface ConvShape {
   readonly H: number
   readonly W: number
   readonly O: number
-  readonly K: number
+  readonly K: number | readonly [number, number]
   readonly stride?: g.Size2
   readonly padding?: g.Size2
 }
@@ -42,13 +42,14 @@ type Behind = (x: Node) => Node
 function conv(name: string, s: ConvShape, behind: Behind): Case {
   const build = (): Built => {
     const x = leaf([s.N, s.C, s.H, s.W])
-    const [weight, bias] = [leaf([s.O, s.C, s.K, s.K]), leaf([s.O])]
+    const [kH, kW] = typeof s.K === 'number' ? [s.K, s.K] : s.K
+    const [weight, bias] = [leaf([s.O, s.C, kH, kW]), leaf([s.O])]
     const y = g.conv2d(x, weight, bias, { stride: s.stride ?? 1, padding: s.padding ?? 0 })
     return { output: behind(y), leaves: [x, weight, bias] }
   }
   const { N, C, H, W, O, K, stride = 1, padding = 0 } = s
   return {
-    name: `conv ${N}×${C}×${H}×${W} → ${O}, ${K}×${K}, stride ${stride.toString()}, padding ${padding.toString()}: ${name}`,
+    name: `conv ${N}×${C}×${H}×${W} → ${O}, ${typeof K === 'number' ? `${K}×${K}` : K.join('×')}, stride ${stride.toString()}, padding ${padding.toString()}: ${name}`,
     build,
   }
 }
@@ -88,6 +89,34 @@ const convs: readonly Case[] = [
   ),
   conv('gelu', { N: 5, C: 3, H: 6, W: 5, O: 4, K: 3 }, (y) => g.gelu(y)),
   conv('used twice', { N: 3, C: 2, H: 6, W: 6, O: 2, K: 3 }, (y) => g.add(g.relu(y), g.mul(y, y))),
+]
+
+const plain: Behind = (y) => y
+
+/** Behind none of these is anything zero. */
+const denseConvs: readonly Case[] = [
+  conv('dense', { N: 5, C: 3, H: 9, W: 8, O: 5, K: 3, padding: 1 }, plain),
+  conv('dense', { N: 33, C: 16, H: 8, W: 9, O: 18, K: 3, padding: 1 }, plain),
+  conv('dense', { N: 17, C: 16, H: 4, W: 4, O: 16, K: 3, padding: 1 }, plain),
+  conv('dense, sums of both', { N: 5, C: 17, H: 6, W: 6, O: 16, K: 3, padding: 2 }, (y) => g.tanh(y)),
+  conv('dense', { N: 5, C: 4, H: 9, W: 8, O: 6, K: 3, stride: 2, padding: 1 }, plain),
+  conv('dense', { N: 33, C: 5, H: 7, W: 11, O: 20, K: 3, stride: 3 }, plain),
+  conv('dense', { N: 1, C: 6, H: 5, W: 7, O: 10, K: 1 }, plain),
+  conv('dense', { N: 17, C: 6, H: 9, W: 9, O: 8, K: 1 }, plain),
+  conv('dense', { N: 5, C: 7, H: 9, W: 6, O: 9, K: 1, stride: 2 }, plain),
+  conv('dense, nothing but padding at the edge', { N: 2, C: 2, H: 5, W: 4, O: 3, K: 1, stride: 2, padding: 2 }, plain),
+  conv('dense', { N: 9, C: 2, H: 6, W: 7, O: 3, K: 2, stride: [1, 2], padding: [1, 0] }, plain),
+  conv('dense', { N: 5, C: 2, H: 12, W: 11, O: 3, K: 5, stride: 2, padding: 2 }, plain),
+  conv('dense', { N: 3, C: 3, H: 15, W: 13, O: 4, K: 7, stride: 2, padding: 3 }, plain),
+  conv('dense', { N: 2, C: 1, H: 12, W: 30, O: 2, K: [2, 26], padding: [0, 3] }, plain),
+  conv('dense', { N: 18, C: 3, H: 8, W: 9, O: 13, K: [3, 1], padding: [1, 0] }, plain),
+  conv('dense', { N: 4, C: 20, H: 7, W: 8, O: 3, K: [1, 5], padding: [0, 4], stride: [2, 1] }, plain),
+  conv('dense, then a pool behind a norm', { N: 9, C: 3, H: 6, W: 6, O: 16, K: 3, padding: 1 }, (y) =>
+    g.maxPool2d(g.relu(g.batchNormTrain(y, { weight: leaf([16]), bias: leaf([16]), eps: 1e-5 }).output), 2),
+  ),
+  conv('its gradient added to another', { N: 5, C: 3, H: 6, W: 6, O: 3, K: 3, padding: 1 }, (y) =>
+    g.relu(g.add(g.mul(y, y), given(y.shape))),
+  ),
 ]
 
 /** Two layers on pictures of `N`, with an elementwise function between. */
@@ -371,6 +400,7 @@ const all: readonly Case[] = [
   ...nets,
   ...groupedConvs,
   ...norms,
+  ...denseConvs,
 ]
 
 /** Every case; the same numbers in every process. */

@@ -1,9 +1,11 @@
 /**
- * conv2d forward, batch in lanes: a register tile of output channels × rows × columns, with bias, relu (or any
+ * conv2d, batch in lanes: a register tile of output channels × rows × columns, with bias, relu (or any
  * elementwise tail) and non-overlapping max-pool done in registers.
  * x [N, C, H, W] lanes (already padded), weight [O, C, kH, kW] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
+ * Its input's gradient too, pixel phase by pixel phase, each a convolution of the output's gradient (convPhases.ts).
  * Sum order: bias, then kernel rows, kernel columns, channels; with more than 16 channels: channels first.
- * See docs/decisions/0002-order-of-sums.md. Not here: gradients (sparse.ts), 3 × 3 with many channels (winograd.ts).
+ * See docs/decisions/0002-order-of-sums.md. Not here: sparse gradients (sparse.ts), weights' (convGradWeight.ts), 3 × 3
+ * with many channels (winograd.ts).
  */
 import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
@@ -29,9 +31,33 @@ export interface ConvJob {
   readonly bias: Value | null
   readonly out: Value
   readonly stride: readonly [number, number]
+  /** Zeros that are not in x but around it; default none. Winograd's kernels alone know them. */
+  readonly padding?: readonly [number, number]
   readonly tail: ((b: KernelBuilder) => Tail) | null
   /** Fused max-pool of size × size windows; index: where the picked position goes, if anybody wants it. */
   readonly pool: { readonly size: number; readonly index: Value | null; readonly relu: boolean } | null
+  /** The results are some of an input gradient's pixels; x is then the output's gradient. */
+  readonly phase?: Phase
+}
+
+/** Which taps of the weight a convolution has, what it reads and where its results go. All in elements. */
+export interface Phase {
+  readonly taps: readonly [number, number]
+  readonly rows: number
+  readonly columns: number
+  /** Where the first result's first tap reads in a plane of x. */
+  readonly from: number
+  /** Of the first tap in the weight, and between neighbours. */
+  readonly weight: WeightSteps & { readonly start: number }
+  /** Where the first result lies in a plane of `out`, and between neighbours. */
+  readonly to: { readonly start: number; readonly row: number; readonly column: number }
+}
+
+interface WeightSteps {
+  readonly output: number
+  readonly input: number
+  readonly row: number
+  readonly column: number
 }
 
 interface Geometry {
@@ -44,31 +70,37 @@ interface Geometry {
   readonly OH: number // rows and columns computed: a pool leaves out what does not fill a window
   readonly OW: number
   readonly convW: number // columns of the whole conv output, for the pool's index
-  readonly outRow: number // vectors in a row of the result
+  readonly outRow: number // vectors from a row of the result to the next
+  readonly outColumn: number
   readonly outPlane: number
   readonly perRow: number // computed rows per result row: the pool's size, or 1
+  readonly from: number // the first vector read of a plane, and the first written
+  readonly to: number
+  readonly weight: WeightSteps & { readonly start: number }
 }
 
 function geometryOf(job: ConvJob): Geometry {
+  if (job.phase) return geometryOfPhase(job, job.phase)
   const [, C = 1, H = 1, W = 1] = job.x.shape
   const [O = 1, , kH = 1, kW = 1] = job.weight.shape
   const [, , PH = 1, PW = 1] = job.out.shape as Shape
   const size = job.pool?.size ?? 1
   const convW = Math.floor((W - kW) / job.stride[1]) + 1
-  return {
-    C,
-    W,
-    plane: H * W,
-    O,
-    kH,
-    kW,
-    OH: PH * size,
-    OW: PW * size,
-    convW,
-    outRow: PW,
-    outPlane: PH * PW,
-    perRow: size,
-  }
+  const taps = kH * kW
+  const weight = { start: 0, output: C * taps, input: taps, row: kW, column: 1 }
+  const sizes = { C, plane: H * W, O, kH, kW, outColumn: 1, outPlane: PH * PW, perRow: size, from: 0, to: 0, weight }
+  // a matrix product over channels: pixels are one long row
+  if (taps === 1 && size === 1 && job.stride[0] * job.stride[1] === 1)
+    return { ...sizes, W: H * W, OH: 1, OW: PH * PW, convW: PH * PW, outRow: PH * PW }
+  return { ...sizes, W, OH: PH * size, OW: PW * size, convW, outRow: PW }
+}
+
+function geometryOfPhase({ x, out }: ConvJob, phase: Phase): Geometry {
+  const [, C = 1, H = 1, W = 1] = x.shape
+  const [, O = 1, outH = 1, outW = 1] = out.shape
+  const { taps, rows, columns, from, weight, to } = phase
+  const sizes = { C, O, W, plane: H * W, kH: taps[0], kW: taps[1], OH: rows, OW: columns, convW: columns, perRow: 1 }
+  return { ...sizes, outRow: to.row, outColumn: to.column, outPlane: outH * outW, from, to: to.start, weight }
 }
 
 /** Cuts 0 … count into steps of `tile` and a rest; calls back with a start (i32) and the tile's size. */
@@ -92,17 +124,23 @@ export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): S
   const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
   b.forUnits((block) => {
     kernel.begin(block)
-    tiles(b, 'row', g.OH, tile.rows, (row, rowCount) =>
-      tiles(b, 'o', g.O, tile.channels, (o, channels) =>
-        tiles(b, 'column', g.OW, tile.columns, (column, columnCount) =>
-          kernel.tile(o, row, column, { channels, rows: rowCount, columns: columnCount }),
-        ),
-      ),
-    )
+    const outputs = (body: (o: Expr, channels: number) => void): void => tiles(b, 'o', g.O, tile.channels, body)
+    const columns = (body: (column: Expr, count: number) => void): void => tiles(b, 'column', g.OW, tile.columns, body)
+    tiles(b, 'row', g.OH, tile.rows, (row, rows) => {
+      const one = (o: Expr, channels: number, column: Expr, count: number): void =>
+        kernel.tile(o, row, column, { channels, rows, columns: count })
+      // what is read again at once should stay in the nearest cache
+      if (isWideProduct(g, b.width)) columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
+      else outputs((o, channels) => columns((column, count) => one(o, channels, column, count)))
+    })
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
-  return b.finish(job.pool ? 'conv2d+pool' : 'conv2d', { pictures: lanes }, (n) => n * flops)
+  const name = job.phase ? 'conv2dGradInput' : job.pool ? 'conv2d+pool' : 'conv2d'
+  return b.finish(name, { pictures: lanes }, (n) => n * flops)
 }
+
+/** A matrix product whose pixels take more memory than the weights: these are read again and again, those once. */
+const isWideProduct = ({ kH, kW, W, O }: Geometry, width: number): boolean => kH * kW === 1 && W * width > O * 4
 
 class ConvKernel {
   readonly g: Geometry
@@ -124,8 +162,8 @@ class ConvKernel {
   begin(block: Expr): void {
     const { g } = this
     const b = this.#b
-    this.#x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, g.C * g.plane * b.width)
-    this.#outBlock = b.let('outBlock', mul(block, g.O * g.outPlane * b.width))
+    this.#x = b.let('xBlock', add(add(b.buffer(this.#job.x, 'read'), g.from * b.width), mul(block, g.C * g.plane * b.width)))
+    this.#outBlock = b.let('outBlock', add(mul(block, g.O * g.outPlane * b.width), g.to * b.width))
     this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
     const index = this.#job.pool?.index
     if (index) this.#index = b.let('index', add(b.buffer(index, 'write'), this.#outBlock))
@@ -161,7 +199,8 @@ class ConvKernel {
     const [sy, sx] = this.#job.stride
     const first = add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))
     const x = b.let('x', add(this.#x, first))
-    const w = b.let('w', add(b.buffer(this.#job.weight, 'read'), mul(o, g.C * g.kH * g.kW * 4)))
+    const weight = add(b.buffer(this.#job.weight, 'read'), g.weight.start * 4)
+    const w = b.let('w', add(weight, mul(o, g.weight.output * 4)))
     if (g.C <= fewChannels) this.#tapsThenChannels(sums, x, w, t)
     else this.#channelsThenTaps(sums, x, w, t)
   }
@@ -174,29 +213,31 @@ class ConvKernel {
         b.loop(g.kW, () => {
           this.#tap(sums, x, w, t)
           b.bump(x, b.width)
-          b.bump(w, 4)
+          b.bump(w, g.weight.column * 4)
         })
         b.bump(x, (g.W - g.kW) * b.width)
+        b.bump(w, (g.weight.row - g.kW * g.weight.column) * 4)
       })
       b.bump(x, (g.plane - g.kH * g.W) * b.width)
+      b.bump(w, (g.weight.input - g.kH * g.weight.row) * 4)
     })
   }
 
   #tapsThenChannels(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
     const { g } = this
     const b = this.#b
-    const taps = g.kH * g.kW
     b.loop(g.kH, () => {
       b.loop(g.kW, () => {
         b.loop(g.C, () => {
           this.#tap(sums, x, w, t)
           b.bump(x, g.plane * b.width)
-          b.bump(w, taps * 4)
+          b.bump(w, g.weight.input * 4)
         })
         b.bump(x, (1 - g.C * g.plane) * b.width)
-        b.bump(w, (1 - g.C * taps) * 4)
+        b.bump(w, (g.weight.column - g.C * g.weight.input) * 4)
       })
       b.bump(x, (g.W - g.kW) * b.width)
+      b.bump(w, (g.weight.row - g.kW * g.weight.column) * 4)
     })
   }
 
@@ -204,7 +245,7 @@ class ConvKernel {
     const { g } = this
     const b = this.#b
     const [sy, sx] = this.#job.stride
-    const weights = Array.from({ length: t.channels }, (_, a) => b.let('s', loadSplat(w, a * g.C * g.kH * g.kW * 4)))
+    const weights = Array.from({ length: t.channels }, (_, a) => b.let('s', loadSplat(w, a * g.weight.output * 4)))
     for (let r = 0; r < t.rows; r++)
       for (let c = 0; c < t.columns; c++) {
         const v = b.let('v', loadVec(x, (r * sy * g.W + c * sx) * b.width))
@@ -223,7 +264,7 @@ class ConvKernel {
     const down = (e: Expr): Expr =>
       g.perRow === 1 ? e : e.k === 'int' ? int(e.value >> shift) : alu('ishru', e, int(shift))
     const y = mul(down(row), g.outRow * b.width)
-    return b.let('place', add(add(mul(o, g.outPlane * b.width), y), mul(down(column), b.width)))
+    return b.let('place', add(add(mul(o, g.outPlane * b.width), y), mul(down(column), g.outColumn * b.width)))
   }
 
   #finish(
@@ -239,7 +280,7 @@ class ConvKernel {
     const { g } = this
     const b = this.#b
     const size = g.perRow
-    const offset = (a * g.outPlane + (r / size) * g.outRow + c / size) * b.width
+    const offset = (a * g.outPlane + (r / size) * g.outRow + (c / size) * g.outColumn) * b.width
     if (!this.#job.pool) {
       const where = b.let('where', add(this.#outBlock, add(place, offset)))
       b.store('vec', add(this.#out, place), offset, finish ? finish(at(r, c), where) : at(r, c))

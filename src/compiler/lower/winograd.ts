@@ -1,10 +1,11 @@
 /**
  * conv2d forward for kernels of 3 × 3 with stride 1, by Winograd's F(2×2, 3×3): 16 products where the direct sum takes 36.
  * (Lavin & Gray, Fast Algorithms for Convolutional Neural Networks, 2016.) The same job as conv.ts, batch in lanes:
- * x [N, C, H, W] lanes (already padded), weight [O, C, 3, 3] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
+ * x [N, C, H, W] lanes (not padded), weight [O, C, 3, 3] plain → y [N, O, OH, OW] or pooled [N, O, PH, PW] lanes.
  * Output is computed in tiles of 2 × 2, which are also the windows of a fused max-pool; a strip of tiles at a time:
  * V = Bᵀ d B of all channels, for each of 16 points M[o][tile] = Σ_c U[o][c] · V[c][tile], then y = Aᵀ M A.
- * Not here: the transforms (winogradTile.ts), pictures one by one (winogradPixels.ts), other shapes (conv.ts), gradients (sparse.ts).
+ * The input's gradient is such a convolution of the output's, with the kernels turned round.
+ * Not here: the transforms (winogradTile.ts), pictures one by one (winogradPixels.ts), other shapes (conv.ts).
  */
 import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
@@ -21,16 +22,21 @@ const apartBytes = 64
 
 // ── weights ──
 
-/** weight [O, C, 3, 3] → U = G g Gᵀ, [16][O][C]. */
-export function lowerWinogradWeights(lanes: number, weight: Value, out: Value): ScheduledKernel {
+/**
+ * weight [O, C, 3, 3] → U = G g Gᵀ, [16][O][C]. @param turned it lies as [C, O, 3, 3], each kernel turned round: so for the
+ * input's gradient of the convolution that it is of.
+ */
+export function lowerWinogradWeights(lanes: number, weight: Value, out: Value, turned = false): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const [O = 1, C = 1] = weight.shape
   const [source, target] = [b.buffer(weight, 'read'), b.buffer(out, 'write')]
+  const [perOutput, perInput] = turned ? [kernelBytes, O * kernelBytes] : [C * kernelBytes, kernelBytes]
   b.forUnits((o) => {
-    const from = b.pointer('from', source, o, C * kernelBytes)
+    const from = b.pointer('from', source, o, perOutput)
     const to = b.pointer('to', target, o, C * 4)
     const some = (c: Expr): void => {
-      const taps = tapsOf(b, b.let('at', add(from, mul(c, kernelBytes))))
+      const lying = tapsOf(b, b.let('at', add(from, mul(c, perInput))), perInput)
+      const taps = turned ? lying.toReversed() : lying
       const place = b.let('place', add(to, mul(c, 4)))
       weightPoints(b, taps).forEach((value, k) => b.store('vec', place, k * O * C * 4, value))
     }
@@ -41,15 +47,15 @@ export function lowerWinogradWeights(lanes: number, weight: Value, out: Value): 
   return b.finish('winogradWeights', { count: O })
 }
 
-/** The 9 taps of `lanes` kernels that lie one behind the other, a kernel a lane. */
-function tapsOf(b: KernelBuilder, at: Expr): Expr[] {
+/** The 9 taps of `lanes` kernels that lie so many bytes apart, a kernel a lane. */
+function tapsOf(b: KernelBuilder, at: Expr, apart: number): Expr[] {
   const taps: Expr[] = []
   for (let first = 0; first < 9; first += b.lanes) {
     const from = Math.max(0, Math.min(first, 9 - b.lanes))
-    const read = Array.from({ length: b.lanes }, (_, i) => loadVec(at, i * kernelBytes + from * 4))
+    const read = Array.from({ length: b.lanes }, (_, i) => loadVec(at, i * apart + from * 4))
     b.transpose(read).forEach((value, i) => (taps[from + i] = value))
   }
-  return taps
+  return taps.slice(0, 9)
 }
 
 // ── pictures ──
@@ -63,28 +69,43 @@ export interface WinogradMemory {
 
 interface Geometry {
   readonly C: number
-  readonly W: number
-  readonly plane: number
+  readonly size: readonly [number, number] // H, W
+  readonly padding: readonly [number, number]
   readonly O: number
   readonly OH: number // rows and columns computed
   readonly OW: number
   readonly convW: number
-  readonly columns: number // tiles in a row
+  readonly rows: number // of tiles
+  readonly columns: number
   readonly outPlane: number
 }
 
-function geometryOf({ x, weight, out, pool }: ConvJob): Geometry {
+function geometryOf({ x, weight, out, pool, padding = [0, 0] }: ConvJob): Geometry {
   const [, C = 1, H = 1, W = 1] = x.shape
   const [O = 1] = weight.shape
   const [, , PH = 1, PW = 1] = out.shape
   const size = pool ? 2 : 1
-  const OW = PW * size
-  return { C, W, plane: H * W, O, OH: PH * size, OW, convW: W - 2, columns: Math.ceil(OW / 2), outPlane: PH * PW }
+  const [OH, OW] = [PH * size, PW * size]
+  const tiles = { rows: Math.ceil(OH / 2), columns: Math.ceil(OW / 2) }
+  return { C, size: [H, W], padding, O, OH, OW, convW: W + 2 * padding[1] - 2, ...tiles, outPlane: PH * PW }
 }
+
+/** Of the four rows (columns) under tile t of an axis those that are in the picture: from … to − 1. */
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+function spanOf({ size, padding }: Geometry, axis: 0 | 1, t: number): Span {
+  const from = Math.min(4, Math.max(0, padding[axis] - 2 * t))
+  return { from, to: Math.max(from, Math.min(4, size[axis] + padding[axis] - 2 * t)) }
+}
+
+const alike = (a: Span, b: Span): boolean => a.from === b.from && a.to === b.to
 
 function tileOf(job: ConvJob, choose: Plans['winograd']): WinogradTile {
   const g = geometryOf(job)
-  return choose({ inputs: g.C, outputs: g.O, rows: Math.ceil(g.OH / 2), columns: g.columns })
+  return choose({ inputs: g.C, outputs: g.O, rows: g.rows, columns: g.columns })
 }
 
 /** Floats of a point in v and m, for one picture. */
@@ -149,7 +170,7 @@ class WinogradKernel {
   begin(block: Expr): void {
     const { g } = this
     const b = this.#b
-    this.#x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, g.C * g.plane * b.width)
+    this.#x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, g.C * g.size[0] * g.size[1] * b.width)
     this.#v = b.pointer('vBlock', b.buffer(this.#memory.v, 'both'), block, points * this.#next.v)
     this.#m = b.pointer('mBlock', b.buffer(this.#memory.m, 'both'), block, points * this.#next.m)
     this.#outBlock = b.let('outBlock', mul(block, g.O * g.outPlane * b.width))
@@ -178,23 +199,62 @@ class WinogradKernel {
   #transform(row: Expr, rows: number, cut: boolean): void {
     const { g } = this
     const b = this.#b
-    const x = b.let('x', add(this.#x, mul(row, 2 * g.W * b.width)))
-    const v = b.let('v', this.#v)
+    if (cut) return this.#transformRow(row, this.#v, rows, spanOf(g, 0, g.rows - 1))
+    const v = b.let('vRow', this.#v)
+    const t = b.let('t', row)
+    b.loop(rows, () => {
+      this.#bySpan(t, Math.floor(g.OH / 2), (span) => this.#transformRow(t, v, rows, span))
+      b.bump(v, g.columns * b.width)
+      b.bump(t, 1)
+    })
+  }
+
+  /** What is to be done for tile row t, of `count`: all do the same but those that reach beyond the picture. */
+  #bySpan(t: Expr, count: number, body: (span: Span) => void): void {
+    const b = this.#b
+    const usual = spanOf(this.g, 0, Math.floor(count / 2))
+    const special = Array.from({ length: count }, (_, i) => i).filter((i) => !alike(spanOf(this.g, 0, i), usual))
+    const choose = ([first, ...others]: readonly number[]): void => {
+      if (first === undefined) return body(usual)
+      b.if(
+        alu('ieq', t, int(first)),
+        () => body(spanOf(this.g, 0, first)),
+        () => choose(others),
+      )
+    }
+    choose(special)
+  }
+
+  /** V of tile row t, at `to`, in a strip of so many rows. */
+  #transformRow(t: Expr, to: Expr, rows: number, span: Span): void {
+    const { g } = this
+    const b = this.#b
+    const [H, W] = g.size
+    // where the part of a tile that is in the picture begins: an address before the picture would have no meaning
+    const column = (first: number): number => 2 * first - g.padding[1] + spanOf(g, 1, first).from
+    const corner = (span.from - g.padding[0]) * W + column(0)
+    const x = b.let('x', add(add(this.#x, mul(t, 2 * W * b.width)), corner * b.width))
+    const v = b.let('v', to)
     b.loop(g.C, () => {
-      b.loop(rows, () => {
-        this.#eachColumn((width) => {
+      let at = column(0)
+      for (let first = 0, next = 0; first < g.columns; first = next) {
+        const columns = spanOf(g, 1, first)
+        while (next < g.columns && alike(spanOf(g, 1, next), columns)) next++
+        b.bump(x, (column(first) - at) * b.width)
+        b.loop(next - first, () => {
           inputPoints(
             b,
-            { rows: cut ? 3 : 4, columns: width + 2 },
-            (i, j) => loadVec(x, (i * g.W + j) * b.width),
+            { top: span.from, rows: span.to, left: columns.from, columns: columns.to },
+            (i, j) => loadVec(x, ((i - span.from) * W + j - columns.from) * b.width),
             (k, value) => b.store('vec', v, k * this.#next.v, value),
           )
           b.bump(x, 2 * b.width)
           b.bump(v, b.width)
         })
-        b.bump(x, 2 * (g.W - g.columns) * b.width)
-      })
-      b.bump(x, (g.plane - 2 * rows * g.W) * b.width)
+        at = column(first) + 2 * (next - first)
+      }
+      b.bump(x, (H * W + column(0) - at) * b.width)
+      b.bump(v, (rows - 1) * g.columns * b.width)
     })
   }
 

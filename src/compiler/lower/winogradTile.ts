@@ -55,17 +55,27 @@ const across = (i: number, [a, b, c, d]: readonly [Line, Line, Line, Line]): Lin
   return [at(a), at(b), at(c), at(d)]
 }
 
+/** Which of a tile's 4 × 4 inputs exist: rows from `top` (default 0) to before `rows`, columns likewise. */
+export interface Exists {
+  readonly top?: number
+  readonly rows: number
+  readonly left?: number
+  readonly columns: number
+}
+
 /**
  * Bᵀ d B of 4 × 4 inputs, each point stored as soon as it is there. Inputs that do not exist are 0: they change no result
  * that does.
  */
 export function inputPoints(
   b: KernelBuilder,
-  exists: { readonly rows: number; readonly columns: number },
+  exists: Exists,
   load: (i: number, j: number) => Expr,
   store: (point: number, value: Expr) => void,
 ): void {
-  const at = (i: number, j: number): Expr => (i < exists.rows && j < exists.columns ? b.let('d', load(i, j)) : float(0))
+  const { rows, columns: wide, top = 0, left = 0 } = exists
+  const isThere = (i: number, j: number): boolean => i >= top && i < rows && j >= left && j < wide
+  const at = (i: number, j: number): Expr => (isThere(i, j) ? b.let('d', load(i, j)) : float(0))
   const column = (j: number): Line => inputLine(b, [at(0, j), at(1, j), at(2, j), at(3, j)])
   const columns = [column(0), column(1), column(2), column(3)] as const
   for (let i = 0; i < 4; i++) inputLine(b, across(i, columns)).forEach((value, j) => store(4 * i + j, value))

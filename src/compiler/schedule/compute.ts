@@ -2,95 +2,30 @@
  * What each operation asks of the scheduler: one row an operation: which values it reads, which kernels compute it.
  * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
  */
-import { sizeOf } from '../../base/index.js'
 import { isElementwise, type ElementwiseOp, type Node, type OpName } from '../../graph/index.js'
-import { groupSize, type Value } from '../kernel.js'
-import { lowerConv, type ConvJob } from '../lower/conv.js'
-import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
+import type { Value } from '../kernel.js'
 import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCheckLabels, lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
 import { lowerRandom } from '../lower/move.js'
-import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
-import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerTransposeBatch } from '../lower/rows.js'
-import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
-import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/winograd.js'
-import { isWinograd } from '../lower/winogradTile.js'
+import { lowerTransposeBatch } from '../lower/rows.js'
+import { emitConv, readsOf } from './conv.js'
+import { conv2dGradInput, conv2dGradWeight } from './convGradient.js'
 import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
 import { inputOf } from './ledger.js'
 import { concat, pad, permute, slice } from './movement.js'
 import { channelMean, channelVariance, normalizeGradBias, normalizeGradScale } from './norm.js'
-import { padded } from './padded.js'
 import type { Compute, Scheduler } from './scheduler.js'
 
 // ── convolution ──
 
-function imageRows(s: Scheduler, x: Node, image: ImageRows): Value {
-  return s.shared(`imageRows ${x.id} ${image.padding.join()}`, () => {
-    const from = s.value(x)
-    const rows = s.scratch({ shape: [x.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
-    s.emit(lowerImageRows(s.lanes, image, from, rows))
-    return rows
-  })
-}
-
-/**
- * What to list of a conv output's gradient. Behind a max-pool whose windows lie apart: window by window, in any case, so
- * that no bit depends on who else looks at it; found without the dense gradient, unless only that is left.
- */
-function listed(s: Scheduler, g: Node): Listed {
-  const byRows = { window: [1, 1], windowStride: [1, 1] } as const
-  if (g.op !== 'maxPool2dGrad') return { gradient: s.value(g), index: null, ...byRows }
-  const { kernelSize, stride, padding } = (g as Node<'maxPool2dGrad'>).attrs
-  const apart = padding.every((size) => size === 0) && kernelSize.every((size, i) => size <= (stride[i] ?? 0))
-  if (!apart) return { gradient: s.value(g), index: null, ...byRows }
-  if (g.storage) return { gradient: s.value(g), index: null, window: kernelSize, windowStride: stride }
-  return { gradient: s.input(g, 1), index: s.input(g, 0), ...byRows }
-}
-
-function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kernel: RowKernel): Value {
-  return s.shared(`nonZeros ${g.id} ${stride.join()} ${kernel.rowPixels} ${kernel.pixelFloats}`, () => {
-    const [N = 1, O = 1, OH = 1, OW = 1] = g.shape
-    const what = listed(s, g)
-    const positions = sizeOf(what.gradient.shape.slice(2))
-    const groups = Math.ceil(N / groupSize)
-    const scratch = (words: number): Value => s.scratch({ shape: [groups, words], dtype: 'i32', layout: 'groups' })
-    const [own, lists] = [scratch(listScratchWords(s.lanes, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
-    const { pixelFloats, rowPixels, pictureFloats } = kernel
-    const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
-    s.emit(lowerNonZeros(s.lanes, attrs, what, own, lists))
-    return lists
-  })
-}
-
-/** The forward kernels of a conv node, with what is fused to it. */
-function emitConv(s: Scheduler, node: Node<'conv2d'>, job: ConvJob): void {
-  const [, , OH = 1, OW = 1] = node.shape
-  if (!isWinograd(job.weight.shape, job.stride, [OH, OW])) return s.emit(lowerConv(s.lanes, job, s.plans.conv))
-  const weights = s.shared(`winograd ${inputOf(node, 1).id}`, () => {
-    const [O = 1, C = 1] = job.weight.shape
-    const points = s.scratch({ shape: [16, O, C], dtype: 'f32', layout: 'plain' })
-    s.emit(lowerWinogradWeights(s.lanes, job.weight, points))
-    return points
-  })
-  const size = winogradScratch(s.lanes, job, s.plans.winograd)
-  const scratch = (floats: number): Value =>
-    s.scratch({ shape: [node.shape[0] ?? 1, floats], dtype: 'f32', layout: 'lanes' })
-  const memory = { weights, v: scratch(size.v), m: scratch(size.m) }
-  s.emit(lowerWinograd(s.lanes, job, memory, s.plans.winograd))
-}
-
 const conv2d: Compute<'conv2d'> = (s, node, tail) => {
-  const x = padded(s, inputOf(node, 0), node.attrs.padding)
-  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
-  const write = tail?.write ?? null
+  const reads = readsOf(s, node)
   const out = s.allocate(tail?.end ?? node)
-  const shaped = { ...out, shape: node.shape }
-  const job = { x, weight, bias, out: shaped, stride: node.attrs.stride, tail: write, pool: null }
-  emitConv(s, node, job)
+  emitConv(s, { ...reads, out: { ...out, shape: node.shape }, tail: tail?.write ?? null, pool: null }, node)
   return out
 }
 
@@ -109,17 +44,13 @@ function fusedPool(s: Scheduler, pool: Node<'maxPool2d'>): { conv: Node<'conv2d'
 const maxPool2d: Compute<'maxPool2d'> = (s, node) => {
   const wanted = node.companion && (node.requiresGrad || s.wants(node.companion)) ? node.companion : null
   const fused = fusedPool(s, node)
-  const x = fused ? padded(s, inputOf(fused.conv, 0), fused.conv.attrs.padding) : s.input(node, 0)
-  const [weight, bias] = fused ? [s.input(fused.conv, 1), fused.conv.inputs[2] ? s.input(fused.conv, 2) : null] : []
+  const reads = fused ? readsOf(s, fused.conv) : null
+  const x = reads?.x ?? s.input(node, 0)
   const out = s.allocate(node)
   const index = wanted && s.allocate(wanted)
   if (wanted && index) s.values.set(wanted, index)
-  if (!fused || !weight) s.emit(lowerMaxPool(s.lanes, node.attrs, x, out, index))
-  else {
-    const pool = { size: 2, index, relu: fused.relu }
-    const job = { x, weight, bias: bias ?? null, out, stride: fused.conv.attrs.stride, tail: null, pool }
-    emitConv(s, fused.conv, job)
-  }
+  if (!fused || !reads) s.emit(lowerMaxPool(s.lanes, node.attrs, x, out, index))
+  else emitConv(s, { ...reads, out, tail: null, pool: { size: 2, index, relu: fused.relu } }, fused.conv)
   return out
 }
 
@@ -132,39 +63,6 @@ const maxPoolIndex: Compute<'maxPoolIndex'> = (s, node) => {
   const index = s.allocate(node)
   s.emit(lowerMaxPool(s.lanes, node.attrs, x, null, index))
   return index
-}
-
-const conv2dGradWeight: Compute<'conv2dGradWeight'> = (s, node) => {
-  const [g, x] = [inputOf(node, 0), inputOf(node, 1)]
-  const [, C = 1, H = 1, W = 1] = x.shape
-  const { image, kernel } = rowGeometry(s.lanes, [C, H, W], node.attrs.kernelSize, node.attrs.padding)
-  const rows = imageRows(s, x, image)
-  const lists = nonZeros(s, g, node.attrs.stride, kernel)
-  const O = g.shape[1] ?? 1
-  const groups = Math.ceil((g.shape[0] ?? 1) / groupSize)
-  const shape = [groups, O, kernel.kernelSize[0], kernel.rowFloats]
-  const parts = s.scratch({ shape, dtype: 'f32', layout: 'groups' })
-  s.emit(lowerRowsGradWeight(s.lanes, kernel, lists, rows, parts, s.plans.rowVectors.weight(kernel)))
-  const out = s.allocate(node)
-  s.emit(lowerSumGroups(s.lanes, kernel, parts, out))
-  return out
-}
-
-const conv2dGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
-  const [g, weight] = [inputOf(node, 0), inputOf(node, 1)]
-  const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
-  const [H, W] = node.attrs.inputSize
-  const { image, kernel } = rowGeometry(s.lanes, [C, H, W], [kH, kW], node.attrs.padding)
-  const from = s.value(weight)
-  const lists = nonZeros(s, g, node.attrs.stride, kernel)
-  const w = s.scratch({ shape: [O, kH, kernel.rowFloats], dtype: 'f32', layout: 'plain' })
-  s.emit(lowerKernelRows(s.lanes, kernel, from, w))
-  const rows = s.scratch({ shape: [g.shape[0] ?? 1, image.pictureFloats], dtype: 'f32', layout: 'rows' })
-  s.emit(lowerRowsGradInput(s.lanes, kernel, lists, w, rows, s.plans.rowVectors.input(kernel)))
-  const write = tail?.write ?? null
-  const out = s.allocate(tail?.end ?? node)
-  s.emit(lowerFromImageRows(s.lanes, image, rows, out, write))
-  return out
 }
 
 // ── linear ──

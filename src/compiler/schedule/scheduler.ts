@@ -48,6 +48,7 @@ export class Scheduler extends Ledger {
   readonly plans: Plans
   /** Vectors of sums that a kernel may keep in registers. */
   readonly accumulators: number
+  readonly registers: number | undefined
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
@@ -62,6 +63,7 @@ export class Scheduler extends Ledger {
     super(order, targets, target.lanes)
     this.#table = table
     this.accumulators = target.accumulators
+    this.registers = target.registers
     this.plans = plansFor(target, (key) => this.#asked.push(key))
     this.#order = new Set(order)
   }

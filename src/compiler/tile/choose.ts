@@ -4,7 +4,7 @@
  * Measured: sums in registers and few loads for each multiply-add are all that matters on the machines tried; 8 sums are
  * enough to hide the latency of one multiply-add a cycle. Not here: the kernels.
  */
-import type { Target } from './target.js'
+import { fitsRegisters, type Target } from './target.js'
 
 /** Accumulators of a conv: output channels × output rows × output columns. */
 export interface ConvTile {
@@ -37,6 +37,15 @@ function costOf(shape: ConvShape, tile: ConvTile): number {
   return shape.channels * positions + loadCost * loads + turnCost * cuts * slices
 }
 
+/** So many sums hide the latency of two multiply-adds a cycle with room to spare. */
+const enoughSums = 12
+
+/** With few registers sums may take all that operands leave: the channels' weights, and one vector of the picture. */
+function isHeld(target: Target, channels: number, positions: number): boolean {
+  const sums = channels * positions
+  return sums <= target.accumulators || (sums <= enoughSums && fitsRegisters(target, sums, channels + 1))
+}
+
 /** All tiles that fit into the target's registers, best first. */
 export function convTiles(target: Target, shape: ConvShape): ConvTile[] {
   const { window } = shape
@@ -45,7 +54,7 @@ export function convTiles(target: Target, shape: ConvShape): ConvTile[] {
     for (let columns = window; columns <= Math.min(shape.columns, 8); columns += window)
       for (let channels = 1; channels <= Math.min(shape.channels, 8); channels++) {
         const tile = { channels, rows, columns }
-        if (channels * rows * columns <= Math.max(target.accumulators, window * window))
+        if (isHeld(target, channels, rows * columns) || channels * rows * columns <= window * window)
           tiles.push({ tile, cost: costOf(shape, tile) })
       }
   return tiles.sort((a, b) => a.cost - b.cost).map(({ tile }) => tile)

@@ -7,6 +7,8 @@ export interface Target {
   readonly lanes: number
   /** Vectors of sums that a kernel's inner loop may keep in registers. */
   readonly accumulators: number
+  /** Vector registers that sums and operands may fill; default: 3 more than the sums. */
+  readonly registers?: number
   /** Vectors that kernels can have instead; default: those of `lanes` alone. */
   readonly widths?: readonly number[]
   /** What was measured to be best for a kernel, one of the candidates; undefined: the first of them. */
@@ -23,5 +25,19 @@ export const wasmTarget: Target = { lanes: 4, accumulators: 8 }
 export const nativeTarget = (lanes: number, registers: number, most: number = lanes): Target => ({
   lanes,
   accumulators: registers - 8,
+  registers,
   widths: [4, 8, 16].filter((width) => width <= most),
 })
+
+/** What a target says of its registers. */
+export interface Registers {
+  readonly accumulators: number
+  readonly registers?: number | undefined
+}
+
+/** Whether so many sums, with so many operands that their loop keeps, fit into a target's registers. */
+export const fitsRegisters = (
+  { accumulators, registers = accumulators + 3 }: Registers,
+  sums: number,
+  operands: number,
+): boolean => sums + operands <= registers
