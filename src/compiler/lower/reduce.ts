@@ -154,7 +154,9 @@ const foldArgmax: Fold = (b, axes, all, value) => {
 
 const folds: { readonly [K in ReduceOp]: Fold } = { sum: foldSum, amax: foldMax, argmax: foldArgmax }
 
-/** The sum over pictures: lanes [N, rest] → plain [rest]. Lane by lane, since padding lanes must not count. */
+/**
+ * The sum over pictures: lanes or rows [N, rest] → plain [rest]. Picture by picture: lanes without one must not count.
+ */
 export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const rest = restOf(source)
@@ -167,9 +169,7 @@ export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, o
     b.loop(floorDiv(add({ k: 'n' }, groupSize - 1), groupSize), () => {
       const sum = b.let('sum', float(0))
       b.loop(alu('imin', groups, int(groupSize)), () => {
-        const block = mul(floorDiv(picture, lanes), rest * b.width)
-        const lane = mul(alu('iand', picture, int(lanes - 1)), 4)
-        b.set(sum.v, alu('fadd', sum, loadSplat(add(from, add(add(block, lane), mul(i, b.width))))))
+        b.set(sum.v, alu('fadd', sum, loadSplat(add(from, placeIn(b, source, picture, i)))))
         b.set(picture.v, add(picture, 1))
       })
       b.set(total.v, alu('fadd', total, sum))
@@ -178,4 +178,12 @@ export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, o
     b.store('one', add(to, mul(i, 4)), 0, total)
   })
   return b.finish(`${node.op} over pictures`, { count: rest })
+}
+
+/** Where element i of a picture of lanes or rows lies. */
+function placeIn(b: KernelBuilder, source: Value, picture: Expr, i: Expr): Expr {
+  const rest = restOf(source)
+  if (source.layout !== 'lanes') return mul(add(mul(picture, rest), i), 4)
+  const block = mul(floorDiv(picture, b.lanes), rest * b.width)
+  return add(add(block, mul(alu('iand', picture, int(b.lanes - 1)), 4)), mul(i, b.width))
 }
