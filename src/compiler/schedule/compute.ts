@@ -2,7 +2,7 @@
  * What each operation asks of the scheduler: one row an operation: which values it reads, which kernels compute it.
  * Elementwise operations, constants and leaves have no row of their own: see scheduler.ts.
  */
-import { sizeOf, stridesOf } from '../../base/index.js'
+import { sizeOf } from '../../base/index.js'
 import { isElementwise, type ElementwiseOp, type Node, type OpName } from '../../graph/index.js'
 import { groupSize, unitBytes, type Value } from '../kernel.js'
 import { lowerConv, type ConvJob } from '../lower/conv.js'
@@ -11,8 +11,7 @@ import { lowerGather } from '../lower/gather.js'
 import { lowerLinear, lowerLinearGradInput, lowerLinearGradWeight, lowerMatmul } from '../lower/linear.js'
 import { lowerCheckLabels, lowerCrossEntropy, lowerCrossEntropyGrad } from '../lower/loss.js'
 import { lowerMap, operandsOf } from '../lower/map.js'
-import { lowerConcatLanes, lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
-import { dimsOf } from '../lower/space.js'
+import { lowerConcatPictures, lowerCopy, lowerMove, lowerRandom, type Move } from '../lower/move.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerAvgPool, lowerMaxPool, lowerPoolGrad } from '../lower/pool.js'
 import { keepsOrder, lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
@@ -22,6 +21,7 @@ import { lowerWinograd, lowerWinogradWeights, winogradScratch } from '../lower/w
 import { isWinograd } from '../lower/winogradTile.js'
 import { groupConv2d, groupConv2dGradInput, groupConv2dGradWeight } from './groupConv.js'
 import { inputOf } from './ledger.js'
+import { moves } from './moves.js'
 import { padded } from './padded.js'
 import type { Compute, Scheduler } from './scheduler.js'
 
@@ -227,42 +227,21 @@ const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
 
 const reshape: Compute<'reshape'> = (s, node) => ({ ...s.input(node, 0), shape: node.shape })
 
-function move(s: Scheduler, node: Node, spec: Move): Value {
+function moved(s: Scheduler, node: Node, spec: Move): Value {
   const from = s.input(node, 0)
   const out = s.allocate(node)
   s.emit(lowerMove(s.lanes, node.op, spec, from, out))
   return out
 }
 
-const start = (shape: readonly number[], at: readonly number[]): number =>
-  stridesOf(shape).reduce((sum, stride, i) => sum + stride * (at[i] ?? 0), 0)
-
-/** Where a value's elements lie, from its first on. */
-const straight = (x: Node): Move['to'] => ({ strides: stridesOf(dimsOf(x)), start: 0 })
-
-const permute: Compute<'permute'> = (s, node) => {
-  const strides = stridesOf(dimsOf(inputOf(node, 0)))
-  const dims = node.layout === 'lanes' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
-  const from = { strides: dims.map((dim) => strides[dim] ?? 0), start: 0 }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-const slice: Compute<'slice'> = (s, node) => {
-  const sizes = dimsOf(inputOf(node, 0))
-  const from = { strides: stridesOf(sizes), start: start(sizes, node.attrs.starts) }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-const pad: Compute<'pad'> = (s, node) => {
-  const [x, sizes] = [inputOf(node, 0), dimsOf(node)]
-  const to = { strides: stridesOf(sizes), start: start(sizes, node.attrs.before) }
-  return move(s, node, { size: dimsOf(x), from: straight(x), to, fill: node.attrs.value })
-}
+const permute: Compute<'permute'> = (s, node) => moved(s, node, moves.permute(node))
+const slice: Compute<'slice'> = (s, node) => moved(s, node, moves.slice(node))
+const pad: Compute<'pad'> = (s, node) => moved(s, node, moves.pad(node))
 
 function concatLanes(s: Scheduler, node: Node): Value {
   const parts = node.inputs.map((part) => s.value(part))
   const out = s.allocate(node)
-  s.emit(lowerConcatLanes(s.lanes, parts, out))
+  s.emit(lowerConcatPictures(s.lanes, parts, out))
   return out
 }
 

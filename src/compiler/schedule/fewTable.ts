@@ -7,6 +7,7 @@ import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
 import { lowerDepthwisePixels } from '../lower/depthwisePixels.js'
 import { lowerMap } from '../lower/map.js'
+import { lowerConcatPictures, lowerMove, type Move } from '../lower/move.js'
 import {
   lowerPixelGather,
   lowerPixelPad,
@@ -30,6 +31,7 @@ import { isWinograd } from '../lower/winogradTile.js'
 import type { FewScheduler, PixelTail } from './few.js'
 import { phasesOf } from './groupConv.js'
 import { inputOf } from './ledger.js'
+import { moves } from './moves.js'
 
 type Row<K extends OpName> = (s: FewScheduler, node: Node<K>, tail: PixelTail | null) => Value
 
@@ -236,6 +238,20 @@ const reduce: Row<'sum' | 'amax' | 'argmax'> = (s, node) => {
   return out
 }
 
+const moved = (s: FewScheduler, node: Node, spec: Move): Value => {
+  const from = s.rowMajor(inputOf(node, 0))
+  const out = s.allocate(node)
+  s.emit(lowerMove(s.lanes, node.op, spec, from, out))
+  return out
+}
+
+const concat: Row<'concat'> = (s, node) => {
+  const parts = node.inputs.map((part) => s.rowMajor(part))
+  const out = s.allocate(node)
+  s.emit(lowerConcatPictures(s.lanes, parts, out))
+  return out
+}
+
 const gatherRows: Row<'gatherRows'> = (s, node) => {
   const [table, index] = [s.input(node, 0), s.input(node, 1)]
   const out = s.allocate(node)
@@ -254,6 +270,10 @@ export const fewTable: { readonly [K in OpName]?: Row<K> } = {
   batch: relaid,
   unbatch: relaid,
   reshape,
+  permute: (s, node) => moved(s, node, moves.permute(node)),
+  slice: (s, node) => moved(s, node, moves.slice(node)),
+  pad: (s, node) => moved(s, node, moves.pad(node)),
+  concat,
   gatherRows,
   conv2d,
   groupConv2d,
@@ -289,6 +309,7 @@ const overPictures = (node: Node): boolean =>
 
 function hasRow(node: Node): boolean {
   if (isElementwise(node)) return node.dtype !== 'u8'
+  if (node.op in moves || node.op === 'concat') return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'lanes')
   if (node.op === 'groupConv2d') return isDepthwise(node) || (node as Node<'groupConv2d'>).attrs.groups === 1
   return node.op in fewTable
 }
