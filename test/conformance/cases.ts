@@ -369,6 +369,33 @@ const groupedConvs: readonly Case[] = [
   grouped([3, 2, 6, 7, 3, 2, 4], { padding: 'same' }, pool),
 ]
 
+/** N pictures of C channels, each channel its own kernel. */
+const depthwise = (sizes: readonly number[], slide: Slide, behind: Behind = relu): Case => {
+  const [N = 1, C = 1, H = 1, W = 1, kH = 1, kW = 1] = sizes
+  return grouped([N, C, H, W, C, kH, kW], { ...slide, groups: C }, behind)
+}
+
+/** Batches, odd sizes, every border: none, narrow, as wide as the kernel; strides that leave rows over. */
+const depthwiseConvs: readonly Case[] = [
+  depthwise([1, 5, 17, 19, 3, 3], { padding: 1 }),
+  depthwise([33, 3, 9, 8, 3, 3], { padding: 1 }, (y) => g.silu(y)),
+  depthwise([5, 4, 20, 21, 3, 3], { padding: 1, stride: 2 }),
+  depthwise([33, 2, 10, 16, 3, 3], { padding: 1, stride: 2 }, (y) => g.add(g.relu(y), y)),
+  depthwise([1, 3, 18, 27, 5, 5], { padding: 2 }),
+  depthwise([5, 2, 19, 22, 5, 5], { padding: 2, stride: 2 }),
+  depthwise([5, 3, 12, 13, 3, 3], {}),
+  depthwise([5, 3, 12, 13, 3, 3], { padding: 3, stride: 2 }),
+  depthwise([4, 2, 4, 25, 5, 5], { padding: [5, 0], stride: [2, 1] }),
+  depthwise([3, 2, 11, 12, 3, 3], { padding: [0, 1], stride: 3 }),
+  depthwise([2, 3, 7, 40, 1, 9], { padding: [0, 4] }),
+  depthwise([3, 2, 3, 2, 5, 5], { padding: 2 }),
+  depthwise([2, 2, 1, 1, 3, 3], { padding: 1, stride: 2 }),
+  depthwise([3, 2, 9, 9, 2, 2], { stride: 4, padding: 2 }),
+  depthwise([2, 2, 13, 26, 3, 3], { padding: 2, stride: 2, dilation: 2 }),
+  depthwise([2, 2, 14, 15, 3, 3], { padding: 3, stride: 2, dilation: 3 }),
+  depthwise([2, 2, 9, 17, 11, 7], { padding: [5, 3] }),
+]
+
 const nets: readonly Case[] = [
   { name: 'a residual block of relu', build: () => block(5, relu) },
   { name: 'a residual block of silu', build: () => block(9, (y) => g.silu(y)) },
@@ -401,6 +428,7 @@ const all: readonly Case[] = [
   ...groupedConvs,
   ...norms,
   ...denseConvs,
+  ...depthwiseConvs,
 ]
 
 /** Every case; the same numbers in every process. */

@@ -71,6 +71,23 @@ const nets: Readonly<Record<string, Net>> = {
     const x = conv(g.maxPool2d(pictures(N, [3, 9, 8]), 3), 5, 2, { stride: [1, 2] })
     return [linear(g.sigmoid(g.mul(flat(x), 0.5)), 6)]
   },
+  'depthwise, inverted residual'(N) {
+    const depthwise = (x: Node, K: number, options: g.ConvOptions): Node => {
+      const [, C = 1] = x.shape
+      return g.conv2d(x, given([C, 1, K, K]), given([C]), { ...options, groups: C })
+    }
+    const x = g.relu(normalised(conv(pictures(N, [3, 13, 10]), 5, 3, { stride: 2, padding: 1 })))
+    const wide = g.relu(normalised(conv(x, 19, 1)))
+    const y = g.add(x, normalised(conv(g.relu(normalised(depthwise(wide, 3, { padding: 1 }))), 5, 1)))
+    const z = g.silu(depthwise(conv(y, 33, 1), 5, { stride: 2, padding: 2 }))
+    return [linear(g.mean(z, [2, 3]), 4), g.sum(z), depthwise(pictures(N, [6, 7, 9]), 3, { padding: 4, dilation: 2 })]
+  },
+  'dilation, and groups of one channel without bias'(N) {
+    const x = conv(pictures(N, [4, 9, 8]), 18, 3, { dilation: [2, 1], padding: [1, 2], stride: [1, 2] })
+    const y = conv(g.relu(x), 6, 3, { dilation: 2, padding: 2 })
+    const z = g.conv2d(y, given([6, 1, 2, 4]), undefined, { groups: 6, stride: [1, 3], padding: [0, 4] })
+    return [g.maxPool2d(g.relu(z), 2), y, g.sum(y, 0)]
+  },
   'no bias, one channel'(N) {
     const x = g.conv2d(pictures(N, [1, 6, 6]), given([3, 1, 3, 3]))
     return [g.linear(flat(pool(x)), given([2, 12])), x]

@@ -1,16 +1,16 @@
 /**
- * Copies within a layout (permute, slice, pad, concat), plain or lanes, and random numbers. Elements are 4 bytes wide; of
+ * Copies within a layout (permute, slice, pad, concat), plain, lanes or rows, and random numbers. Elements are 4 bytes wide; of
  * plain u8 one, stored as a word whose other bytes the next elements overwrite: such copies run upwards, without gaps.
  * Not here: changes of layout (rows.ts).
  */
 import { HASH_FACTOR_1, HASH_FACTOR_2, sizeOf, stridesOf, type Shape } from '../../base/index.js'
-import { add, alu, float, int, iota, loadByte, loadInt, loadSplat, loadVec, mul, splat } from '../loop/build.js'
+import { add, alu, float, int, iota, loadByte, loadInt, loadSplat, mul, splat } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, one, restOf, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, restOf, unitBytes, type ScheduledKernel, type Value } from '../kernel.js'
 import { copyWords } from './map.js'
 import { axesOf, dimsOf, loadAt, nest, operand } from './space.js'
 
-/** What is copied: a region of `size`, from and to with their own strides and starts, in elements. Of lanes: a picture's. */
+/** What is copied: a region of `size`, from and to with their own strides and starts, in elements. Of batches: a picture's. */
 export interface Move {
   readonly size: Shape
   readonly from: { readonly strides: readonly number[]; readonly start: number }
@@ -38,9 +38,10 @@ export function lowerMove(lanes: number, name: string, move: Move, source: Value
       vector ? b.store('vec', to.pointer, 0, loadAt(from)) : b.store('i32', to.pointer, 0, word(from.pointer)),
     )
   }
-  if (!vector) copy(int(0))
+  const isPlain = source.layout === 'plain'
+  if (isPlain) copy(int(0))
   else b.forUnits(copy)
-  return b.finish(name, vector ? { pictures: lanes } : one)
+  return b.finish(name, isPlain ? one : { pictures: vector ? lanes : 1 })
 }
 
 const constantOf = ({ dtype }: Value, value: number): Expr =>
@@ -56,21 +57,18 @@ function fill(b: KernelBuilder, from: Expr, bytes: number, value: Expr): void {
   for (let offset = 0; offset < bytes % b.width; offset += 4) b.store('one', at, offset, value)
 }
 
-/** Lanes [N, n] side by side: [N, Σ n]. */
-export function lowerConcatLanes(lanes: number, parts: readonly Value[], out: Value): ScheduledKernel {
+/** Lanes or rows [N, n] side by side: [N, Σ n]. */
+export function lowerConcatPictures(lanes: number, parts: readonly Value[], out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  b.forUnits((block) => {
-    const to = b.pointer('to', b.buffer(out, 'write'), block, restOf(out) * b.width)
+  b.forUnits((unit) => {
+    const to = b.pointer('to', b.buffer(out, 'write'), unit, unitBytes(out, lanes))
     for (const part of parts) {
-      const from = b.pointer('from', b.buffer(part, 'read'), block, restOf(part) * b.width)
-      b.loop(restOf(part), () => {
-        b.store('vec', to, 0, loadVec(from, 0, vectorType(part.dtype)))
-        b.bump(from, b.width)
-        b.bump(to, b.width)
-      })
+      const bytes = unitBytes(part, lanes)
+      copyWords(b, b.pointer('from', b.buffer(part, 'read'), unit, bytes), to, bytes)
+      b.bump(to, bytes)
     }
   })
-  return b.finish('concat', { pictures: lanes })
+  return b.finish('concat', { pictures: out.layout === 'lanes' ? lanes : 1 })
 }
 
 /** A straight copy of a whole plain value. */

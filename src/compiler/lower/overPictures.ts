@@ -13,7 +13,7 @@ export function sumsOverPictures(
   b: KernelBuilder,
   rest: number,
   count: number,
-  terms: (start: Expr) => readonly Expr[],
+  terms: (start: Expr, picture: Expr) => readonly Expr[],
 ): readonly Local[] {
   const totals = Array.from({ length: count }, () => b.let('total', float(0)))
   const left = b.let('left', batchSize)
@@ -25,7 +25,7 @@ export function sumsOverPictures(
     b.loop(alu('imin', left, int(groupSize)), () => {
       const block = mul(floorDiv(picture, b.lanes), rest * b.width)
       const lane = mul(alu('iand', picture, int(b.lanes - 1)), 4)
-      addTo(sums, terms(b.let('start', add(block, lane))))
+      addTo(sums, terms(b.let('start', add(block, lane)), picture))
       b.set(picture.v, add(picture, 1))
     })
     addTo(totals, sums)

@@ -6,7 +6,7 @@
  */
 import { normalizeDim, stridesOf } from '../../base/index.js'
 import type { Node, NodeType } from '../../graph/index.js'
-import { add, alu, float, int, loadSplat, mul, splat } from '../loop/build.js'
+import { add, alu, float, int, loadSplat, mul, splat, floorDiv } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { KernelBuilder, one, restOf, typeOfNode, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
@@ -155,15 +155,23 @@ const foldArgmax: Fold = (b, axes, all, value) => {
 
 const folds: { readonly [K in ReduceOp]: Fold } = { sum: foldSum, amax: foldMax, argmax: foldArgmax }
 
-/** The sum over pictures: lanes [N, rest] → plain [rest]. */
+/** The sum over pictures: lanes or rows [N, rest] → plain [rest]. */
 export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const rest = restOf(source)
   const from = b.buffer(source, 'read')
   const to = b.buffer(out, 'write')
   b.forUnits((i) => {
-    const [total] = sumsOverPictures(b, rest, 1, (start) => [loadSplat(add(from, add(start, mul(i, b.width))))])
+    const [total] = sumsOverPictures(b, rest, 1, (_, picture) => [loadSplat(add(from, placeIn(b, source, picture, i)))])
     b.store('one', add(to, mul(i, 4)), 0, total as Local)
   })
   return b.finish(`${node.op} over pictures`, { count: rest })
+}
+
+/** Where element i of a picture of lanes or rows lies. */
+function placeIn(b: KernelBuilder, source: Value, picture: Expr, i: Expr): Expr {
+  const rest = restOf(source)
+  if (source.layout !== 'lanes') return mul(add(mul(picture, rest), i), 4)
+  const block = mul(floorDiv(picture, b.lanes), rest * b.width)
+  return add(add(block, mul(alu('iand', picture, int(b.lanes - 1)), 4)), mul(i, b.width))
 }

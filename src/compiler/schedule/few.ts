@@ -14,7 +14,7 @@ import { lowerMap } from '../lower/map.js'
 import { lowerChannelCopy, lowerPixelPool, roundUp, type ChannelTail, type PixelSum } from '../lower/pixels.js'
 import { convTile, type ConvTile } from '../tile/choose.js'
 import type { Target } from '../tile/target.js'
-import { fewTable, weightShapes } from './fewTable.js'
+import { fewTable, isHeavy, weightShapes } from './fewTable.js'
 import { inputOf, Ledger } from './ledger.js'
 
 /** An elementwise tail of a convolution or linear layer, computed in its registers. */
@@ -39,10 +39,13 @@ export function fewTarget(target: Target, order: readonly Node[]): Target {
 
 export class FewScheduler extends Ledger {
   readonly #target: Target
+  /** Vectors of sums that a kernel may keep in registers. */
+  readonly accumulators: number
 
   constructor(order: readonly Node[], targets: readonly Node[], target: Target) {
     super(order, targets, target.lanes)
     this.#target = target
+    this.accumulators = target.accumulators
   }
 
   /** A result is row-major, in memory of its own. */
@@ -176,7 +179,7 @@ export class FewScheduler extends Ledger {
 
   #spine(node: Node): Node | null {
     if (!this.isPrivate(node) || node.layout !== 'lanes') return null
-    if (node.op === 'conv2d' || node.op === 'linear') return node
+    if (isHeavy(node)) return node
     if (!isElementwise(node)) return null
     for (const input of node.inputs) {
       const root = this.#spine(input)

@@ -5,7 +5,9 @@
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
+import { lowerDepthwisePixels } from '../lower/depthwisePixels.js'
 import { lowerMap } from '../lower/map.js'
+import { lowerConcatPictures, lowerMove, type Move } from '../lower/move.js'
 import {
   lowerPixelGather,
   lowerPixelPad,
@@ -16,7 +18,8 @@ import {
   type PixelSum,
   type Terms,
 } from '../lower/pixels.js'
-import { lowerReduce, reducedDims } from '../lower/reduce.js'
+import { lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
+import { slidePhases } from '../lower/slide.js'
 import {
   lowerWinogradPixels,
   lowerWinogradPixelWeights,
@@ -26,7 +29,9 @@ import {
 } from '../lower/winogradPixels.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import type { FewScheduler, PixelTail } from './few.js'
+import { phasesOf } from './groupConv.js'
 import { inputOf } from './ledger.js'
+import { moves } from './moves.js'
 
 type Row<K extends OpName> = (s: FewScheduler, node: Node<K>, tail: PixelTail | null) => Value
 
@@ -129,6 +134,51 @@ function convolve(
 
 const conv2d: Row<'conv2d'> = (s, node, tail) => convolve(s, node, null, s.allocateSpread(node), tail)
 
+/** Each channel its own: vectors of channels are multiplied with vectors of weights. */
+function depthwise(s: FewScheduler, node: Node<'groupConv2d'>, tail: PixelTail | null): Value {
+  const x = s.spread(inputOf(node, 0))
+  const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
+  const [channels = 1, , kH = 1, kW = 1] = weight.shape
+  const terms = [
+    { count: kH, step: kW },
+    { count: kW, step: 1 },
+  ]
+  const shape = [roundUp(channels, s.lanes) * (kH * kW + 1)]
+  const weights = s.scratch({ shape, dtype: 'f32', layout: 'plain' })
+  s.emit(lowerPixelWeights(s.lanes, { terms, channels, tile: 1 }, [weight, bias], weights))
+  const [out, write] = [s.allocateSpread(node), tail && s.tail(tail)]
+  const phases = phasesOf(node.attrs, weight.shape, slidePhases)
+  const job = { x, out, weights, kernel: [kH, kW] as const, phases, tail: write }
+  s.emit(lowerDepthwisePixels(s.lanes, job, s.accumulators))
+  return out
+}
+
+/** In one group: a sum whose terms lie further apart. */
+function dilated(s: FewScheduler, node: Node<'groupConv2d'>, tail: PixelTail | null): Value {
+  const { padding, dilation, stride } = node.attrs
+  const x = padded(s, s.input(node, 0), padding)
+  const [, C = 1, kH = 1, kW = 1] = inputOf(node, 1).shape
+  const [plane = 0, row = 0, pixel = 0] = stepsOf(x)
+  const termsOf = (c: number, y: number, z: number): Terms[] => [
+    { count: C, step: c },
+    { count: kH, step: y },
+    { count: kW, step: z },
+  ]
+  const out = s.allocateSpread(node)
+  const [, , rows = 1, columns = 1] = node.shape
+  const terms = termsOf(plane, dilation[0] * row, dilation[1] * pixel)
+  const read = termsOf(kH * kW, kW, 1)
+  const steps = [stride[0] * row, stride[1] * pixel] as const
+  return contract(s, node, { name: node.op, x, terms, read, steps, size: [rows, columns], pool: null }, out, tail)
+}
+
+const isDepthwise = (node: Node): boolean => {
+  const [O, C] = [inputOf(node, 1).shape[0], inputOf(node, 0).shape[1]]
+  return node.op === 'groupConv2d' && (node as Node<'groupConv2d'>).attrs.groups === O && O === C
+}
+
+const groupConv2d: Row<'groupConv2d'> = (s, node, tail) => (isDepthwise(node) ? depthwise : dilated)(s, node, tail)
+
 /** The convolution below a max-pool of 2 × 2 windows that can be computed with it, and what lies between. */
 function fusedPool(
   s: FewScheduler,
@@ -183,7 +233,22 @@ const reduce: Row<'sum' | 'amax' | 'argmax'> = (s, node) => {
   const source = inputOf(node, 0)
   const from = s.rowMajor(source)
   const out = s.allocate(node)
-  s.emit(lowerReduce(s.lanes, node, out, (n) => (n === source ? from : undefined)))
+  if (overPictures(node)) s.emit(lowerSumBatch(s.lanes, node as Node<'sum'>, from, out))
+  else s.emit(lowerReduce(s.lanes, node, out, (n) => (n === source ? from : undefined)))
+  return out
+}
+
+const moved = (s: FewScheduler, node: Node, spec: Move): Value => {
+  const from = s.rowMajor(inputOf(node, 0))
+  const out = s.allocate(node)
+  s.emit(lowerMove(s.lanes, node.op, spec, from, out))
+  return out
+}
+
+const concat: Row<'concat'> = (s, node) => {
+  const parts = node.inputs.map((part) => s.rowMajor(part))
+  const out = s.allocate(node)
+  s.emit(lowerConcatPictures(s.lanes, parts, out))
   return out
 }
 
@@ -205,8 +270,13 @@ export const fewTable: { readonly [K in OpName]?: Row<K> } = {
   batch: relaid,
   unbatch: relaid,
   reshape,
+  permute: (s, node) => moved(s, node, moves.permute(node)),
+  slice: (s, node) => moved(s, node, moves.slice(node)),
+  pad: (s, node) => moved(s, node, moves.pad(node)),
+  concat,
   gatherRows,
   conv2d,
+  groupConv2d,
   linear,
   maxPool2d,
   avgPool2d: (s, node) => s.pool('avg', node),
@@ -215,10 +285,13 @@ export const fewTable: { readonly [K in OpName]?: Row<K> } = {
   argmax: reduce,
 }
 
+/** A convolution or linear layer that is to be computed. */
+export const isHeavy = ({ op, storage }: Node): boolean =>
+  !storage && (op === 'conv2d' || op === 'groupConv2d' || op === 'linear')
+
 /** The channels of a graph's convolutions and linear layers, and how many products each of them takes. */
 export function weightShapes(order: readonly Node[]): { readonly channels: number; readonly terms: number }[] {
-  const heavy = order.filter((node) => !node.storage && (node.op === 'conv2d' || node.op === 'linear'))
-  return heavy.map((node) => {
+  return order.filter(isHeavy).map((node) => {
     const [channels = 1, ...terms] = inputOf(node, 1).shape
     return { channels, terms: sizeOf(terms) * sizeOf(node.shape.slice(2)) }
   })
@@ -227,14 +300,17 @@ export function weightShapes(order: readonly Node[]): { readonly channels: numbe
 /** Whether a graph has such a plan: a forward pass with a layer to win by it. */
 export function suitsFew(order: readonly Node[], targets: readonly Node[]): boolean {
   const open = order.filter((node) => !node.storage)
-  const heavy = open.some(({ op }) => op === 'conv2d' || op === 'linear')
-  return heavy && open.every((node) => hasRow(node) && wordsFit(node)) && targets.every((node) => node.dtype !== 'u8')
+  return open.some(isHeavy) && open.every((node) => hasRow(node) && wordsFit(node)) && targets.every((node) => node.dtype !== 'u8')
 }
+
+/** A sum over the pictures of a batch: over nothing else, see graph/composeReduction.ts. */
+const overPictures = (node: Node): boolean =>
+  inputOf(node, 0).layout === 'lanes' && reducedDims(node as Node<'sum'>).includes(0)
 
 function hasRow(node: Node): boolean {
   if (isElementwise(node)) return node.dtype !== 'u8'
-  if (node.op === 'sum' || node.op === 'amax' || node.op === 'argmax')
-    return inputOf(node, 0).layout === 'plain' || !reducedDims(node as Node<'sum'>).includes(0)
+  if (node.op in moves || node.op === 'concat') return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'lanes')
+  if (node.op === 'groupConv2d') return isDepthwise(node) || (node as Node<'groupConv2d'>).attrs.groups === 1
   return node.op in fewTable
 }
 

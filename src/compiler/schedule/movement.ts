@@ -1,10 +1,8 @@
 /** What permutations, parts, padding and joining ask of the scheduler. Not here: the copies (lower/move.ts). */
-import { stridesOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
 import { unitBytes, type Value } from '../kernel.js'
-import { lowerConcatLanes, lowerCopy, lowerMove, type Move } from '../lower/move.js'
-import { dimsOf } from '../lower/space.js'
-import { inputOf } from './ledger.js'
+import { lowerConcatPictures, lowerCopy, lowerMove, type Move } from '../lower/move.js'
+import { moves } from './moves.js'
 import type { Compute, Scheduler } from './scheduler.js'
 
 function move(s: Scheduler, node: Node, spec: Move): Value {
@@ -14,35 +12,14 @@ function move(s: Scheduler, node: Node, spec: Move): Value {
   return out
 }
 
-const start = (shape: readonly number[], at: readonly number[]): number =>
-  stridesOf(shape).reduce((sum, stride, i) => sum + stride * (at[i] ?? 0), 0)
-
-/** Where a value's elements lie, from its first on. */
-const straight = (x: Node): Move['to'] => ({ strides: stridesOf(dimsOf(x)), start: 0 })
-
-export const permute: Compute<'permute'> = (s, node) => {
-  const strides = stridesOf(dimsOf(inputOf(node, 0)))
-  const dims = node.layout === 'lanes' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
-  const from = { strides: dims.map((dim) => strides[dim] ?? 0), start: 0 }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-export const slice: Compute<'slice'> = (s, node) => {
-  const sizes = dimsOf(inputOf(node, 0))
-  const from = { strides: stridesOf(sizes), start: start(sizes, node.attrs.starts) }
-  return move(s, node, { size: dimsOf(node), from, to: straight(node), fill: null })
-}
-
-export const pad: Compute<'pad'> = (s, node) => {
-  const [x, sizes] = [inputOf(node, 0), dimsOf(node)]
-  const to = { strides: stridesOf(sizes), start: start(sizes, node.attrs.before) }
-  return move(s, node, { size: dimsOf(x), from: straight(x), to, fill: node.attrs.value })
-}
+export const permute: Compute<'permute'> = (s, node) => move(s, node, moves.permute(node))
+export const slice: Compute<'slice'> = (s, node) => move(s, node, moves.slice(node))
+export const pad: Compute<'pad'> = (s, node) => move(s, node, moves.pad(node))
 
 function concatLanes(s: Scheduler, node: Node): Value {
   const parts = node.inputs.map((part) => s.value(part))
   const out = s.allocate(node)
-  s.emit(lowerConcatLanes(s.lanes, parts, out))
+  s.emit(lowerConcatPictures(s.lanes, parts, out))
   return out
 }
 

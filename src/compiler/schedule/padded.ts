@@ -1,4 +1,4 @@
-/** A convolution's input with zeros around it. Not here: the convolutions (compute.ts, groupConv.ts). */
+/** A convolution's input with zeros around it. Not here: the convolutions (compute.ts). */
 import type { Node } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
 import { lowerPadLanes } from '../lower/rows.js'
