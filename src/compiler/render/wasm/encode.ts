@@ -50,6 +50,25 @@ export function section(id: number, content: readonly number[]): Bytes {
   return join([[id], u32(content.length), content])
 }
 
+/** The section of functions, in parts that nobody has to copy: a step's is by far the longest. */
+export function codeSection(code: readonly Bytes[]): Bytes[] {
+  const count = u32(code.length)
+  const parts = code.flatMap((one) => [u32(one.length), one])
+  const length = parts.reduce((sum, part) => sum + part.length, count.length)
+  return [[10], u32(length), count, ...parts]
+}
+
+/** All parts, one behind the other. */
+export function assemble(parts: readonly Bytes[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
 export const I32 = 0x7f
 export const V128 = 0x7b
 const SIMD = 0xfd

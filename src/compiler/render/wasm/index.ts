@@ -59,15 +59,15 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
     return w.u32(kernel ? TYPES.length + kernel.buffers.length : Math.max(0, i - count + 1))
   })
   const sharedTypes = Array.from({ length: mostAddresses + 1 }, (_, buffers) => sharedType(buffers))
-  const sections = [
+  return w.assemble([
+    VERSION,
     w.section(1, w.vector([...TYPES, ...sharedTypes])),
     w.section(2, w.vector([memoryImport(options.shared)])),
     w.section(3, w.vector(types)),
     w.section(7, w.vector(exportsOf(count))),
-    w.section(10, w.vector(code.map(w.sized))),
+    ...w.codeSection(code),
     w.section(0, names(kernels, shared, firstShared)),
-  ]
-  return new Uint8Array(w.join([VERSION, ...sections]))
+  ])
 }
 
 /** Kernels that are there several times. */
