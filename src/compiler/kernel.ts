@@ -39,8 +39,6 @@ export interface ScheduledKernel {
   readonly values: readonly Value[]
   /** Names of the choices (tile/) that it was made with. */
   readonly choices?: readonly string[]
-  /** It only looks at what kernels of the same pictures wrote and keeps little of it: it may always run right behind them. */
-  readonly joins?: boolean
 }
 
 /** Every value may be read and written this far past its end: vectors need not stop exactly. */

@@ -20,10 +20,10 @@ const separable = (count: number): nn.Sequential =>
   stack(count, (c) => [
     new nn.Conv2d(c, c, 3, { padding: 1, groups: c, bias: false }),
     new nn.BatchNorm2d(c),
-    new nn.ReLU(),
+    new nn.SiLU(),
     new nn.Conv2d(c, 4, 1),
     new nn.BatchNorm2d(4),
-    new nn.ReLU(),
+    new nn.SiLU(),
   ])
 
 const normed = (i: number, o: number, kernel: number, stride: number, ...rest: Layer[]): nn.Sequential =>

@@ -64,7 +64,7 @@ function lowerParts(
       b.bump(out, partsPerChannel * b.width)
     })
   })
-  return { ...b.finish(name, { pictures: lanes }), joins: true }
+  return b.finish(name, { pictures: lanes })
 }
 
 /** x → of each picture and channel: the mean, and Σ (x − mean)². */

@@ -14,7 +14,7 @@ export interface PhaseOptions {
   readonly lanes: number
   /** Whether a leaf's values come from the host. */
   readonly isHost: (leaf: Value) => boolean
-  /** All meet between any two kernels that depend on one another. */
+  /** All meet between any two kernels that depend on one another, but where the later one writes little. */
   readonly apart: boolean
 }
 
@@ -25,14 +25,14 @@ export interface PhaseOptions {
 export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOptions): Phased {
   const uses = kernels.map((kernel) => usesOf(kernel, options))
   const back: number[] = [] // the latest phase, counted from the last one
-  const later = new OtherUses(options.apart)
+  const later = new OtherUses((_, other) => !options.apart || other.little)
   for (let i = uses.length - 1; i >= 0; i--) {
     back[i] = later.steps(uses[i] ?? [], back)
     later.add(uses[i] ?? [], i)
   }
   const last = Math.max(0, ...back)
   const phases: number[] = []
-  const earlier = new OtherUses(options.apart)
+  const earlier = new OtherUses((own) => !options.apart || own.little)
   uses.forEach((own, i) => {
     const first = earlier.steps(own, phases)
     phases[i] = writesLess(own) ? first : last - (back[i] ?? 0)
@@ -60,40 +60,53 @@ interface Use {
   readonly writes: boolean
   /** Each unit touches its own pictures' part alone. */
   readonly byPicture: boolean
-  /** The kernel runs in the phase of those it reads from, where all others are apart. */
-  readonly joins: boolean
+  /** The kernel writes little: what it reads need not live longer, nor much more with it, when it runs right behind. */
+  readonly little: boolean
   /** Bytes of a batch of usual size; 0 of leaves, whose memory is never free. */
   readonly bytes: number
 }
 
 const usualBatch = 32
+/** Of a batch of usual size. */
+const littleBytes = 1024 * usualBatch
 
-function usesOf({ kernel, values, joins = false }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
+function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
   const pieces = 'pictures' in kernel.units
-  return values.map((value, i) => {
+  const uses = values.map((value, i) => {
     const { alloc, offset } = value
     const end = alloc?.per === 0 ? offset + unitBytes(value, lanes) : Infinity
-    const place = alloc ?? (isHost(value) ? value : 'leaves')
+    const place: Use['place'] = alloc ?? (isHost(value) ? value : 'leaves')
     const writes = kernel.buffers[i] !== 'read'
     const bytes = alloc ? alloc.bytes * (alloc.per === 0 ? 1 : usualBatch / alloc.per) : 0
-    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, joins, bytes }
+    return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, bytes }
   })
+  const { written, read } = traffic(uses)
+  const little = written <= Math.max(read / 4, littleBytes)
+  return uses.map((use) => ({ ...use, little }))
+}
+
+function traffic(uses: readonly Pick<Use, 'writes' | 'bytes'>[]): { written: number; read: number } {
+  const sum = (writes: boolean): number =>
+    uses.reduce((bytes, use) => bytes + (use.writes === writes ? use.bytes : 0), 0)
+  return { written: sum(true), read: sum(false) }
 }
 
 function writesLess(uses: readonly Use[]): boolean {
-  const sum = (writes: boolean): number =>
-    uses.reduce((bytes, use) => bytes + (use.writes === writes ? use.bytes : 0), 0)
-  return sum(true) < sum(false)
+  const { written, read } = traffic(uses)
+  return written < read
 }
+
+/** Whether kernels may share a phase, as far as each needs only its own pictures of the other. */
+type Together = (own: Use, other: Use) => boolean
 
 /** What kernels on one side, behind or before, do with each place. */
 class OtherUses {
-  readonly #apart: boolean
+  readonly #together: Together
   readonly #readers = new Map<Use['place'], (readonly [Use, number])[]>()
   readonly #writers = new Map<Use['place'], (readonly [Use, number])[]>()
 
-  constructor(apart: boolean) {
-    this.#apart = apart
+  constructor(together: Together) {
+    this.#together = together
   }
 
   add(uses: readonly Use[], kernel: number): void {
@@ -118,7 +131,6 @@ class OtherUses {
   /** Each member's own pictures need only its order, all else a meeting of all; −∞ where they have nothing in common. */
   #between(use: Use, other: Use): number {
     if (use.end <= other.begin || other.end <= use.begin) return -Infinity
-    const together = !this.#apart || use.joins || other.joins
-    return use.byPicture && other.byPicture && together ? 0 : 1
+    return use.byPicture && other.byPicture && this.#together(use, other) ? 0 : 1
   }
 }

@@ -25,8 +25,8 @@ def group_norm(c):
 
 
 def separable(c):
-    depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False), nn.BatchNorm2d(c), nn.ReLU()
-    return *depthwise, nn.Conv2d(c, 4, 1), nn.BatchNorm2d(4), nn.ReLU()
+    depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False), nn.BatchNorm2d(c), nn.SiLU()
+    return *depthwise, nn.Conv2d(c, 4, 1), nn.BatchNorm2d(4), nn.SiLU()
 
 
 def normed(i, o, kernel=3, stride=1, act=True):
