@@ -53,18 +53,18 @@ export function gradientPhases({ kernel, stride, padding, dilation }: Slide1): P
   })
 }
 
-/** Calls back for each row of results: its number, i, and its phase. */
+/** Calls back for each row of results, from above: its number, i, and its phase. */
 export function forRows(
   b: Builder,
   phases: Phases,
   rows: number,
   body: (row: Expr, i: Expr, phase: Phase) => void,
 ): void {
-  phases.forEach((phase, p) => {
-    const count = Math.ceil((rows - p) / phases.length)
-    if (count <= 0) return
-    b.for('i', 0, count, 1, (i) => body(b.let('row', add(mul(i, phases.length), p)), i, phase))
-  })
+  const [whole, rest] = [Math.floor(rows / phases.length), rows % phases.length]
+  const all = (i: Expr, some: Phases): void =>
+    some.forEach((phase, p) => body(b.let('row', add(mul(i, phases.length), p)), i, phase))
+  if (whole > 0) b.for('i', 0, whole, 1, (i) => all(i, phases))
+  all(int(whole), phases.slice(0, rest))
 }
 
 /** A column of results meets the source so many columns behind a piece's own, under a column of the kernel. */
