@@ -107,7 +107,7 @@ interface Placed extends Piece {
 }
 
 /** The pieces of a row; `tile` is a multiple of the phases, or the whole row. */
-export function placed({ phases, source, results }: Line, tile: number): Placed[] {
+function placed({ phases, source, results }: Line, tile: number): Placed[] {
   return Array.from({ length: Math.ceil(results / tile) }, (_, k) => {
     const from = k * tile
     const columns = Math.min(tile, results - from)
@@ -119,7 +119,12 @@ export function placed({ phases, source, results }: Line, tile: number): Placed[
 }
 
 /** Calls back for each piece: its first column, and the source's column that its offsets count from. */
-export function forPieces(b: Builder, line: Line, tile: number, body: (at: Expr, base: Expr, piece: Piece) => void): void {
+export function forPieces(
+  b: Builder,
+  line: Line,
+  tile: number,
+  body: (at: Expr, base: Expr, piece: Piece) => void,
+): void {
   const count = line.phases.length
   const step = line.phases[0]?.step ?? 1
   const all = placed(line, tile)
@@ -177,7 +182,7 @@ export interface Contraction {
 }
 
 /** Weights by bytes: where they begin, from a row and a channel of the source to the next; how one is read. */
-export interface Weights {
+interface Weights {
   readonly at: Expr
   readonly row: number
   readonly channel: number
