@@ -10,6 +10,7 @@ import type { DeviceName } from '../../src/device/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
 import { allPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
+import { separable } from '../nn/separable.js'
 
 export interface Training {
   readonly device: DeviceName
@@ -64,6 +65,7 @@ const nets = {
     make: (): Net => new Mixed(),
     optimizer: (net: Net): Steps => new optim.AdamW(net.parameters(), { lr: 2e-3 }),
   },
+  separable: { make: (): Net => separable(), optimizer: adam },
 }
 export type NetName = keyof typeof nets
 

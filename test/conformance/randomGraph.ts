@@ -68,6 +68,24 @@ const conv = atRank(2, (x, d) => {
   return d.chance(40) && y.shape.slice(2).every((size) => size > 1) ? g.maxPool2d(active, 2) : active
 })
 
+/** In groups, most often as many as channels; taps side by side or apart; borders of up to three pixels. */
+const grouped = atRank(2, (x, d) => {
+  const z = pictures(x)
+  const [, C = 1, ...size] = z.shape
+  const groups = d.chance(70) ? C : d.pick([1, 2, 3].filter((count) => C % count === 0))
+  const [padding, dilation] = [[d.int(0, 3), d.int(0, 3)] as const, [d.int(1, 2), d.int(1, 2)] as const]
+  const most = padding.map((p, i) => Math.ceil(((size[i] ?? 1) + 2 * p) / (dilation[i] ?? 1)))
+  const kernel = most.map((count) => d.int(1, Math.min(5, count)))
+  const O = groups * d.pick([1, 1, 1, 2])
+  const y = g.conv2d(z, d.leaf([O, C / groups, ...kernel]), d.chance(50) ? d.leaf([O]) : undefined, {
+    stride: [d.int(1, 3), d.int(1, 3)],
+    padding,
+    dilation,
+    groups,
+  })
+  return d.chance(50) ? g.relu(y) : y
+})
+
 const pool: Step = (x, d) => {
   if (x.shape.length !== 4) return x
   const kernel = [d.int(1, Math.min(3, x.shape[2] ?? 1)), d.int(1, Math.min(3, x.shape[3] ?? 1))] as const
@@ -163,6 +181,7 @@ const loss: Step = (x, d) => {
 
 const steps: readonly Step[] = [
   conv,
+  grouped,
   pool,
   reshape,
   permute,

@@ -170,6 +170,17 @@ const cases: { readonly [K in OpName]: Case[] | string } = {
       random([1, 2, 4, 6], 65),
       random([2, 2, 1, 3], 66),
     ],
+    [
+      (x, w, b) => g.conv2d(x, w!, b, { groups: 3, stride: 2, padding: 1 }),
+      random([2, 3, 5, 6], 67),
+      random([3, 1, 3, 3], 68),
+      random([3], 69),
+    ],
+    [
+      (x, w) => g.conv2d(x, w!, undefined, { groups: 2, padding: 2 }),
+      random([1, 2, 4, 5], 70),
+      random([2, 1, 5, 5], 71),
+    ],
   ],
   groupConv2dGradInput: once,
   groupConv2dGradWeight: once,

@@ -53,18 +53,18 @@ export function gradientPhases({ kernel, stride, padding, dilation }: Slide1): P
   })
 }
 
-/** Calls back for each row of results: its number, i, and its phase. */
+/** Calls back for each row of results, from above: its number, i, and its phase. */
 export function forRows(
   b: Builder,
   phases: Phases,
   rows: number,
   body: (row: Expr, i: Expr, phase: Phase) => void,
 ): void {
-  phases.forEach((phase, p) => {
-    const count = Math.ceil((rows - p) / phases.length)
-    if (count <= 0) return
-    b.for('i', 0, count, 1, (i) => body(b.let('row', add(mul(i, phases.length), p)), i, phase))
-  })
+  const [whole, rest] = [Math.floor(rows / phases.length), rows % phases.length]
+  const all = (i: Expr, some: Phases): void =>
+    some.forEach((phase, p) => body(b.let('row', add(mul(i, phases.length), p)), i, phase))
+  if (whole > 0) b.for('i', 0, whole, 1, (i) => all(i, phases))
+  all(int(whole), phases.slice(0, rest))
 }
 
 /** A column of results meets the source so many columns behind a piece's own, under a column of the kernel. */
@@ -107,7 +107,7 @@ interface Placed extends Piece {
 }
 
 /** The pieces of a row; `tile` is a multiple of the phases, or the whole row. */
-export function placed({ phases, source, results }: Line, tile: number): Placed[] {
+function placed({ phases, source, results }: Line, tile: number): Placed[] {
   return Array.from({ length: Math.ceil(results / tile) }, (_, k) => {
     const from = k * tile
     const columns = Math.min(tile, results - from)
@@ -119,7 +119,12 @@ export function placed({ phases, source, results }: Line, tile: number): Placed[
 }
 
 /** Calls back for each piece: its first column, and the source's column that its offsets count from. */
-export function forPieces(b: Builder, line: Line, tile: number, body: (at: Expr, base: Expr, piece: Piece) => void): void {
+export function forPieces(
+  b: Builder,
+  line: Line,
+  tile: number,
+  body: (at: Expr, base: Expr, piece: Piece) => void,
+): void {
   const count = line.phases.length
   const step = line.phases[0]?.step ?? 1
   const all = placed(line, tile)
@@ -177,7 +182,7 @@ export interface Contraction {
 }
 
 /** Weights by bytes: where they begin, from a row and a channel of the source to the next; how one is read. */
-export interface Weights {
+interface Weights {
   readonly at: Expr
   readonly row: number
   readonly channel: number
