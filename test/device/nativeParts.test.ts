@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { abi, type CSource, makePlan, nativeTarget, packProgram, renderC } from '../../src/compiler/index.js'
-import { intoFiles, flagsFor, type Part } from '../../src/device/native/files.js'
+import { intoFiles, type Part } from '../../src/device/native/files.js'
 import { loadFunctions } from '../../src/device/native/library.node.js'
 import { cacheSize, prune } from '../../src/device/native/cache.node.js'
 import type { NativeService } from '../../src/device/native/service.node.js'
@@ -233,7 +233,7 @@ describe('a net', { skip }, () => {
 
 describe('files of functions', () => {
   const partsOf = (...lengths: number[]): Part[] =>
-    lengths.map((length, i) => ({ key: `${i}`, name: `k${i}`, head: 'h', text: 'x'.repeat(length), flags: ['-O3'] }))
+    lengths.map((length, i) => ({ key: `${i}`, name: `k${i}`, head: 'h', text: 'x'.repeat(length) }))
   const lengths = (files: readonly (readonly Part[])[]): number[] =>
     files.map((parts) => parts.reduce((sum, { text }) => sum + text.length, 0))
 
@@ -244,16 +244,11 @@ describe('files of functions', () => {
     assert.deepEqual(intoFiles([], 4), [])
   })
 
-  test('each function is in one file, with those of its head and flags', () => {
+  test('each function is in one file, with those of its head', () => {
     const parts = [...partsOf(30_000, 1, 2, 30_000), { ...partsOf(5)[0]!, head: 'other' }]
     const files = intoFiles(parts, 2)
     assert.equal(files.flat().length, 5)
     assert.deepEqual(new Set(files.flat()), new Set(parts))
     for (const file of files) assert.equal(new Set(file.map((part) => part.head)).size, 1)
-  })
-
-  test('very long ones are compiled at a lower level', () => {
-    assert.deepEqual(flagsFor(['-a', '-O3', '-O2'], 'x'.repeat(50_000)), ['-a', '-O1', '-O2'])
-    assert.deepEqual(flagsFor(['-O3'], 'x'), ['-O3'])
   })
 })

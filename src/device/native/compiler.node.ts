@@ -12,7 +12,7 @@ import { messageOf } from '../../base/index.js'
 import { splitWords } from '../../base/programs.node.js'
 import { abi, fileOf } from '../../compiler/index.js'
 import { cacheSize, findEntry, keyOf, listingOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
-import { flagsFor, intoFiles, type Part } from './files.js'
+import { intoFiles, type Part } from './files.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { type KoffiLibrary, loadCaller, openLibrary } from './library.node.js'
 import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
@@ -222,7 +222,7 @@ function make({ toolchain, folder }: Workshop, parts: readonly Part[]): Promise<
   const source = fileOf(first?.head ?? '', parts)
   const keys = parts.map(({ key }) => key)
   const made = withGate((gate) =>
-    makeLibrary({ ...toolchain, flags: first?.flags ?? [], limitMs: compileLimitMs(env), gate }, folder, source, keys),
+    makeLibrary({ ...toolchain, limitMs: compileLimitMs(env), gate }, folder, source, keys),
   )
   for (const key of keys) making.set(key, made)
   void made.then(() => keys.forEach((key) => making.delete(key)))
@@ -257,10 +257,9 @@ function hasFunction(library: KoffiLibrary, name: string): boolean {
 }
 
 /** The key says all that decides what a text becomes, so that equal functions of all nets are one entry. */
-function partOf({ identity, flags }: Toolchain, head: string, text: string): Part {
-  const own = flagsFor(flags, text)
-  const key = keyOf([abi, identity, ...own, head, text])
-  return { key, name: `k_${key.slice(0, 32)}`, head, text, flags: own }
+function partOf({ identity }: Toolchain, head: string, text: string): Part {
+  const key = keyOf([abi, identity, head, text])
+  return { key, name: `k_${key.slice(0, 32)}`, head, text }
 }
 
 async function build(workshop: Workshop, { sources }: Job): Promise<Built | BuildFailure> {
