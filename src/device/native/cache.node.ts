@@ -63,20 +63,25 @@ export function listingOf(folder: string): Listing {
 }
 
 /**
- * The path of a sound library of this key; entries that are damaged or not ours are removed. A library that several keys
- * share is read once. An entry found is marked as used now.
+ * The path of a sound library of this key that serves; entries that are damaged, not ours or of no use are removed. A library
+ * that several keys share is read once. An entry found is marked as used now.
  */
-export function findEntry({ folder, names, sound }: Listing, key: string): string | undefined {
+export function findEntry(
+  { folder, names, sound }: Listing,
+  key: string,
+  serves: (path: string) => boolean,
+): string | undefined {
   for (const name of names.get(key) ?? []) {
     const path = join(folder, name)
     const sum = NAME.exec(name)?.groups?.['sum'] ?? ''
-    const known = sound.get(sum)
-    if (known === undefined && entryProblem(path) !== undefined) remove(path)
-    else {
-      sound.set(sum, known ?? path)
+    if (!sound.has(sum) && entryProblem(path) === undefined) sound.set(sum, path)
+    const library = sound.get(sum)
+    if (library !== undefined && serves(library)) {
       touch(path)
-      return known ?? path
+      return library
     }
+    if (library === path) sound.delete(sum)
+    remove(path)
   }
   return undefined
 }

@@ -11,17 +11,8 @@ import { type MessagePort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/index.js'
 import { splitWords } from '../../base/programs.node.js'
 import { abi, fileOf } from '../../compiler/index.js'
-import {
-  cacheSize,
-  findEntry,
-  keyOf,
-  listingOf,
-  prune,
-  remove,
-  storeEntry,
-  temporaryFolderOf,
-} from './cache.node.js'
-import { flagsFor, intoFiles, type Part } from './files.js'
+import { cacheSize, findEntry, keyOf, listingOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
+import { intoFiles, type Part } from './files.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { type KoffiLibrary, loadCaller, openLibrary } from './library.node.js'
 import { firstLine, type Gate, type Outcome, runCompiler } from './process.node.js'
@@ -199,7 +190,12 @@ async function makeLibrary(
 }
 
 /** The source comes by standard input; all temporary files lie in the work folder. */
-function runOn({ path, prefix, flags, limitMs, gate }: Maker, input: string, work: string, output: string): Promise<Outcome> {
+function runOn(
+  { path, prefix, flags, limitMs, gate }: Maker,
+  input: string,
+  work: string,
+  output: string,
+): Promise<Outcome> {
   return runCompiler({
     path,
     args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],
@@ -226,7 +222,7 @@ function make({ toolchain, folder }: Workshop, parts: readonly Part[]): Promise<
   const source = fileOf(first?.head ?? '', parts)
   const keys = parts.map(({ key }) => key)
   const made = withGate((gate) =>
-    makeLibrary({ ...toolchain, flags: first?.flags ?? [], limitMs: compileLimitMs(env), gate }, folder, source, keys),
+    makeLibrary({ ...toolchain, limitMs: compileLimitMs(env), gate }, folder, source, keys),
   )
   for (const key of keys) making.set(key, made)
   void made.then(() => keys.forEach((key) => making.delete(key)))
@@ -244,28 +240,26 @@ function finder(folder: string): (part: Pick<Part, 'key' | 'name'>) => string | 
     const opened = opens(path)
     return 'error' in opened ? null : opened.library
   }
-  return ({ key, name }) => {
-    const path = findEntry(listing, key)
-    if (path === undefined) return undefined
-    const library = open.get(path) ?? libraryAt(path)
-    open.set(path, library)
-    return library && hasFunction(library, name) ? path : undefined
-  }
+  return ({ key, name }) =>
+    findEntry(listing, key, (path) => {
+      const library = open.get(path) ?? libraryAt(path)
+      open.set(path, library)
+      return library !== null && inNativeCode(() => hasFunction(library, name))
+    })
 }
 
 function hasFunction(library: KoffiLibrary, name: string): boolean {
   try {
-    return inNativeCode(() => Boolean(library.symbol(name)))
+    return Boolean(library.symbol(name))
   } catch {
     return false
   }
 }
 
 /** The key says all that decides what a text becomes, so that equal functions of all nets are one entry. */
-function partOf({ identity, flags }: Toolchain, head: string, text: string): Part {
-  const own = flagsFor(flags, text)
-  const key = keyOf([abi, identity, ...own, head, text])
-  return { key, name: `k_${key.slice(0, 32)}`, head, text, flags: own }
+function partOf({ identity }: Toolchain, head: string, text: string): Part {
+  const key = keyOf([abi, identity, head, text])
+  return { key, name: `k_${key.slice(0, 32)}`, head, text }
 }
 
 async function build(workshop: Workshop, { sources }: Job): Promise<Built | BuildFailure> {
@@ -277,7 +271,8 @@ async function build(workshop: Workshop, { sources }: Job): Promise<Built | Buil
   for (const [key, part] of all) if (!making.has(key)) paths.set(key, find(part) ?? '')
   const missing = [...all.values()].filter(({ key }) => paths.get(key) === '')
   for (const file of intoFiles(missing, compilers)) void make(workshop, file)
-  for (const [key, made] of [...making]) if (all.has(key)) paths.set(key, await made)
+  const underWay = [...all.keys()].map((key) => [key, making.get(key)] as const)
+  for (const [key, made] of underWay) if (made) paths.set(key, await made)
   for (const found of paths.values())
     if (typeof found !== 'string') return { error: `'${toolchain.command}' cannot compile the kernels: ${found.error}` }
   if (missing.length > 0) prune(folder.path, options.maximumBytes, new Set(all.keys()))
@@ -287,7 +282,8 @@ async function build(workshop: Workshop, { sources }: Job): Promise<Built | Buil
 
 function serve(workshop: Workshop): void {
   port.on('message', async (job: Job) => {
-    tell({ kind: 'built', id: job.id, result: await build(workshop, job) })
+    const result = await build(workshop, job).catch((error: unknown) => ({ error: messageOf(error) }))
+    tell({ kind: 'built', id: job.id, result })
   })
 }
 

@@ -10,31 +10,16 @@ export interface Part extends CPart {
   /** Of its entry in the cache. */
   readonly key: string
   readonly head: string
-  /** The compiler's. */
-  readonly flags: readonly string[]
 }
 
 /** Measured (gcc 12): the head takes as long as this much text of kernels; a file of four times as much is done in seconds. */
 const headLength = 10_000
 const fileLength = 4 * headLength
 
-/**
- * What compilers take out of proportion long for at their highest level: such a text is one straight piece of moves, which
- * it makes no faster.
- */
-const longText = 40_000
-
-/** The flags for a text: a lower level of optimization where it is long. */
-export const flagsFor = (flags: readonly string[], text: string): readonly string[] =>
-  text.length > longText ? flags.map((flag) => (flag === '-O3' ? '-O1' : flag)) : flags
-
 /** The parts as files, those that take longest first: enough files for so many compilers, each of like length. */
 export function intoFiles(parts: readonly Part[], compilers: number): Part[][] {
   const alike = new Map<string, Part[]>()
-  for (const part of parts) {
-    const kind = JSON.stringify([part.head, part.flags])
-    alike.set(kind, [...(alike.get(kind) ?? []), part])
-  }
+  for (const part of parts) alike.set(part.head, [...(alike.get(part.head) ?? []), part])
   return [...alike.values()].flatMap((group) => spread(group, compilers)).toSorted((a, b) => lengthOf(b) - lengthOf(a))
 }
 

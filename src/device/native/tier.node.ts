@@ -3,7 +3,16 @@
  * Not here: how C is spelled (compiler/render/c), compiled and kept (service.node.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { distinct, groupSize, nativeTarget, packProgram, renderC, verify, type Program, type Target } from '../../compiler/index.js'
+import {
+  distinct,
+  groupSize,
+  nativeTarget,
+  packProgram,
+  renderC,
+  verify,
+  type Program,
+  type Target,
+} from '../../compiler/index.js'
 import type { BackgroundTier, Executable, NativeState, Pending, Tier } from '../device.js'
 import type { DeviceMemory } from '../memory.js'
 import type { Team } from '../team.js'
