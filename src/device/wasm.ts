@@ -47,10 +47,12 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
   const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
     program.kernels.forEach(verify)
-    const module = new WebAssembly.Module(renderWasm(program, options))
-    const { step, kernels } = instantiate(module, program, memory.memory)
+    const code = renderWasm(program, options)
+    const module = new WebAssembly.Module(code)
+    const { step, kernels } = instantiate(module, program, memory.memory, team.look)
     return {
-      run: team.add(program, { kind: 'wasm', module }, step),
+      ...team.add(program, { kind: 'wasm', module }, step),
+      bytes: code.length,
       runKernel: (index, table) => {
         const units = program.kernels[index]?.units ?? missing(index)
         kernels[index]?.(table, 0, unitCount(units, memory.i32(table, 1)[0] ?? 0))
@@ -65,8 +67,13 @@ interface Instance {
   readonly kernels: readonly ((table: number, lo: number, hi: number) => void)[]
 }
 
-function instantiate(module: WebAssembly.Module, program: Program, memory: LinearMemory): Instance {
-  const { exports } = instanceOn(module, memory)
+function instantiate(
+  module: WebAssembly.Module,
+  program: Program,
+  memory: LinearMemory,
+  look?: () => number,
+): Instance {
+  const { exports } = instanceOn(module, memory, look)
   const entry = <F>(name: string): F => {
     const found = exports[name]
     if (typeof found !== 'function') throw new Error(`the module has no function '${name}'`)

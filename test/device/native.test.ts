@@ -143,9 +143,9 @@ describe('native builds', { skip }, () => {
 
   test('a library of another version, or that lacks a function, is an error', (t) => {
     const service = serviceFor(t, join(scratch(t), 'native'))
-    const old = service.build(sourceOf().replace('lenet_abi = 1', 'lenet_abi = 2')).wait()
-    assert.match('error' in old ? old.error : '', /of version 2, not 1/)
-    const { path } = built(service.build('const unsigned lenet_abi = 1;').wait())
+    const old = service.build(sourceOf().replace('lenet_abi = 2', 'lenet_abi = 3')).wait()
+    assert.match('error' in old ? old.error : '', /of version 3, not 2/)
+    const { path } = built(service.build('const unsigned lenet_abi = 2;').wait())
     assert.match(errorOf(path), /lenet_step/)
   })
 

@@ -19,8 +19,9 @@ import type { BuildFailure, Built, ToolchainInfo } from '../../src/device/native
 export function sourceOf(extra = ''): string {
   return `#include <stdint.h>
 #include <stdio.h>
-const uint32_t lenet_abi = 1;
-int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+const uint32_t lenet_abi = 2;
+int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, int32_t (*look)(void)) {
+  (void)look;
   ((float *)(memory + table))[tid] += 1.5f;
   return (int32_t)(100 * nth + team);
 }

@@ -2,6 +2,7 @@
  * Loads a compiled library and calls it on our memory, by koffi. For the main thread and for workers alike.
  * Not here: where libraries come from (service).
  */
+import { statSync } from 'node:fs'
 import nodeModule from 'node:module'
 import { isAbsolute } from 'node:path'
 import { messageOf } from '../../base/index.js'
@@ -15,17 +16,25 @@ export interface NativeLibrary {
   step(table: number, tid: number, nth: number, team: number): number
   /** Runs one kernel on this thread. */
   kernel(table: number, index: number): void
+  /** Of the file. */
+  readonly bytes: number
+  /** Unloads it. Nothing of it may be called afterwards. */
+  close(): void
 }
 
 /** The part of koffi in use. */
 interface Koffi {
   load(path: string): KoffiLibrary
   decode(value: unknown, type: string): unknown
+  proto(definition: string): unknown
+  pointer(type: unknown): unknown
+  register(callback: () => number, type: unknown): unknown
 }
 
 export interface KoffiLibrary {
-  func(definition: string): (...args: readonly (number | Uint8Array)[]) => unknown
+  func(definition: string): (...args: readonly unknown[]) => unknown
   symbol(name: string): unknown
+  unload(): void
 }
 
 /**
@@ -68,12 +77,38 @@ export function loadCaller(path: string): Koffi {
  * @param path of NativeBuild
  * @param memory the device's memory, shared or not; its growth is noticed
  * @param caller of callerPath
+ * @param look asked by this thread in a long wait whether a member of the team is gone: not 0
  * @returns the functions, or why there are none
  */
-export function loadLibrary(path: string, memory: LinearMemory, caller = callerPath()): NativeLibrary | BuildFailure {
+export function loadLibrary(
+  path: string,
+  memory: LinearMemory,
+  caller = callerPath(),
+  look?: () => number,
+): NativeLibrary | BuildFailure {
   const opened = openLibrary(path, () => loadCaller(caller))
-  return 'error' in opened ? opened : bind(opened.library, memory)
+  if ('error' in opened) return opened
+  try {
+    const pointer = look ? lookPointer(loadCaller(caller), look) : null
+    return bind(opened.library, memory, statSync(path).size, pointer)
+  } catch (error) {
+    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+  }
 }
+
+const pointers = new WeakMap<() => number, unknown>()
+
+/** The function as C calls it, for good: one for each device. */
+function lookPointer(koffi: Koffi, look: () => number): unknown {
+  const known = pointers.get(look)
+  if (known) return known
+  const type = koffi.pointer(koffi.proto(`int32_t lenet_look_${++looks}(void)`))
+  const made = koffi.register(look, type)
+  pointers.set(look, made)
+  return made
+}
+
+let looks = 0
 
 /** Checks and opens a library. @param caller makes native calls */
 export function openLibrary(path: string, caller: () => Koffi): { library: KoffiLibrary } | BuildFailure {
@@ -90,20 +125,18 @@ export function openLibrary(path: string, caller: () => Koffi): { library: Koffi
   }
 }
 
-function bind(library: KoffiLibrary, memory: LinearMemory): NativeLibrary | BuildFailure {
-  try {
-    const step = library.func(
-      'int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)',
-    )
-    const kernel = library.func('void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index)')
-    let bytes = new Uint8Array(memory.buffer)
-    // A memory that grew has a new buffer; the old one of an unshared memory is empty.
-    const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
-    return {
-      step: (table, tid, nth, team) => Number(step(base(), table, tid, nth, team)),
-      kernel: (table, index) => void kernel(base(), table, index),
-    }
-  } catch (error) {
-    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+function bind(library: KoffiLibrary, memory: LinearMemory, size: number, look: unknown): NativeLibrary {
+  const step = library.func(
+    'int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, void *look)',
+  )
+  const kernel = library.func('void lenet_kernel(uint8_t *memory, uint32_t table, uint32_t index)')
+  let bytes = new Uint8Array(memory.buffer)
+  // A memory that grew has a new buffer; the old one of an unshared memory is empty.
+  const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
+  return {
+    step: (table, tid, nth, team) => Number(step(base(), table, tid, nth, team, look)),
+    kernel: (table, index) => void kernel(base(), table, index),
+    bytes: size,
+    close: () => library.unload(),
   }
 }

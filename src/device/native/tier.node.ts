@@ -141,11 +141,17 @@ export class NativeTier {
   #load(built: Built | BuildFailure, program: Program): Executable | BuildFailure {
     if ('error' in built) return built
     const caller = callerPath()
-    const library = loadLibrary(built.path, this.#memory.memory, caller)
+    const library = loadLibrary(built.path, this.#memory.memory, caller, this.#team.look)
     if ('error' in library) return library
     this.#loaded = true
+    const { run, drop } = this.#team.add(program, { kind: 'native', path: built.path, caller }, library.step)
     return {
-      run: this.#team.add(program, { kind: 'native', path: built.path, caller }, library.step),
+      run,
+      drop: () => {
+        drop()
+        library.close()
+      },
+      bytes: library.bytes,
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

@@ -92,4 +92,4 @@ export type WorkerMessage =
   | { readonly kind: 'built'; readonly id: number; readonly result: Built | BuildFailure }
 
 /** Of the C file's exported functions; loadLibrary refuses others. */
-export const NATIVE_ABI = 1
+export const NATIVE_ABI = 2

@@ -58,11 +58,11 @@ static uint8_t *image;
 static uint32_t table, team, nth, repeats;
 static void *member(void *tid) {
   int32_t failed = 0;
-  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(image, table, (uint32_t)(uintptr_t)tid, nth, team);
+  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(image, table, (uint32_t)(uintptr_t)tid, nth, team, 0);
   return (void *)(uintptr_t)failed;
 }
 int main(int argc, char **argv) {
-  if (argc != 8 || lenet_abi != 1 || lenet_lanes != L) return 2;
+  if (argc != 8 || lenet_abi != 2 || lenet_lanes != L) return 2;
   const size_t size = strtoul(argv[3], 0, 10);
   table = strtoul(argv[4], 0, 10), team = strtoul(argv[5], 0, 10), nth = strtoul(argv[6], 0, 10), repeats = strtoul(argv[7], 0, 10);
   image = malloc(size);

@@ -11,8 +11,8 @@ import { stepText } from './step.js'
 const WIDTHS: readonly number[] = [4, 8, 16]
 
 /**
- * The program as one C file. It exports `lenet_step(memory, table, tid, nth, team)`, `lenet_kernel(memory, table, index)`
- * and the constants `lenet_abi` = 1 and `lenet_lanes`; `table` and `team` are byte offsets in `memory`.
+ * The program as one C file. It exports `lenet_step(memory, table, tid, nth, team, look)`, `lenet_kernel(memory, table, index)`
+ * and the constants `lenet_abi` = 2 and `lenet_lanes`; `table` and `team` are byte offsets in `memory`.
  */
 export function renderC(program: Program): string {
   const { kernels, slots } = program

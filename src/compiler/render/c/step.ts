@@ -51,8 +51,10 @@ static void wake_all(uint32_t *word) {
 #endif
 }
 
-/* Waits until all members have come here. 1 if one of them failed, who will not come. */
-static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth) {
+typedef int32_t (*look_t)(void);
+
+/* Waits until all members have come here. 1 if one of them failed, or is gone as look says, who will not come. */
+static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth, look_t look) {
   uint32_t *const arrived = TEAM_WORD(${teamBlock.arrived}), *const passed = TEAM_WORD(${teamBlock.passed});
   uint32_t *const failed = TEAM_WORD(${teamBlock.failed}), *const sleeping = TEAM_WORD(${teamBlock.sleeping});
   const uint32_t spins = SEEN(TEAM_WORD(${teamBlock.spins})), before = SEEN(passed);
@@ -71,6 +73,7 @@ static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth) {
       sleep_on(passed, before);
       __atomic_fetch_sub(sleeping, 1, __ATOMIC_SEQ_CST);
       looks = spins;
+      if (SEEN(passed) == before && look && look()) __atomic_store_n(failed, 1, __ATOMIC_SEQ_CST);
     }
   }
   return 0;
@@ -113,22 +116,22 @@ export function stepText(program: Program, lanes: number): string {
   const { kernels } = program
   const granule = granuleOf(kernels)
   const calls = phasesOf(program).flatMap((phase, i) => [
-    ...(i > 0 ? ['  if (nth > 1 && meet(memory, team, nth)) return 1;'] : []),
+    ...(i > 0 ? ['  if (nth > 1 && meet(memory, team, nth, look)) return 1;'] : []),
     ...phaseText(phase, kernels, granule),
   ])
   return [
     barrier,
     `EXPORT extern const uint32_t lenet_abi, lenet_lanes;`,
-    `const uint32_t lenet_abi = 1, lenet_lanes = ${lanes};`,
+    `const uint32_t lenet_abi = 2, lenet_lanes = ${lanes};`,
     '',
-    '/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. */',
-    'EXPORT int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {',
+    '/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. look: see meet; or 0. */',
+    'EXPORT int32_t lenet_step(uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, look_t look) {',
     '  const uint32_t n = LOAD_U32(table, 0);',
     `  const uint32_t blocks = ${ceilDiv(granule)};`,
     '  const uint32_t first = begin_of(blocks, tid, nth), last = begin_of(blocks, tid + 1, nth);',
-    '  (void)first, (void)last;',
+    '  (void)first, (void)last, (void)look;',
     ...calls,
-    '  return nth > 1 ? meet(memory, team, nth) : 0;',
+    '  return nth > 1 ? meet(memory, team, nth, look) : 0;',
     '}',
     '',
     '/* Does one whole kernel. */',

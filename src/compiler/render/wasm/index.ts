@@ -15,18 +15,20 @@ const VERSION: Bytes = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 /** All that 32-bit addresses reach. */
 const MAX_PAGES = 65536
 
-/** Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32. */
+/** Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32; 3 gives an i32. */
 const FUNC = 0x60
 const TYPES: readonly Bytes[] = [
   [FUNC, 3, I32, I32, I32, 0],
   [FUNC, 4, I32, I32, I32, I32, 1, I32],
   [FUNC, 2, I32, I32, 1, I32],
+  [FUNC, 0, 1, I32],
 ]
 
 /**
  * Exports for `program`: `k0`…(table, lo, hi) do the units lo … hi−1 of a kernel; `step`(table, tid, nth, team) does the
  * share of member tid of nth of every kernel in order and gives 0, or 1 when a member failed (`team`: the address of the
- * team's block; without shared memory nth must be 1). Memory is imported: env.memory.
+ * team's block; without shared memory nth must be 1). Memory is imported: env.memory; with shared memory also env.look, which
+ * a waiting member asks now and then whether a member is gone: not 0.
  */
 export function renderWasm(program: Program, options: WasmOptions): Uint8Array<ArrayBuffer> {
   const { kernels, slots } = program
@@ -34,19 +36,20 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
     if (lanes !== 4) throw new Error(`kernel '${name}' has ${lanes} lanes; WebAssembly has 4`)
   }
   const count = kernels.length
+  const first = options.shared ? 1 : 0 // functions that are imported have the first numbers
   const code = [
     ...kernels.map((kernel, i) => kernelCode(kernel, slots[i] ?? [], options)),
-    stepCode(program, options.shared ? count + 1 : null),
+    stepCode(program, first, options.shared ? first + count + 1 : null),
     ...(options.shared ? [barrierCode()] : []),
   ]
   const types = code.map((_, i) => [Math.max(0, i - count + 1)])
   const sections = [
     w.section(1, w.vector(TYPES)),
-    w.section(2, w.vector([memoryImport(options.shared)])),
+    w.section(2, w.vector([memoryImport(options.shared), ...(options.shared ? [lookImport] : [])])),
     w.section(3, w.vector(types)),
-    w.section(7, w.vector(exportsOf(count))),
+    w.section(7, w.vector(exportsOf(first, count))),
     w.section(10, w.vector(code.map(w.sized))),
-    w.section(0, names(kernels)),
+    w.section(0, names(kernels, first)),
   ]
   return new Uint8Array(w.join([VERSION, ...sections]))
 }
@@ -56,14 +59,16 @@ function memoryImport(shared: boolean): Bytes {
   return [...w.text('env'), ...w.text('memory'), 2, ...limits]
 }
 
-function exportsOf(count: number): Bytes[] {
-  const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(index)]
+const lookImport: Bytes = [...w.text('env'), ...w.text('look'), 0, ...w.u32(3)]
+
+function exportsOf(first: number, count: number): Bytes[] {
+  const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(first + index)]
   const all = Array.from({ length: count }, (_, i) => i)
   return [...all.map((i) => func(`k${i}`, i)), func('step', count)]
 }
 
 /** The custom section that profilers read: each kernel's function has its name. */
-function names(kernels: readonly LoopKernel[]): Bytes {
-  const functions = w.vector(kernels.map(({ name }, i) => [...w.u32(i), ...w.text(name)]))
+function names(kernels: readonly LoopKernel[], first: number): Bytes {
+  const functions = w.vector(kernels.map(({ name }, i) => [...w.u32(first + i), ...w.text(name)]))
   return [...w.text('name'), 1, ...w.sized(functions)]
 }
