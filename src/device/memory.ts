@@ -56,6 +56,8 @@ export class DeviceMemory {
   readonly #free: Block[] = []
   readonly #used = new Map<number, number>()
   #usedBytes = 0
+  /** Blocks that were ever allocated. */
+  allocations = 0
   /**
    * Asked where nothing is free and the memory cannot grow: gives something back that can be done without, and tells whether
    * it did. Set by whoever knows what that is.
@@ -115,6 +117,7 @@ export class DeviceMemory {
     this.#free.splice(index, 1, ...rest)
     this.#used.set(address, size)
     this.#usedBytes += size
+    this.allocations++
     return address
   }
 

@@ -21,8 +21,8 @@ let current: Device | null = null
 
 let chosen = ''
 
-/** Values lie in the device's memory. */
-let isInUse = false
+/** What the device itself has allocated: more than these, and values lie in its memory. */
+let firstAllocations = 0
 
 /** The device that computes: as `setDevice` said, or 'auto' with all cores. */
 export function device(): Device {
@@ -42,13 +42,14 @@ export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   const { threads, memoryLimit } = options
   const wanted = `'${name}'${threads ? ` with ${threads} threads` : ''}${memoryLimit ? ` in ${memoryLimit} MiB` : ''}`
   if (current && chosen === wanted) return
-  if (isInUse)
+  if (current && current.memory.allocations > firstAllocations)
     throw new LenetError(
       `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
     )
   void current?.close()
   current = createDevice(name, options)
   current.memory.relief = relieve
+  firstAllocations = current.memory.allocations
   chosen = wanted
 }
 
@@ -141,7 +142,6 @@ class Lease implements Tenant {
   /** Memory for `owner`, who may be collected: then it is freed. */
   take(owner: Region): number {
     const { memory } = device()
-    isInUse = true
     if (!this.#stays) moveIn(this, this.#hasLeft)
     try {
       this.address = memory.alloc(this.bytes)

@@ -20,7 +20,7 @@ export const PROCESSOR_SOURCE = `typedef unsigned int u32;
 #else
 #define EXPORT __attribute__((visibility("default")))
 #endif
-EXPORT const u32 lenet_abi = 1;
+EXPORT const u32 lenet_abi = 2;
 #if defined(__x86_64__)
 static void cpuid(u32 leaf, u32 sub, volatile u32 *r) {
   u32 a, b, c, d;
