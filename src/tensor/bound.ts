@@ -4,7 +4,16 @@
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
 import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
-import { arrange, groupSize, slackBytes, unitBytes, type Arrangement, type Piece, type Plan, type Value } from '../compiler/index.js'
+import {
+  arrange,
+  groupSize,
+  slackBytes,
+  unitBytes,
+  type Arrangement,
+  type Piece,
+  type Plan,
+  type Value,
+} from '../compiler/index.js'
 import type { Executable } from '../device/index.js'
 import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
 import { arena } from './arena.js'

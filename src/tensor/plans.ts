@@ -369,8 +369,7 @@ export class BoundPlan implements PlanRun {
 
   /** Saves what somebody may still read of the last run. */
   #save(): void {
-    for (const { storage, type } of this.#held)
-      if (storage.kept && storage.heldUntil >= clock.now) storage.save(type)
+    for (const { storage, type } of this.#held) if (storage.kept && storage.heldUntil >= clock.now) storage.save(type)
     this.#held.length = 0
     for (const node of this.#small) {
       const { storage } = node
@@ -433,19 +432,19 @@ function forgetOld(newest: BoundPlan, hash: number): void {
     if (bytes <= mostCode / 2) return
     if (plan === newest) continue
     bytes -= plan.codeBytes
-    forget(plan)
-    plan.drop()
+    dropPlan(plan)
   }
 }
 
-function forget(plan: BoundPlan): void {
+/** Whoever needs it again makes it anew. */
+export function dropPlan(plan: BoundPlan): void {
   for (const [hash, alike] of plans) {
     if (!alike.includes(plan)) continue
     dropped.add(hash)
     if (alike.length === 1) plans.delete(hash)
     else alike.splice(alike.indexOf(plan), 1)
-    return
   }
+  plan.drop()
 }
 
 export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {

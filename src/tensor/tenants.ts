@@ -76,8 +76,7 @@ function makeRoom(most: number): void {
 /** The one not used for the longest time leaves. False where nobody can. */
 export function relieve(): boolean {
   let oldest: Tenant | null = null
-  for (const tenant of tenants)
-    if (canLeave(tenant) && (!oldest || tenant.lastUse < oldest.lastUse)) oldest = tenant
+  for (const tenant of tenants) if (canLeave(tenant) && (!oldest || tenant.lastUse < oldest.lastUse)) oldest = tenant
   if (oldest) evict(oldest)
   return oldest !== null
 }

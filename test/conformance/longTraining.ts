@@ -144,7 +144,12 @@ function train(name: NetName, { batch, steps, awaitSwap = false, disturb = false
 async function main(training: Training): Promise<void> {
   placement.first = training.first ?? placement.first
   setDevice(training.device, { threads: training.threads })
-  if (training.disturb) watchers.push((at, bytes) => device().memory.i32(at, bytes >> 2).fill(0x7fc00000))
+  if (training.disturb)
+    watchers.push((at, bytes) =>
+      device()
+        .memory.i32(at, bytes >> 2)
+        .fill(0x7fc00000),
+    )
   await device().ready()
   for (const net of training.nets) console.log(JSON.stringify(train(net, training)))
 }

@@ -24,7 +24,11 @@ function room(wanted: ArrayLike<number>, exact: ArrayLike<number>): number {
   return 3e-5 * largest + 20 * rounding
 }
 
-watchers.push((at, bytes) => device().memory.i32(at, bytes >> 2).fill(0x7fc00000))
+watchers.push((at, bytes) =>
+  device()
+    .memory.i32(at, bytes >> 2)
+    .fill(0x7fc00000),
+)
 
 /** All at once as a step computes them; every other time one of them is looked at before. */
 function valuesOf(seed: number): HostArray[] {

@@ -57,7 +57,12 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
   }
   const { checks } = scheduler
   const kept = [...results.map(({ value }) => value), ...checks.map(({ flag }) => flag)]
-  return assemble(order, scheduler, guarded(scheduler.kernels, checks), kept, { lanes, results, prepared: null, checks })
+  return assemble(order, scheduler, guarded(scheduler.kernels, checks), kept, {
+    lanes,
+    results,
+    prepared: null,
+    checks,
+  })
 }
 
 /** Plans the forward pass `targets` for few pictures, one at a time; see `suitsFew`. Only the targets are results. */
