@@ -51,7 +51,7 @@ export class DeviceMemory {
   floats = new Float32Array(0)
   ints = new Int32Array(0)
   bytes = new Uint8Array(0)
-  readonly #maximumPages: number
+  #maximumPages: number
   /** By address; neighbours are merged, so no two touch. */
   readonly #free: Block[] = []
   readonly #used = new Map<number, number>()
@@ -189,7 +189,11 @@ export class DeviceMemory {
     const room = this.#maximumPages - this.#end / PAGE
     // An eighth more than now at least: many small growths are slow and leave old buffers behind.
     const wanted = Math.min(room, Math.max(needed, MIN_GROWTH, Math.ceil(this.#end / PAGE / 8)))
-    if (needed > room || !(this.#tryGrow(wanted) || (needed < wanted && this.#tryGrow(needed)))) return false
+    if (needed > room) return false
+    if (!this.#tryGrow(wanted) && (needed === wanted || !this.#tryGrow(needed))) {
+      this.#maximumPages = this.#end / PAGE + needed - 1 // so much less than was promised
+      return false
+    }
     const end = this.memory.buffer.byteLength
     this.#release({ address: this.#end, size: end - this.#end })
     this.#end = end
@@ -250,8 +254,8 @@ class PlainMemory implements LinearMemory {
   }
 }
 
-/** A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
-function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
+/** The memory, and how many pages it can have. A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
+export function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
   if (typeof WebAssembly === 'undefined') return { memory: new PlainMemory(initial), maximum }
   for (let pages = maximum; ; pages = Math.max(initial, pages >> 1)) {
     try {
@@ -259,7 +263,10 @@ function reserve(initial: number, maximum: number, shared: boolean): { memory: L
     } catch (error) {
       if (!isError(error, 'RangeError')) throw error
       if (pages <= initial)
-        throw new LenetError(`this machine has no ${mib(initial * PAGE)} of memory left to begin with`)
+        throw new LenetError(
+          `the system gives this process no ${mib(initial * PAGE)} for WebAssembly, which reserves some GiB of addresses more ` +
+            '(ulimit -v?): lift the limit, or start Node with --disable-wasm-trap-handler',
+        )
     }
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
 import { instanceOn } from './instance.js'
-import { canShare, type DeviceMemory, type LinearMemory } from './memory.js'
+import { canShare, reserve, type DeviceMemory, type LinearMemory } from './memory.js'
 import type { Step } from './protocol.js'
 import type { Team } from './team.js'
 
@@ -122,7 +122,7 @@ function probeProgram(): Program {
 
 /** relaxed_madd may round twice: only one rounding leaves 2^-24 of (1 + 2^-12)² − (1 + 2^-11). */
 function fuses(bytes: Uint8Array<ArrayBuffer>): boolean {
-  const memory = new WebAssembly.Memory({ initial: 1 })
+  const { memory } = reserve(1, 1, false)
   const { step } = instantiate(new WebAssembly.Module(bytes), probeProgram(), memory)
   new Int32Array(memory.buffer, 0, 2).set([1, 64])
   const values = new Float32Array(memory.buffer, 64, 16)

@@ -414,10 +414,10 @@ export const forgetPlans = (): void => plans.clear()
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
 
 /** A plan's code in an engine and what it was made of, as bytes for a byte of it: measured (decision 19). */
-const codeFactor = 16
+const codeFactor = 40
 
 /** Code of so many bytes is remembered; more where a plan that was dropped had to be made anew. */
-let mostCode = 128 * 2 ** 20
+let mostCode = 96 * 2 ** 20
 
 /** Hashes of plans that were dropped. */
 const dropped = new Set<number>()

@@ -119,7 +119,7 @@ function train(name: NetName, { batch, steps, awaitSwap = false, disturb = false
   let lastLoss = NaN
   for (let step = 0; step < steps; step++) {
     const [inputs, labels] = batches.next().value
-    while (disturb && relieve());
+    for (let more = disturb; more;) more = relieve()
     const loss = criterion(net(inputs), labels)
     optimizer.zeroGrad()
     loss.backward()
