@@ -107,15 +107,19 @@ export class Bound implements Tenant {
 
   leave(): void {
     this.#beforeLeaving()
-    device().memory.free(this.#table)
-    this.#table = 0
+    this.#give()
     this.#hasLeft = true
-    this.#isPrepared = false
-    this.#arenaAt = -1
     for (const input of this.#direct) {
       input.room?.free()
       input.room = null
     }
+  }
+
+  #give(): void {
+    device().memory.free(this.#table)
+    this.#table = 0
+    this.#isPrepared = false
+    this.#arenaAt = -1
   }
 
   /** Gives its memory back for good. */
@@ -218,6 +222,7 @@ export class Bound implements Tenant {
     const values = this.#toCopy(node)
     if (!values) return addressOf(node)
     if (!input.room || input.bytes < values.byteLength) {
+      input.room?.free()
       input.room = new Region(values.byteLength + slackBytes)
       input.bytes = values.byteLength
     }
@@ -240,7 +245,7 @@ export class Bound implements Tenant {
   /** Memory for batches of this size: as large as the largest so far. */
   #reserve(batch: number): void {
     if (!this.#arrangement || batch > this.#capacity) {
-      this.drop()
+      if (this.#table !== 0) this.#giveInRun()
       this.#capacity = this.#roomFor(batch)
       this.#arrangement = this.#arrange(this.#capacity)
     }
@@ -255,6 +260,12 @@ export class Bound implements Tenant {
       this.#arrangement = null // a smaller batch may come
       throw tooLarge(error, this.#pieces, batch, (n) => this.#roomFor(n))
     }
+  }
+
+  /** What the last run left is gone already; copies of inputs stay, for this one. */
+  #giveInRun(): void {
+    moveOut(this)
+    this.#give()
   }
 
   #take(): void {

@@ -43,7 +43,10 @@ export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   if (!deviceNames.includes(name))
     throw new UsageError(`setDevice: there is no device '${String(name)}'; there are ${deviceNames.join(', ')}`)
   const { threads, memoryLimit } = options
-  const given = `${threads ? ` with ${threads} threads` : ''}${memoryLimit ? ` in ${memoryLimit} MiB` : ''}`
+  const given = [
+    threads === undefined ? '' : ` with ${threads} threads`,
+    memoryLimit === undefined ? '' : ` in ${memoryLimit} MiB`,
+  ].join('')
   const wanted = `'${name}'${given}`
   if (current && (chosen === wanted || (given === '' && chosen.startsWith(wanted)))) return
   if (current && current.memory.allocations > firstAllocations)

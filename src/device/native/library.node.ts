@@ -26,7 +26,7 @@ export interface NativeLibrary {
 interface Koffi {
   load(path: string): KoffiLibrary
   decode(value: unknown, type: string): unknown
-  proto(definition: string): unknown
+  proto(result: string, parameters: readonly string[]): unknown
   pointer(type: unknown): unknown
   register(callback: () => number, type: unknown): unknown
 }
@@ -102,13 +102,10 @@ const pointers = new WeakMap<() => number, unknown>()
 function lookPointer(koffi: Koffi, look: () => number): unknown {
   const known = pointers.get(look)
   if (known) return known
-  const type = koffi.pointer(koffi.proto(`int32_t lenet_look_${++looks}(void)`))
-  const made = koffi.register(look, type)
+  const made = koffi.register(look, koffi.pointer(koffi.proto('int32_t', [])))
   pointers.set(look, made)
   return made
 }
-
-let looks = 0
 
 /** Checks and opens a library. @param caller makes native calls */
 export function openLibrary(path: string, caller: () => Koffi): { library: KoffiLibrary } | BuildFailure {
