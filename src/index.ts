@@ -52,12 +52,14 @@ export {
 export { setLogger, taskTime, TaskTime } from './taskTime.js'
 export {
   closeDevice,
+  memoryUsage,
   compileStep,
   deviceInUse as device,
   setDevice,
   Tensor,
   type DeviceInUse,
   type MaxPair,
+  type MemoryUsage,
   type Nested,
   type Operand,
   type StepFunction,

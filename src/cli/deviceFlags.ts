@@ -1,4 +1,4 @@
-/** `--device` and `--threads`: checked, and made to count. Not here: devices (device). */
+/** `--device`, `--threads` and `--memory-limit`: checked, and made to count. Not here: devices (device). */
 import { availableParallelism } from 'node:os'
 import { UsageError } from '../base/index.js'
 import { deviceNames, type DeviceName } from '../device/index.js'
@@ -9,12 +9,18 @@ export interface DeviceFlags {
   readonly device: string
   /** A whole number of 1 or more; default all cores. */
   readonly threads?: number | undefined
+  /** MiB for values. */
+  readonly memoryLimit?: number | undefined
 }
+
+/** All that 32-bit addresses reach. */
+const mostMib = 4095
 
 const isDevice = (name: string): name is DeviceName => (deviceNames as readonly string[]).includes(name)
 
 /** Whether the flags are right; nothing is started. */
-export function checkDevice({ device }: DeviceFlags): void {
+export function checkDevice({ device, memoryLimit = mostMib }: DeviceFlags): void {
+  if (memoryLimit > mostMib) throw new UsageError(`--memory-limit ${memoryLimit}: at most ${mostMib} MiB can be used`)
   if (!isDevice(device)) throw new UsageError(`--device ${device}: there are auto, native, wasm and interp`)
 }
 
@@ -23,12 +29,16 @@ export function checkDevice({ device }: DeviceFlags): void {
  * @throws UsageError for a name that does not exist, LenetError where the device cannot be had
  */
 export function useDevice(flags: DeviceFlags, output: Output): DeviceWatch {
-  const { device: name, threads } = flags
+  const { device: name, threads, memoryLimit } = flags
   checkDevice(flags)
   const cores = availableParallelism()
   if (threads !== undefined && threads > cores)
     output.notice(`--threads ${threads}: only ${cores} cores here: using ${cores}`)
-  if (isDevice(name)) setDevice(name, threads === undefined ? {} : { threads: Math.min(threads, cores) })
+  if (isDevice(name))
+    setDevice(name, {
+      ...(threads === undefined ? {} : { threads: Math.min(threads, cores) }),
+      ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    })
   // Now, not in the middle of the work: whether there is a compiler.
   if (name === 'native') device().targetFor(1)
   return new DeviceWatch(output)

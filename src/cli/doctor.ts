@@ -9,7 +9,7 @@ import { cacheHome } from '../base/fs.node.js'
 import { deviceInfo } from '../device/index.js'
 import { startNativeService, type NoToolchain, type ToolchainInfo } from '../device/index.node.js'
 import { formatBytes, formatTable } from '../report/index.js'
-import type { TierName } from '../tensor/index.js'
+import { memoryUsage, type TierName } from '../tensor/index.js'
 import { isWell, triedText, tryDevice, type Tried } from './doctorDevices.js'
 import { count } from './output.js'
 import { partRows } from './systemParts.js'
@@ -86,6 +86,8 @@ function factsOf() {
     /** Where `--device auto` gets to. */
     device: canSwap ? 'native' : simd ? 'wasm' : 'interp',
     threads: sharedMemory ? availableParallelism() : 1,
+    /** What values may take, and what is held: here, nothing yet. */
+    memory: memoryUsage(),
   }
 }
 
@@ -103,6 +105,7 @@ function rowsOf(facts: Facts, tried: readonly Tried[]): string[][] {
     ...nativeRows(native),
     ...tried.map((one) => [`--device ${one.device}`, triedText(one, fusedMultiplyAdd)]),
     ['--device auto', autoText(facts)],
+    ['memory for values', `up to ${facts.memory.limit / 2 ** 20} MiB (LENET_MEMORY_LIMIT or --memory-limit: less)`],
     ['threads', `${facts.threads}${facts.threads > 1 ? ' (all cores; --threads N takes fewer)' : ''}`],
   ]
 }

@@ -13,6 +13,7 @@ const whole = (least: number, hint = '') => {
 
 const positive = whole(1)
 const threads = whole(1, ' (default: all cores)')
+const memory = whole(64, ' MiB')
 const seed = whole(0)
 
 const rate = (text: string): number => {
@@ -38,6 +39,7 @@ const deviceFlags = (command: Command): Command =>
   command
     .option('--device <name>', 'auto (WebAssembly, native code once it is compiled), native, wasm or interp', 'auto')
     .option('--threads <n>', 'threads that share the work; no result depends on it (default: all cores)', threads)
+    .option('--memory-limit <mib>', 'MiB that values may take (default: LENET_MEMORY_LIMIT, or 4095)', memory)
 
 function trainFlags(command: Command): Command {
   return commonFlags(deviceFlags(dataFlags(command)))

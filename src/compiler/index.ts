@@ -1,5 +1,5 @@
 /** The room `compiler`: from graphs to kernels, and from kernels to machine code. */
-export { groupSize, slackBytes, unitBytes, type Alloc, type Value } from './kernel.js'
+export { groupSize, slackBytes, unitBytes, type Value } from './kernel.js'
 export * from './loop/index.js'
 export * from './render/c/index.js'
 export * from './render/wasm/index.js'

@@ -10,9 +10,16 @@ import { share, shared, unshare } from './shared.node.js'
 import { hasEnded, startThread } from './thread.node.js'
 import { memberCode } from './workerCode.js'
 
+interface Member {
+  readonly worker: Worker
+  port: MessagePort
+  /** What it said when it failed. */
+  readonly said: string[]
+}
+
 interface SharedCrew {
   readonly words: Int32Array
-  readonly members: { readonly worker: Worker; readonly port: MessagePort }[]
+  readonly members: Member[]
   /** Copies that the members know, the one that called last at the end. */
   readonly sites: number[]
 }
@@ -43,7 +50,33 @@ function startMember({ words, members }: SharedCrew): void {
   // an error ends the thread, which is noticed; without a listener it would end the process
   worker.on('error', () => {})
   port1.unref()
-  members.push({ worker, port: port1 })
+  members.push({ worker, port: port1, said: [] })
+}
+
+function listen({ port, said }: Member): void {
+  for (let found; (found = receiveMessageOnPort(port) as { message: string } | undefined);) said.push(found.message)
+}
+
+/**
+ * Whether a member's thread has ended, without this thread's event loop, which may be in the middle of a step: the port to a
+ * thread that has ended is closed once its last message is read, and a closed port cannot be given away.
+ */
+function isGone(member: Member): boolean {
+  listen(member)
+  const { port1, port2 } = new MessageChannel()
+  try {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port, not a window
+    port1.postMessage(member.port, [member.port])
+  } catch {
+    return true
+  } finally {
+    port1.unref()
+    port2.unref()
+  }
+  member.port = (receiveMessageOnPort(port2) as { message: MessagePort }).message
+  member.port.unref()
+  port1.close()
+  return false
 }
 
 function post({ words, members }: SharedCrew, mails: readonly Mail[]): void {
@@ -105,7 +138,11 @@ export function joinCrew(wanted: number, notice: (line: string) => void): Crew {
     isWhole: () => !members.some(({ worker }) => hasEnded(worker)),
     enter: (all) => enter(crew, site, all),
     post: (mail) => void (crew.sites.includes(site) && post(crew, [mail])),
-    failures: () => members.flatMap(({ port }) => (receiveMessageOnPort(port)?.message as string | undefined) ?? []),
+    hasLost: () => members.some(isGone),
+    failures: () => {
+      members.forEach(listen)
+      return members.flatMap(({ said }) => said)
+    },
     stop: () => {
       if (shared(name) === crew) unshare(name)
       return stop(crew)

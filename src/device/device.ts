@@ -10,6 +10,10 @@ export interface Executable {
   run(table: number): void
   /** All units of one kernel by one thread, for profiles and tests. */
   runKernel(index: number, table: number): void
+  /** Of its code: a measure, no more. */
+  readonly bytes: number
+  /** It is run no more: all threads forget its code. */
+  drop(): void
 }
 
 /** What computes; 'native' is C code compiled on this machine. */

@@ -1,5 +1,5 @@
 /** The room `device`: memory, the team of threads, and what runs compiled programs. */
-import { coreCount, nativeTier, readTuning, warn } from '#device-platform'
+import { coreCount, memoryLimit, nativeTier, readTuning, warn } from '#device-platform'
 import { LenetError, UsageError } from '../base/index.js'
 import type { Target, Tuned } from '../compiler/index.js'
 import type { BackgroundTier, Device, Tier, TierName } from './device.js'
@@ -11,7 +11,7 @@ import { createWasmTier, noWasm, wasmSupport, type WasmSupport } from './wasm.js
 
 export type { BackgroundTier, Device, Executable, NativeState, Pending, TierName } from './device.js'
 export { createInterpDevice } from './interp.js'
-export { DeviceMemory } from './memory.js'
+export { DeviceMemory, OutOfMemory } from './memory.js'
 export { choiceName } from './tuning.js'
 export type { WasmSupport } from './wasm.js'
 
@@ -22,6 +22,11 @@ export type DeviceName = (typeof deviceNames)[number]
 export interface DeviceOptions {
   /** Threads that share the work, 1 to 1024. Default: all cores. No result depends on it. */
   readonly threads?: number
+  /**
+   * MiB that values may take, 64 to 4095; native code and the rest of the process not counted. Default: LENET_MEMORY_LIMIT of
+   * the environment, or 4095, and less where the machine reserves less.
+   */
+  readonly memoryLimit?: number
 }
 
 /** More threads than any machine that trains small nets has cores; each costs some megabytes. */
@@ -34,13 +39,27 @@ function checkThreads(threads: number): number {
   throw new UsageError(`threads: expected a whole number from 1 to ${mostThreads}, got ${threads}`)
 }
 
+const pagesInMib = 16
+const mostMib = 4095
+const leastMib = 64
+
+/** Pages of memory for a limit in MiB. */
+function pagesOf(given: number | undefined): number {
+  const limit = given ?? memoryLimit() ?? mostMib
+  if (Number.isFinite(limit) && limit >= leastMib && limit <= mostMib) return Math.floor(limit * pagesInMib)
+  throw new UsageError(
+    `${given === undefined ? 'LENET_MEMORY_LIMIT' : 'memoryLimit'}: expected MiB from ${leastMib} to ${mostMib}, got ${limit}`,
+  )
+}
+
 /** A new device with a memory of its own. */
 export function createDevice(name: DeviceName, options: DeviceOptions = {}): Device {
-  if (name === 'interp') return createInterpDevice()
+  const maximumPages = pagesOf(options.memoryLimit)
+  if (name === 'interp') return createInterpDevice({ maximumPages })
   const { simd, ...support } = wasmSupport()
   const onInterp = name === 'auto' && !simd
   const fusedMultiplyAdd = support.fusedMultiplyAdd || onInterp
-  const memory = new DeviceMemory({ shared: support.sharedMemory })
+  const memory = new DeviceMemory({ shared: support.sharedMemory, maximumPages })
   const notices: string[] = []
   const notice = (line: string): void => void notices.push(line)
   const team = new Team(memory, checkThreads(options.threads ?? Math.min(coreCount(), mostThreads)), notice)

@@ -4,5 +4,6 @@
  */
 import type { LinearMemory } from './memory.js'
 
-export const instanceOn = (module: object, memory: LinearMemory): WebAssembly.Instance =>
-  new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory } })
+/** `look`: asked in a long wait whether a member of the team is gone (not 0). */
+export const instanceOn = (module: object, memory: LinearMemory, look = (): number => 0): WebAssembly.Instance =>
+  new WebAssembly.Instance(module, { env: { memory: memory as WebAssembly.Memory, look } })

@@ -16,7 +16,7 @@ import {
   type Units,
 } from '../compiler/index.js'
 import type { Device, Executable, Tier } from './device.js'
-import { DeviceMemory } from './memory.js'
+import { DeviceMemory, type MemoryOptions } from './memory.js'
 
 export interface InterpOptions {
   /** Lanes of its kernels. Default 4. */
@@ -27,8 +27,8 @@ export interface InterpOptions {
   readonly threads?: number
 }
 
-export function createInterpDevice(options: InterpOptions = {}): Device {
-  const memory = new DeviceMemory()
+export function createInterpDevice(options: InterpOptions & MemoryOptions = {}): Device {
+  const memory = new DeviceMemory(options)
   return {
     ...interpTier(memory, options),
     next: null,
@@ -67,7 +67,7 @@ function executable(program: Program, memory: DeviceMemory, threads: number, che
     if (!kernel) throw new Error(`the program has no kernel ${index}`)
     const slots = program.slots[index] ?? []
     const words = memory.i32(table, program.slotCount)
-    const ranges = checked ? slots.map((slot) => range(memory, words[slot] ?? 0)) : undefined
+    const ranges = checked ? slots.map((slot) => range(memory, (words[slot] ?? 0) >>> 0)) : undefined
     interpret(kernel, slots, memory.buffer, table, lo, hi, ranges)
   }
   const batch = (table: number): number => memory.i32(table, 1)[0] ?? 0
@@ -75,6 +75,8 @@ function executable(program: Program, memory: DeviceMemory, threads: number, che
   return {
     run: (table) => runTeam(program, batch(table), threads, unitsOf, (index, units) => part(index, table, units)),
     runKernel: (index, table) => part(index, table, [0, unitCount(unitsOf(index), batch(table))]),
+    bytes: 0,
+    drop: () => {},
   }
 }
 

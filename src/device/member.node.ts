@@ -9,7 +9,7 @@ import { teamBlock } from '../compiler/index.js'
 import { instanceOn } from './instance.js'
 import type { LinearMemory } from './memory.js'
 import { loadLibrary } from './native/library.node.js'
-import { command, type Code, type Mail, type MemberData, type Step } from './protocol.js'
+import { command, type Code, type Loaded, type Mail, type MemberData, type Step } from './protocol.js'
 
 /** Milliseconds in which the next step is looked for before the thread sleeps: longer than what lies between two steps. */
 const lookFor = 2
@@ -20,7 +20,7 @@ interface Site {
   readonly memory: LinearMemory
   readonly team: number
   readonly codes: Map<number, Code>
-  readonly steps: Map<number, Step>
+  readonly steps: Map<number, Loaded>
 }
 
 const sites = new Map<number, Site>()
@@ -34,22 +34,29 @@ function readMail(): void {
     const { message } = found
     if (message.kind === 'leave') sites.delete(message.site)
     else if (message.kind === 'load') sites.get(message.site)?.codes.set(message.id, message.code)
+    else if (message.kind === 'drop') forget(sites.get(message.site), message.id)
     else sites.set(message.site, { memory: message.memory, team: message.team, codes: new Map(), steps: new Map() })
   }
 }
 
-function load(code: Code, memory: LinearMemory): Step {
+function forget(site: Site | undefined, id: number): void {
+  site?.steps.get(id)?.close()
+  site?.steps.delete(id)
+  site?.codes.delete(id)
+}
+
+function load(code: Code, memory: LinearMemory): Loaded {
   if (code.kind === 'native') {
     const library = loadLibrary(code.step, code.program, memory, code.caller)
     if ('error' in library) throw new Error(library.error)
-    return library.step
+    return library
   }
   const { step } = instanceOn(code.module, memory).exports
   if (typeof step !== 'function') throw new Error('the module has no step')
-  return step as Step
+  return { step: step as Step, close: () => {} }
 }
 
-function stepOf({ memory, codes, steps }: Site, id: number): Step {
+function stepOf({ memory, codes, steps }: Site, id: number): Loaded {
   const known = steps.get(id)
   if (known) return known
   const code = codes.get(id)
@@ -101,7 +108,7 @@ function share({ site: number, code, table, members }: Call): boolean {
   const site = sites.get(number)
   try {
     if (!site) throw new Error(`the memory of copy ${number} has not come`)
-    return stepOf(site, code)(table, tid, members, site.team) === 0
+    return stepOf(site, code).step(table, tid, members, site.team) === 0
   } catch (error) {
     fail(error, site)
     return false

@@ -7,14 +7,17 @@ import { LenetError, isError } from '../base/index.js'
 
 const PAGE = 65536
 const ALIGNMENT = 64
-/** 2 GiB: addresses stay non-negative i32. */
-const MAX_PAGES = 32768
+/** All that 32-bit addresses reach but the last page: no address behind a block wraps around. */
+const MAX_PAGES = 65535
 const MIN_GROWTH = 64
+
+/** For tests: where new memories begin to give out addresses. What lies below is reserved, not touched. */
+export const placement = { first: ALIGNMENT }
 
 export interface MemoryOptions {
   /** Default: 64 pages of 64 KiB. */
   readonly initialPages?: number
-  /** Default: 2 GiB, or as much as the platform reserves. */
+  /** Default: 4 GiB less a page, or as much as the platform reserves. */
   readonly maximumPages?: number
   /** Default: shared where SharedArrayBuffer exists. */
   readonly shared?: boolean
@@ -48,24 +51,32 @@ export class DeviceMemory {
   floats = new Float32Array(0)
   ints = new Int32Array(0)
   bytes = new Uint8Array(0)
-  readonly #maximumPages: number
+  #maximumPages: number
   /** By address; neighbours are merged, so no two touch. */
   readonly #free: Block[] = []
   readonly #used = new Map<number, number>()
   #usedBytes = 0
+  /** Blocks that were ever allocated. */
+  allocations = 0
+  /**
+   * Asked where nothing is free and the memory cannot grow: gives something back that can be done without, and tells whether
+   * it did. Set by whoever knows what that is.
+   */
+  relief: () => boolean = () => false
   /** One past the last byte that the allocator governs; the memory's length. */
   #end: number
 
   constructor(options: MemoryOptions = {}) {
     this.shared = options.shared ?? canShare()
-    const initial = options.initialPages ?? MIN_GROWTH
-    const { memory, maximum } = reserve(initial, options.maximumPages ?? MAX_PAGES, this.shared)
+    const { first } = placement
+    const initial = (options.initialPages ?? MIN_GROWTH) + Math.floor(first / PAGE)
+    const { memory, maximum } = reserve(initial, Math.max(initial, options.maximumPages ?? MAX_PAGES), this.shared)
     this.memory = memory
     this.#maximumPages = maximum
     this.#end = memory.buffer.byteLength
     this.#look()
     // The first 64 bytes stay unused, so that no address is 0.
-    if (this.#end > ALIGNMENT) this.#free.push({ address: ALIGNMENT, size: this.#end - ALIGNMENT })
+    if (this.#end > first) this.#free.push({ address: first, size: this.#end - first })
   }
 
   /** The bytes; another object after the memory has grown. */
@@ -83,25 +94,35 @@ export class DeviceMemory {
     return this.#end
   }
 
+  /** Bytes that the memory can have at most. */
+  get limitBytes(): number {
+    return this.#maximumPages * PAGE
+  }
+
   /**
    * The address of at least `bytes` bytes: a multiple of 64, never 0. What stands there is not cleared.
    * Views made before may be of the memory's old length: make views anew after an allocation.
-   * @throws LenetError when the memory cannot grow enough.
+   * @throws OutOfMemory when the memory cannot grow enough and `relief` has nothing more to give
    */
   alloc(bytes: number): number {
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw new Error(`cannot allocate ${bytes} bytes`)
     const size = Math.max(ALIGNMENT, aligned(bytes))
-    let index = this.#free.findIndex((block) => block.size >= size)
-    if (index < 0) {
-      this.#grow(size)
-      index = this.#free.length - 1
+    let index = this.#fitting(size)
+    while (index < 0) {
+      if (!this.#grow(size) && !this.relief()) throw new OutOfMemory(size, this.#usedBytes, this.limitBytes)
+      index = this.#fitting(size)
     }
     const { address, size: available } = this.#free[index]!
     const rest = available > size ? [{ address: address + size, size: available - size }] : []
     this.#free.splice(index, 1, ...rest)
     this.#used.set(address, size)
     this.#usedBytes += size
+    this.allocations++
     return address
+  }
+
+  #fitting(size: number): number {
+    return this.#free.findIndex((block) => block.size >= size)
   }
 
   /** Gives a block back. `address` must come from `alloc` and not have been freed since. */
@@ -160,20 +181,23 @@ export class DeviceMemory {
     this.#free.splice(joinsBefore ? at - 1 : at, Number(joinsBefore) + Number(joinsAfter), merged)
   }
 
-  /** Makes the last free block at least `size` bytes long. */
-  #grow(size: number): void {
+  /** Makes the last free block at least `size` bytes long; false where the memory cannot grow so far. */
+  #grow(size: number): boolean {
     const last = this.#free.at(-1)
     const atEnd = last !== undefined && last.address + last.size === this.#end ? last.size : 0
     const needed = Math.ceil((size - atEnd) / PAGE)
     const room = this.#maximumPages - this.#end / PAGE
     // An eighth more than now at least: many small growths are slow and leave old buffers behind.
     const wanted = Math.min(room, Math.max(needed, MIN_GROWTH, Math.ceil(this.#end / PAGE / 8)))
-    if (needed > room || !(this.#tryGrow(wanted) || (needed < wanted && this.#tryGrow(needed)))) {
-      throw new LenetError(exhausted(size, this.#usedBytes, this.#maximumPages))
+    if (needed > room) return false
+    if (!this.#tryGrow(wanted) && (needed === wanted || !this.#tryGrow(needed))) {
+      this.#maximumPages = this.#end / PAGE + needed - 1 // so much less than was promised
+      return false
     }
     const end = this.memory.buffer.byteLength
     this.#release({ address: this.#end, size: end - this.#end })
     this.#end = end
+    return true
   }
 
   /** Views of the whole memory as it is now. */
@@ -198,11 +222,19 @@ export class DeviceMemory {
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
 
-function exhausted(size: number, used: number, maximumPages: number): string {
-  return (
-    `no memory for ${mib(size)} more: ${mib(used)} of at most ${mib(maximumPages * PAGE)} are in use; ` +
-    'use a smaller batch, a smaller net or fewer pictures at once'
-  )
+/** There is no room for so many bytes. */
+export class OutOfMemory extends LenetError {
+  readonly bytes: number
+  /** Bytes that are in use. */
+  readonly used: number
+  constructor(bytes: number, used: number, limit: number) {
+    super(
+      `no memory for ${mib(bytes)} more: ${mib(used)} of at most ${mib(limit)} are in use; ` +
+        'use a smaller batch, a smaller net or fewer pictures at once',
+    )
+    this.bytes = bytes
+    this.used = used
+  }
 }
 
 /** What stands for a WebAssembly.Memory where there is none (`node --jitless`): for one thread. */
@@ -222,8 +254,8 @@ class PlainMemory implements LinearMemory {
   }
 }
 
-/** A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
-function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
+/** The memory, and how many pages it can have. A shared memory's maximum is reserved at once, which small machines refuse: then a smaller one is asked for. */
+export function reserve(initial: number, maximum: number, shared: boolean): { memory: LinearMemory; maximum: number } {
   if (typeof WebAssembly === 'undefined') return { memory: new PlainMemory(initial), maximum }
   for (let pages = maximum; ; pages = Math.max(initial, pages >> 1)) {
     try {
@@ -231,7 +263,10 @@ function reserve(initial: number, maximum: number, shared: boolean): { memory: L
     } catch (error) {
       if (!isError(error, 'RangeError')) throw error
       if (pages <= initial)
-        throw new LenetError(`this machine has no ${mib(initial * PAGE)} of memory left to begin with`)
+        throw new LenetError(
+          `the system gives this process no ${mib(initial * PAGE)} for WebAssembly, which reserves some GiB of addresses more ` +
+            '(ulimit -v?): lift the limit, or start Node with --disable-wasm-trap-handler',
+        )
     }
   }
 }

@@ -20,5 +20,11 @@ export function warn(line: string, notice: (line: string) => void): void {
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = availableParallelism
 
+/** MiB that values may take, as LENET_MEMORY_LIMIT says; NaN where that is no number. */
+export function memoryLimit(): number | undefined {
+  const { LENET_MEMORY_LIMIT: limit } = process.env
+  return limit === undefined || limit === '' ? undefined : Number(limit)
+}
+
 /** Native code; whether this machine can make it is found out when it is asked for. */
 export const nativeTier = (...args: ConstructorParameters<typeof NativeTier>): Native => new NativeTier(...args)

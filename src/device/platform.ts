@@ -18,6 +18,8 @@ export interface Crew {
   isClosed(): boolean
   /** False where a thread has ended by itself; known only when this thread's event loop has run. */
   isWhole(): boolean
+  /** True where a thread has ended by itself, known at once. Costs some ten microseconds. */
+  hasLost(): boolean
   /** To be called before each step: members that do not know this copy are told `all` of it. */
   enter(all: () => readonly Mail[]): void
   /** New code, for members that know this copy. */
@@ -33,6 +35,7 @@ const noCrew: Crew = {
   words: new Int32Array(0),
   isClosed: () => false,
   isWhole: () => true,
+  hasLost: () => false,
   enter: () => {},
   post: () => {},
   failures: () => [],
@@ -47,6 +50,9 @@ export const warn = (line: string, notice: (line: string) => void): void => noti
 
 /** Cores that a team may use unless told otherwise. */
 export const coreCount = (): number => 1
+
+/** MiB that values may take, as the environment says; undefined where it does not. */
+export const memoryLimit = (): number | undefined => undefined
 
 /** C code, compiled on this machine. */
 export interface Native {

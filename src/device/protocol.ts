@@ -7,6 +7,12 @@ import type { LinearMemory } from './memory.js'
 /** A member's part of a step; 1 when another member failed. */
 export type Step = (table: number, tid: number, nth: number, team: number) => number
 
+/** A step in a thread, and what makes it forget the code. */
+export interface Loaded {
+  readonly step: Step
+  close(): void
+}
+
 /** Code that every member can load. */
 export type Code =
   | { readonly kind: 'wasm'; readonly module: object } // a WebAssembly.Module
@@ -20,11 +26,12 @@ export type Code =
 
 /**
  * The memory of one copy of this library and the address of its team's block there, one piece of its code, or the end of
- * what is known of it. A copy's number is its `site`.
+ * that or of all that is known of it. A copy's number is its `site`.
  */
 export type Mail =
   | { readonly kind: 'join'; readonly site: number; readonly memory: LinearMemory; readonly team: number }
   | { readonly kind: 'load'; readonly site: number; readonly id: number; readonly code: Code }
+  | { readonly kind: 'drop'; readonly site: number; readonly id: number }
   | { readonly kind: 'leave'; readonly site: number }
 
 /**

@@ -7,6 +7,7 @@
 import { joinCrew, warn, type Crew } from '#device-platform'
 import { LenetError, messageOf } from '../base/index.js'
 import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
+import type { Executable } from './device.js'
 import type { DeviceMemory } from './memory.js'
 import { command, type Code, type Mail, type Step } from './protocol.js'
 
@@ -33,7 +34,8 @@ export class Team {
   readonly #notice: (line: string) => void
   /** Of the team's block, by which members meet. */
   readonly #address: number
-  readonly #codes: Code[] = []
+  readonly #codes = new Map<number, Code>()
+  #lastCode = -1
   /** Joined with the first step that is worth it. */
   #crew: Crew | null = null
   #started = false
@@ -49,6 +51,9 @@ export class Team {
     block[teamBlock.spins / 4] = barrierLooks
   }
 
+  /** Whether a member is gone, who will not come to a barrier: 1. Asked in the middle of a step. */
+  readonly look = (): number => Number(this.#crew?.hasLost() ?? false)
+
   /** Members, this thread counted: how many there will be once all have started. */
   get threads(): number {
     return this.#threads
@@ -56,20 +61,28 @@ export class Team {
 
   /**
    * Makes the code of a program known to all; `step` is this thread's own way into it.
-   * @returns what runs it by its address table: by the whole team, or by this thread alone where the work is small
+   * @returns what runs it by its address table (by the whole team, or by this thread alone where the work is small), and what
+   *   makes all forget it
    */
-  add(program: Program, code: Code, step: Step): (table: number) => void {
-    const id = this.#codes.push(code) - 1
+  add(program: Program, code: Code, step: Step): Pick<Executable, 'run' | 'drop'> {
+    const id = ++this.#lastCode
+    this.#codes.set(id, code)
     if (this.#crew) this.#crew.post({ kind: 'load', site: this.#crew.site, id, code })
     // most runs are for as many pictures as the last one
     let [pictures, alone] = [-1, true]
-    return (table) => {
+    const run = (table: number): void => {
       const n = this.#memory.ints[table / 4] ?? 0
       if (n !== pictures) [pictures, alone] = [n, isSmall(program, n)]
       const crew = alone || this.#threads === 1 ? null : this.#atWork()
       if (crew) this.#call(crew, id, step, table)
       else step(table, 0, 1, this.#address)
     }
+    return { run, drop: () => this.#remove(id) }
+  }
+
+  #remove(id: number): void {
+    this.#codes.delete(id)
+    if (this.#crew) this.#crew.post({ kind: 'drop', site: this.#crew.site, id })
   }
 
   #call(crew: Crew, code: number, step: Step, table: number): void {
@@ -121,7 +134,7 @@ export class Team {
   }
 
   #everything(site: number): Mail[] {
-    const loads = this.#codes.map((code, id): Mail => ({ kind: 'load', site, id, code }))
+    const loads = [...this.#codes].map(([id, code]): Mail => ({ kind: 'load', site, id, code }))
     return [{ kind: 'join', site, memory: this.#memory.memory, team: this.#address }, ...loads]
   }
 
@@ -129,6 +142,8 @@ export class Team {
   #fail(own?: unknown): never {
     const reasons = this.#crew?.failures() ?? []
     if (own !== undefined) reasons.unshift(messageOf(own))
+    else if (reasons.length === 0 && this.look() === 1)
+      reasons.push('it has ended; the system may have no memory left for it')
     this.#giveUp()
     throw new LenetError(
       `a ${own === undefined ? 'worker ' : ''}thread failed in the middle of a step: ${reasons.join('; ') || 'no reason is known'}`,

@@ -17,7 +17,7 @@ import {
 } from '../compiler/index.js'
 import type { Executable, Tier } from './device.js'
 import { instanceOn } from './instance.js'
-import { canShare, type DeviceMemory, type LinearMemory } from './memory.js'
+import { canShare, reserve, type DeviceMemory, type LinearMemory } from './memory.js'
 import type { Step } from './protocol.js'
 import type { Team } from './team.js'
 
@@ -47,10 +47,12 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
   const options = { relaxedFma: fusedMultiplyAdd, shared: memory.shared }
   const compile = (program: Program): Executable => {
     new Set(program.kernels).forEach(verify)
-    const module = new WebAssembly.Module(renderWasm(program, options))
-    const { step, kernels } = instantiate(module, program, memory.memory)
+    const code = renderWasm(program, options)
+    const module = new WebAssembly.Module(code)
+    const { step, kernels } = instantiate(module, program, memory.memory, team.look)
     return {
-      run: team.add(program, { kind: 'wasm', module }, step),
+      ...team.add(program, { kind: 'wasm', module }, step),
+      bytes: code.length,
       runKernel: (index, table) => {
         const units = program.kernels[index]?.units ?? missing(index)
         kernels[index]?.(table, 0, unitCount(units, memory.i32(table, 1)[0] ?? 0))
@@ -65,8 +67,13 @@ interface Instance {
   readonly kernels: readonly ((table: number, lo: number, hi: number) => void)[]
 }
 
-function instantiate(module: WebAssembly.Module, program: Program, memory: LinearMemory): Instance {
-  const { exports } = instanceOn(module, memory)
+function instantiate(
+  module: WebAssembly.Module,
+  program: Program,
+  memory: LinearMemory,
+  look?: () => number,
+): Instance {
+  const { exports } = instanceOn(module, memory, look)
   const entry = <F>(name: string): F => {
     const found = exports[name]
     if (typeof found !== 'function') throw new Error(`the module has no function '${name}'`)
@@ -115,7 +122,7 @@ function probeProgram(): Program {
 
 /** relaxed_madd may round twice: only one rounding leaves 2^-24 of (1 + 2^-12)² − (1 + 2^-11). */
 function fuses(bytes: Uint8Array<ArrayBuffer>): boolean {
-  const memory = new WebAssembly.Memory({ initial: 1 })
+  const { memory } = reserve(1, 1, false)
   const { step } = instantiate(new WebAssembly.Module(bytes), probeProgram(), memory)
   new Int32Array(memory.buffer, 0, 2).set([1, 64])
   const values = new Float32Array(memory.buffer, 64, 16)

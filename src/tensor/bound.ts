@@ -1,5 +1,6 @@
 /**
- * A plan in memory: its address table, its arena, where its inputs are put for each run.
+ * A plan in memory: its address table, what it keeps after a run, where its inputs are put for each run. It has memory only
+ * as long as nobody needs that more, and takes it again for its next run.
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
 import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
@@ -16,6 +17,8 @@ import {
 import type { Executable } from '../device/index.js'
 import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
 import { arena } from './arena.js'
+import { tooLarge } from './shortage.js'
+import { beginRun, endRun, moveIn, moveOut, now, type Tenant } from './tenants.js'
 import {
   addressOf,
   device,
@@ -27,6 +30,7 @@ import {
   Resident,
   Saved,
   storageOf,
+  touch,
   valuesOf,
   viewOf,
 } from './storage.js'
@@ -49,38 +53,80 @@ interface Direct {
   bytes: number
 }
 
-export class Bound {
+export class Bound implements Tenant {
+  readonly kind = 'plans'
   readonly plan: Plan
   readonly executable: Executable
+  lastUse = 0
   readonly #staged: Staged[] = []
   readonly #direct: Direct[] = []
-  readonly #addresses: Int32Array
-  readonly #table: Region
+  readonly #addresses: Uint32Array
+  /** The same, as the table has them. */
+  readonly #words: Int32Array
   /** Leaves that the plan writes. */
   readonly #written: readonly number[]
   /** Of each leaf that something was prepared of: its memory's stamp and its place there, as they were then. */
   readonly #seen: Float64Array
+  /** To be called before the memory is given back. */
+  readonly #beforeLeaving: () => void
   #isPrepared = false
   #capacity = 0
-  /** For what is there after a run. */
-  #kept: Region | null = null
+  readonly #bytesFor = new Map<number, number>()
+  /** What was arranged last. */
+  #tried: { readonly capacity: number; readonly made: Arrangement } | null = null
   #arrangement: Arrangement | null = null
+  /** The table, and behind it what is there after a run; 0 where others have the memory. */
+  #table = 0
+  #hasLeft = false
   /** Where the arena was when addresses were made. */
   #arenaAt = -1
 
-  constructor(plan: Plan, executable: Executable, order: readonly Node[]) {
+  constructor(plan: Plan, executable: Executable, order: readonly Node[], beforeLeaving: () => void) {
     this.plan = plan
     this.executable = executable
-    this.#addresses = new Int32Array(plan.words.length + 1)
+    this.#beforeLeaving = beforeLeaving
+    this.#addresses = new Uint32Array(plan.words.length + 1)
+    this.#words = new Int32Array(this.#addresses.buffer)
     this.#written = writtenLeaves(plan)
     this.#seen = new Float64Array(2 * (plan.prepared?.leaves.length ?? 0))
-    this.#table = new Region(this.#addresses.byteLength)
     plan.words.forEach((word, i) => {
       const node = 'leaf' in word ? order[word.leaf] : undefined
       if (!node || !('leaf' in word)) return
       if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word, i + 1, plan.lanes))
       else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
     })
+  }
+
+  get bytes(): number {
+    return this.#tableBytes + (this.#arrangement?.keptBytes ?? 0)
+  }
+
+  get #tableBytes(): number {
+    return Math.ceil(this.#addresses.byteLength / 64) * 64
+  }
+
+  leave(): void {
+    this.#beforeLeaving()
+    this.#give()
+    this.#hasLeft = true
+    for (const input of this.#direct) {
+      input.room?.free()
+      input.room = null
+    }
+  }
+
+  #give(): void {
+    device().memory.free(this.#table)
+    this.#table = 0
+    this.#isPrepared = false
+    this.#arenaAt = -1
+  }
+
+  /** Gives its memory back for good. */
+  drop(): void {
+    if (this.#table === 0) return
+    moveOut(this)
+    this.leave()
   }
 
   /** The nodes that are read where they lie, as numbers in the order. */
@@ -90,15 +136,21 @@ export class Bound {
 
   /** The address table, for profiles: as of the last run. */
   get table(): number {
-    return this.#table.address
+    return this.#table
   }
 
   addressOf(value: Value): number {
     return this.#addresses[value.word] ?? 0
   }
 
-  /** Finds the values on the device that the plan reads. Throws where one is gone, before anything has changed. */
+  /**
+   * Begins a run: finds the values on the device that the plan reads. Throws where one is gone, before anything has changed.
+   * `over` must follow.
+   */
   find(order: readonly Node[]): void {
+    beginRun()
+    this.lastUse = now()
+    for (const { index } of this.#direct) touch(order[index] as Node)
     for (const input of this.#direct) this.#addresses[input.word] = this.#inputAt(input, order[input.index] as Node)
   }
 
@@ -107,16 +159,47 @@ export class Bound {
     this.#addresses[0] = batch
     this.#prepare(order)
     for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
-    device().memory.ints.set(this.#addresses, this.#table.address / 4)
     const { ints } = device().memory
+    ints.set(this.#words, this.#table / 4)
     for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
-    this.executable.run(this.#table.address)
+    this.executable.run(this.#table)
     this.#isPrepared = true
     for (const index of this.#written) noteWritten(order[index] as Node)
     for (const { flag, classes } of this.plan.checks) {
       const at = this.addressOf(flag) / 4
       if (ints[at]) throw labelError(ints[at + 1] ?? 0, ints[at + 2] ?? 0, classes)
     }
+  }
+
+  /** The run is over, or has failed. */
+  over(): void {
+    endRun()
+  }
+
+  /** Bytes that a run of so many pictures takes besides its inputs on the device. */
+  bytesFor(batch: number): number {
+    const capacity = this.#roomFor(batch)
+    const known = this.#bytesFor.get(capacity)
+    if (known !== undefined) return known
+    const { keptBytes, arenaBytes } = this.#arrange(capacity)
+    const bytes = this.#tableBytes + keptBytes + arenaBytes
+    this.#bytesFor.set(capacity, bytes)
+    return bytes
+  }
+
+  #arrange(capacity: number): Arrangement {
+    if (this.#tried?.capacity !== capacity) this.#tried = { capacity, made: arrange(this.#pieces, capacity) }
+    return this.#tried.made
+  }
+
+  get #pieces(): readonly Piece[] {
+    return [...this.plan.allocs, ...this.#staged.map(({ piece }) => piece)]
+  }
+
+  /** Pictures of whole groups and blocks. */
+  #roomFor(batch: number): number {
+    const step = Math.max(groupSize, this.plan.lanes)
+    return Math.ceil(batch / step) * step
   }
 
   /** Tells the kernels that prepare something of leaves whether they must: whether any of those has changed. */
@@ -139,6 +222,7 @@ export class Bound {
     const values = this.#toCopy(node)
     if (!values) return addressOf(node)
     if (!input.room || input.bytes < values.byteLength) {
+      input.room?.free()
       input.room = new Region(values.byteLength + slackBytes)
       input.bytes = values.byteLength
     }
@@ -158,29 +242,48 @@ export class Bound {
     return elsewhere && node.layout === 'lanes' ? intoLanes(node, valuesOf(node), lanes) : null
   }
 
-  /** Memory for batches of this size: as large as the largest so far. Nothing changes where there is not enough. */
+  /** Memory for batches of this size: as large as the largest so far. */
   #reserve(batch: number): void {
-    const known = this.#arrangement
-    if (!known || batch > this.#capacity) {
-      const step = Math.max(groupSize, this.plan.lanes)
-      const capacity = Math.ceil(batch / step) * step
-      const made = arrange([...this.plan.allocs, ...this.#staged.map(({ piece }) => piece)], capacity)
-      this.#kept = new Region(made.keptBytes)
-      this.#arrangement = made
-      this.#capacity = capacity
-      this.#isPrepared = false
-      this.#arenaAt = -1
+    if (!this.#arrangement || batch > this.#capacity) {
+      if (this.#table !== 0) this.#giveInRun()
+      this.#capacity = this.#roomFor(batch)
+      this.#arrangement = this.#arrange(this.#capacity)
     }
-    const at = arena(this.#arrangement?.arenaBytes ?? 0)
-    if (at !== this.#arenaAt) this.#place(at)
-    this.#arenaAt = at
+    const { arenaBytes } = this.#arrangement
+    try {
+      if (this.#table === 0) this.#take()
+      const at = arena(arenaBytes)
+      if (at !== this.#arenaAt) this.#place(at)
+      this.#arenaAt = at
+    } catch (error) {
+      this.drop()
+      this.#arrangement = null // a smaller batch may come
+      throw tooLarge(error, this.#pieces, batch, (n) => this.#roomFor(n))
+    }
+  }
+
+  /** What the last run left is gone already; copies of inputs stay, for this one. */
+  #giveInRun(): void {
+    moveOut(this)
+    this.#give()
+  }
+
+  #take(): void {
+    moveIn(this, this.#hasLeft)
+    try {
+      this.#table = device().memory.alloc(this.bytes)
+      this.#hasLeft = false
+    } catch (error) {
+      moveOut(this)
+      throw error
+    }
   }
 
   /** Addresses of all allocations, then of the staged leaves. */
   #place(arenaAt: number): void {
     const { allocs, words } = this.plan
     const { offsets } = this.#arrangement as Arrangement
-    const keptAt = this.#kept?.address ?? 0
+    const keptAt = this.#table + this.#tableBytes
     const placeOf = (piece: number): number => (allocs[piece]?.kept ? keptAt : arenaAt) + (offsets[piece] ?? 0)
     words.forEach((word, i) => {
       if ('alloc' in word) this.#addresses[i + 1] = placeOf(word.alloc) + word.offset

@@ -155,6 +155,11 @@ export class Captured {
     )
   }
 
+  /** Its plan was dropped: the step must be recorded anew. */
+  get isGone(): boolean {
+    return this.#plan.isDropped
+  }
+
   /** The tensors that a step gives gradients to. */
   get withGradients(): Tensor[] {
     return this.#gradients.map(({ tensor }) => tensor)
@@ -169,7 +174,7 @@ export class Captured {
 
   /** As `prepare`, where nothing but the step's own gradients waits. */
   ready(order: readonly Node[]): boolean {
-    if (this.#plan.needsGraph(this.#batch) || !this.#resolve()) return false
+    if (this.isGone || this.#plan.needsGraph(this.#batch) || !this.#resolve()) return false
     for (const { tensor, storage, requiresGrad } of this.#owned)
       if (tensor.node.storage !== storage || tensor.node.requiresGrad !== requiresGrad) return false
     for (const { storage } of this.#constants) if (isHost(storage) && storage.isPast) return false

@@ -47,6 +47,7 @@ class Shape {
 
   /** Takes a new recording into account. */
   learn(found: Captured | null): void {
+    if (this.captured?.isGone) [this.captured, this.agreed] = [null, 0]
     const same = found !== null && this.captured !== null && found.agrees(this.captured)
     if (!same && this.agreed >= agreeing) this.surprises++
     this.agreed = same ? this.agreed + 1 : found ? 1 : 0

@@ -1,6 +1,7 @@
 /**
  * Plans found by the structure of what is to be computed, and run on the fastest tier that is ready. The second step of a
- * loop finds its plan by one walk over the graph. Not here: a plan's memory (bound.ts).
+ * loop finds its plan by one walk over the graph; plans that were not used for long are forgotten.
+ * Not here: a plan's memory (bound.ts).
  */
 import { sizeOf } from '../base/index.js'
 import {
@@ -18,7 +19,8 @@ import { newWalk, type Node, type NodeType } from '../graph/index.js'
 import { Bound } from './bound.js'
 import { clock } from './clock.js'
 import { noteRun, recording } from './recording.js'
-import { copied, device, isHost, PlanResultStorage, Stale, storageOf, upload, type PlanRun } from './storage.js'
+import { copied, device, isHost, lend, PlanResultStorage, Stale, storageOf, type PlanRun } from './storage.js'
+import { now } from './tenants.js'
 
 /** Results of up to so many elements are copied out before a plan runs again. */
 const SMALL = 64
@@ -118,7 +120,7 @@ class Walk {
   #enter(node: Node): void {
     node.walk = this.#number
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
-      node.storage = upload(node.storage.data)
+      node.storage = lend(node.storage.data)
     if (node.storage) forgetLost(node)
   }
 
@@ -193,8 +195,10 @@ export class BoundPlan implements PlanRun {
   /** Which batches it is for, where a graph has two plans. */
   readonly size: 'few' | 'many' | 'any'
   runs = 0
+  left = 0
   tier: TierName
-  #bound: Bound
+  /** null: this plan was dropped. */
+  #bound: Bound | null
   /** The same computation for a faster tier, while that compiles it. */
   #next: { readonly plan: Plan; readonly pending: Pending } | null = null
   #settled = false
@@ -209,31 +213,72 @@ export class BoundPlan implements PlanRun {
     this.tier = tier.name
     this.size = !suitsFew(order, targets) ? 'any' : few ? 'few' : 'many'
     const plan = this.#make(order, targets, tier.targetFor(batch))
-    this.#bound = new Bound(plan, tier.compile(plan.program), order)
+    this.#bound = this.#bind(plan, tier.compile(plan.program), order)
   }
 
   #make(order: readonly Node[], targets: readonly Node[], target: Target): Plan {
     return (this.size === 'few' ? makeFewPlan : makePlan)(order, targets, target)
   }
 
+  #bind(plan: Plan, executable: Executable, order: readonly Node[]): Bound {
+    return new Bound(plan, executable, order, () => this.#letGo())
+  }
+
+  get #current(): Bound {
+    if (!this.#bound) throw new Error('this plan was dropped')
+    return this.#bound
+  }
+
+  get isDropped(): boolean {
+    return this.#bound === null
+  }
+
+  /** Forgets code and memory. Whoever wants to compute the same again asks for a new plan. */
+  drop(): void {
+    const bound = this.#current
+    bound.drop()
+    bound.executable.drop()
+    this.#bound = null
+    this.#next = null
+  }
+
+  /** About as many bytes as the code takes, and what it was made of. */
+  get codeBytes(): number {
+    return this.#current.executable.bytes * codeFactor
+  }
+
+  /** The turn (tenants.ts) in which it ran last. */
+  get lastUse(): number {
+    return this.#current.lastUse
+  }
+
   get plan(): Plan {
-    return this.#bound.plan
+    return this.#current.plan
   }
 
   get executable(): Executable {
-    return this.#bound.executable
+    return this.#current.executable
   }
 
   get table(): number {
-    return this.#bound.table
+    return this.#current.table
   }
 
   get lanes(): number {
-    return this.#bound.plan.lanes
+    return this.#current.plan.lanes
   }
 
   addressOf(value: Value): number {
-    return this.#bound.addressOf(value)
+    return this.#current.addressOf(value)
+  }
+
+  touch(): void {
+    this.#current.lastUse = now()
+  }
+
+  /** Bytes that a run of so many pictures takes besides its inputs on the device. */
+  bytesFor(batch: number): number {
+    return this.#current.bytesFor(batch)
   }
 
   /** Computes the graph: values in, one call, results out. */
@@ -268,11 +313,17 @@ export class BoundPlan implements PlanRun {
   #execute(order: readonly Node[], targets: readonly Node[] | null, batch: number): void {
     this.#freeze(order)
     if (!this.#settled) this.#advance(order, targets, batch)
-    this.#bound.find(order)
-    // from here on what the last run left is gone, also where this one fails
-    this.runs++
-    noteRun()
-    this.#bound.run(order, batch)
+    const bound = this.#current
+    try {
+      bound.find(order)
+      // from here on what the last run left is gone, also where this one fails
+      this.left++
+      this.runs++
+      noteRun()
+      bound.run(order, batch)
+    } finally {
+      bound.over()
+    }
     lastTier = this.tier
   }
 
@@ -297,26 +348,40 @@ export class BoundPlan implements PlanRun {
     if (!this.#next || executable === undefined) return
     this.#settled = true
     if (!executable) return
-    this.#bound = new Bound(this.#next.plan, executable, order)
+    const before = this.#current
+    this.#bound = this.#bind(this.#next.plan, executable, order)
+    before.drop()
+    before.executable.drop()
     this.#next = null
     this.tier = name
   }
 
   /** Before memory is written again: small results become host values, inputs that lie in this plan's memory move out. */
   #freeze(order: readonly Node[]): void {
-    for (const { index } of this.#bound.inputs) {
+    for (const { index } of this.#current.inputs) {
       const node = order[index] as Node
       const storage = storageOf(node)
       if (storage instanceof PlanResultStorage && storage.plan === this && storage.kept)
         node.storage = storage.save(node)
     }
-    for (const { storage, type } of this.#held) if (storage.heldUntil >= clock.now) storage.save(type)
+    this.#save()
+  }
+
+  /** Saves what somebody may still read of the last run. */
+  #save(): void {
+    for (const { storage, type } of this.#held) if (storage.kept && storage.heldUntil >= clock.now) storage.save(type)
     this.#held.length = 0
     for (const node of this.#small) {
       const { storage } = node
       if (storage instanceof PlanResultStorage && storage.kept) node.storage = copied(node, storage)
     }
     this.#small.length = 0
+  }
+
+  /** Its memory is given back. */
+  #letGo(): void {
+    this.#save()
+    this.left++
   }
 
   #publish(order: readonly Node[]): void {
@@ -345,8 +410,42 @@ export const sameKey = (a: Int32Array, b: Int32Array): boolean => {
 /** Plans are made anew from here on, with other tiles say. Steps that were done before keep theirs. */
 export const forgetPlans = (): void => plans.clear()
 
-/** All plans made so far, for profiles. */
+/** All plans that are remembered, for profiles. */
 export const allPlans = (): BoundPlan[] => [...plans.values()].flat()
+
+/** A plan's code in an engine and what it was made of, as bytes for a byte of it: measured (decision 19). */
+const codeFactor = 40
+
+/** Code of so many bytes is remembered; more where a plan that was dropped had to be made anew. */
+let mostCode = 96 * 2 ** 20
+
+/** Hashes of plans that were dropped. */
+const dropped = new Set<number>()
+
+/** Drops plans that were not used for the longest time, where there is too much code. The newest stays. */
+function forgetOld(newest: BoundPlan, hash: number): void {
+  if (dropped.delete(hash)) mostCode += newest.codeBytes
+  const all = allPlans()
+  let bytes = all.reduce((sum, { codeBytes }) => sum + codeBytes, 0)
+  if (bytes <= mostCode) return
+  for (const plan of all.sort((a, b) => a.lastUse - b.lastUse)) {
+    if (bytes <= mostCode / 2) return
+    if (plan === newest) continue
+    bytes -= plan.codeBytes
+    dropPlan(plan)
+  }
+}
+
+/** Whoever needs it again makes it anew. */
+export function dropPlan(plan: BoundPlan): void {
+  for (const [hash, alike] of plans) {
+    if (!alike.includes(plan)) continue
+    dropped.add(hash)
+    if (alike.length === 1) plans.delete(hash)
+    else alike.splice(alike.indexOf(plan), 1)
+  }
+  plan.drop()
+}
 
 export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
   const few = structure.batch <= fewPictures() && targets.every(({ requiresGrad }) => !requiresGrad)
@@ -355,5 +454,6 @@ export function planFor(structure: Structure, targets: readonly Node[]): BoundPl
   if (known) for (const plan of known) if (plan.size !== other && sameKey(plan.key, structure.key)) return plan
   const made = new BoundPlan(structure, targets, few)
   plans.set(structure.hash, [...(known ?? []), made])
+  forgetOld(made, structure.hash)
   return made
 }

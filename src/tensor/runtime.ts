@@ -12,6 +12,7 @@ import {
   type Shape,
 } from '../base/index.js'
 import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
+import { computeInPieces, isLarge } from './pieces.js'
 import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
 import { spoilRecording } from './recording.js'
 import { addressOf, device, isHost, noteWritten, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
@@ -25,7 +26,14 @@ export function realize(targets: readonly Node[]): void {
     throw foreignTensorError(`the result of ${op}`, kind.copy)
   const structure = structureOf(pending)
   if (structure.mixed) return realizeMixed(pending, structure)
-  planFor(structure, pending).run(structure.order, pending, structure.batch)
+  run(structure, pending)
+}
+
+/** Runs a plan of one size of batch: at once, or what of it is large in pieces and then the rest. */
+function run(structure: Structure, targets: readonly Node[]): void {
+  const plan = planFor(structure, targets)
+  if (isLarge(structure, targets, plan) && computeInPieces(structure, targets, plan, realize)) realize(targets)
+  else plan.run(structure.order, targets, structure.batch)
 }
 
 /**
@@ -74,7 +82,7 @@ function realizeUnmixed(targets: readonly Node[]): void {
     throw new LenetError(
       `${pending[0]?.op ?? 'graph'}: batches of different sizes cannot be computed together; call .realize() on one first`,
     )
-  planFor(structure, pending).run(structure.order, pending, structure.batch)
+  run(structure, pending)
 }
 
 const stale = new Stale()
@@ -129,7 +137,7 @@ const regions = new WeakMap<HostArray, Region>()
  * need not be in memory twice.
  */
 export function residentBytes(length: number): Uint8Array {
-  const region = new Region(length)
+  const region = new Region(length, true)
   const bytes = device().memory.u8(region.address, length)
   regions.set(bytes, region)
   return bytes

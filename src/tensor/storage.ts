@@ -13,23 +13,17 @@ import {
   type HostArray,
 } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
-import {
-  createDevice,
-  deviceNames,
-  type Device,
-  type DeviceMemory,
-  type DeviceName,
-  type DeviceOptions,
-} from '../device/index.js'
+import { createDevice, deviceNames, type Device, type DeviceName, type DeviceOptions } from '../device/index.js'
 import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
 import { clock } from './clock.js'
+import { heldBytes, moveIn, moveOut, now, relieve, type Tenant } from './tenants.js'
 
 let current: Device | null = null
 
 let chosen = ''
 
-/** Values lie in the device's memory. */
-let isInUse = false
+/** What the device itself has allocated: more than these, and values lie in its memory. */
+let firstAllocations = 0
 
 /** The device that computes: as `setDevice` said, or 'auto' with all cores. */
 export function device(): Device {
@@ -38,24 +32,59 @@ export function device(): Device {
 }
 
 /**
- * Chooses what computes, and with how many threads. The results do not depend on it, to the last bit.
+ * Chooses what computes, with how many threads, and in how much memory. The results do not depend on it, to the last bit.
  * @param name 'auto' (default): WebAssembly at once, native code as soon as a C compiler has made it; 'native': waits for
  *   that code; 'wasm'; 'interp': the loop IR's interpreter (slow, for checks)
- * @param options threads: default all cores
+ * @param options threads: default all cores. memoryLimit: MiB for values (default 4095, or LENET_MEMORY_LIMIT); what does not
+ *   fit is an error that says what would
  * @throws LenetError once values lie in another device's memory, or where the device cannot be had
  */
 export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
   if (!deviceNames.includes(name))
     throw new UsageError(`setDevice: there is no device '${String(name)}'; there are ${deviceNames.join(', ')}`)
-  const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
-  if (current && (chosen === wanted || (options.threads === undefined && chosen.startsWith(`'${name}'`)))) return
-  if (isInUse)
+  const { threads, memoryLimit } = options
+  const given = [
+    threads === undefined ? '' : ` with ${threads} threads`,
+    memoryLimit === undefined ? '' : ` in ${memoryLimit} MiB`,
+  ].join('')
+  const wanted = `'${name}'${given}`
+  if (current && (chosen === wanted || (given === '' && chosen.startsWith(wanted)))) return
+  if (current && current.memory.allocations > firstAllocations)
     throw new LenetError(
       `setDevice: ${wanted} was asked for, but values lie in the memory of ${chosen}; choose the device before anything is computed`,
     )
   void current?.close()
   current = createDevice(name, options)
+  current.memory.relief = relieve
+  firstAllocations = current.memory.allocations
   chosen = wanted
+}
+
+/** Bytes, as `memoryUsage` tells them. */
+export interface MemoryUsage {
+  /** Values may take so much at most. */
+  readonly limit: number
+  /** In use now. */
+  readonly used: number
+  /** Taken from the system: never less than was used at a time. */
+  readonly reserved: number
+  /** What plans (compiled graphs) left to be read, and their tables. */
+  readonly plans: number
+  /** What plans share for values that nobody reads afterwards. */
+  readonly arena: number
+  /** Parameters, optimizers' states, and other tensors that lie on the device. */
+  readonly tensors: number
+  /** Data sets that are read where they lie. */
+  readonly data: number
+}
+
+/**
+ * What lenet's values take of memory, in bytes. What was not used for long leaves this memory by itself: tensors of nets that
+ * are gone, results that nobody can read.
+ */
+export function memoryUsage(): MemoryUsage {
+  const { limitBytes, usedBytes, totalBytes } = device().memory
+  return { limit: limitBytes, used: usedBytes, reserved: totalBytes, ...heldBytes(), data: fixedBytes }
 }
 
 /**
@@ -69,27 +98,98 @@ export async function closeDevice(): Promise<void> {
 
 let stamps = 0
 
-/** Bytes of device memory that live as long as somebody holds this object. */
+/** Bytes of device memory that live as long as somebody holds this object. Where they lie may change between two runs. */
 export class Region {
-  readonly address: number
   /** Another number whenever what stands there has changed, and for each region. */
   stamp = ++stamps
-  constructor(bytes: number) {
-    const { memory } = device()
-    isInUse = true
-    this.address = memory.alloc(bytes)
-    freed.register(this, { memory, address: this.address })
+  readonly #lease: Lease
+
+  /**
+   * @param bytes their number, or the bytes themselves, which are laid into device memory when they are first used
+   * @param stays they never change their place: somebody has a view of them
+   */
+  constructor(bytes: number | Uint8Array, stays = false) {
+    this.#lease = new Lease(bytes, stays)
+    if (typeof bytes === 'number') this.#lease.take(this)
+  }
+
+  get address(): number {
+    return this.#lease.address || this.#lease.take(this)
+  }
+
+  /** They are used in the run that begins. */
+  touch(): void {
+    this.#lease.lastUse = now()
+  }
+
+  /** They are needed no more. */
+  free(): void {
+    moveOut(this.#lease)
+    this.#lease.give()
   }
 }
+
+/** A region's memory: in the device's, or while others need that more, in an array. */
+class Lease implements Tenant {
+  readonly kind = 'tensors'
+  readonly bytes: number
+  lastUse = 0
+  /** 0: not on the device. */
+  address = 0
+  #values: Uint8Array | null
+  readonly #stays: boolean
+  #hasLeft = false
+
+  constructor(bytes: number | Uint8Array, stays: boolean) {
+    this.#values = typeof bytes === 'number' ? null : bytes
+    this.bytes = typeof bytes === 'number' ? bytes : bytes.byteLength
+    this.#stays = stays
+  }
+
+  /** Memory for `owner`, who may be collected: then it is freed. */
+  take(owner: Region): number {
+    const { memory } = device()
+    if (!this.#stays) moveIn(this, this.#hasLeft)
+    try {
+      this.address = memory.alloc(this.bytes)
+    } catch (error) {
+      moveOut(this)
+      throw error
+    }
+    if (this.#stays) fixedBytes += this.bytes
+    if (this.#values) memory.u8(this.address, this.bytes).set(this.#values)
+    this.#values = null
+    collected.register(owner, this, this)
+    return this.address
+  }
+
+  leave(): void {
+    this.#values = device().memory.u8(this.address, this.bytes).slice()
+    this.#hasLeft = true
+    this.give()
+  }
+
+  give(): void {
+    if (this.address === 0) return
+    collected.unregister(this)
+    device().memory.free(this.address)
+    if (this.#stays) fixedBytes -= this.bytes
+    this.address = 0
+  }
+}
+
+/** Bytes of regions that stay where they are: data sets. */
+let fixedBytes = 0
+
+const collected = new FinalizationRegistry<Lease>((lease) => {
+  moveOut(lease)
+  lease.give()
+})
 
 /** To be called by all who write into a leaf that others may have read. */
 export function noteWritten({ storage }: Node): void {
   if (storage instanceof Resident) storage.region.stamp = ++stamps
 }
-
-const freed = new FinalizationRegistry<{ memory: DeviceMemory; address: number }>(({ memory, address }) =>
-  memory.free(address),
-)
 
 /** A leaf's values, in the layout of its node. */
 export class Resident implements Storage {
@@ -105,38 +205,41 @@ export class Resident implements Storage {
   }
 }
 
-/** What runs a plan: addresses of its values, and how often it ran. */
+/** What runs a plan, and knows where its values are. */
 export interface PlanRun {
-  readonly runs: number
+  /** Another number whenever what the last run left is gone. */
+  readonly left: number
   /** Pictures in a block of its values in lanes, as of the last run. */
   readonly lanes: number
   addressOf(value: Value): number
+  /** Its memory is used in the run that begins. */
+  touch(): void
   /** The node gets the value that the last run left. */
   give(node: Node, value: Value): void
   /** The values are to be saved before the next run, if that is in time: see `hold`. */
   hold(storage: PlanResultStorage, type: NodeType): void
 }
 
-/** A node's value as its plan left it; good until the plan runs again, unless it is saved then. */
+/** A node's value as its plan left it; good until the plan runs again or must give its memory back, unless it is saved then. */
 export class PlanResultStorage implements Storage {
   readonly kind = 'device'
   readonly plan: PlanRun
-  readonly run: number
+  readonly #left: number
   readonly value: Value
   /** See `hold`. */
   heldUntil = 0
   saved: Saved | null = null
   constructor(plan: PlanRun, value: Value) {
     this.plan = plan
-    this.run = plan.runs
+    this.#left = plan.left
     this.value = value
   }
   get kept(): boolean {
-    return this.plan.runs === this.run
+    return this.plan.left === this.#left
   }
   /** A copy that stays. All nodes with this storage have it from here on. */
   save(type: NodeType): Saved {
-    return (this.saved ??= new Saved(type, this))
+    return (this.saved ??= Saved.of(type, this))
   }
 }
 
@@ -166,10 +269,15 @@ export class Saved implements Storage {
   readonly kind = 'device'
   readonly values: HostArray
   readonly lanes: number
-  constructor(type: NodeType, { plan, value }: PlanResultStorage) {
+  /** @param lanes 1: row-major */
+  constructor(values: HostArray, lanes: number) {
+    this.values = values
+    this.lanes = lanes
+  }
+
+  static of(type: NodeType, { plan, value }: PlanResultStorage): Saved {
     const { dtype, length } = stored(type, plan.lanes)
-    this.values = viewAt(dtype, plan.addressOf(value), length).slice()
-    this.lanes = plan.lanes
+    return new Saved(viewAt(dtype, plan.addressOf(value), length).slice(), plan.lanes)
   }
 }
 
@@ -187,7 +295,7 @@ export function addressOf(node: Node): number {
   if (storage instanceof PlanResultStorage) {
     if (storage.kept) return storage.plan.addressOf(storage.value)
     throw new LenetError(
-      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place. Call .realize() on it, or read it, before the next batch`,
+      `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place, or needed its memory. Call .realize() on it, or read it, before the next batch`,
     )
   }
   if (storage instanceof Stale)
@@ -197,6 +305,16 @@ export function addressOf(node: Node): number {
   if (!isOwn(node)) throw foreignTensorError(`the result of ${node.op}`, node.kind.copy)
   throw new Error(`${node.op} has no values on the device`)
 }
+
+/** The memory of a node's values is used in the run that begins. */
+export function touch({ storage }: Node): void {
+  if (storage instanceof Resident) storage.region.touch()
+  else if (storage instanceof PlanResultStorage && storage.kept) storage.plan.touch()
+}
+
+/** A copy of values, for a region that gets its memory when a run needs it. */
+export const lend = ({ buffer, byteOffset, byteLength }: HostArray): Resident =>
+  new Resident(new Region(new Uint8Array(buffer, byteOffset, byteLength).slice()))
 
 /** Puts values into a new region. */
 export function upload(data: HostArray): Resident {

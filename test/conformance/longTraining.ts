@@ -9,6 +9,9 @@ import { DataLoader, ImageDataset, transforms, type Dataset } from '../../src/da
 import type { DeviceName } from '../../src/device/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
+import { placement } from '../../src/device/memory.js'
+import { watchers } from '../../src/tensor/arena.js'
+import { relieve } from '../../src/tensor/tenants.js'
 import { allPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
 import { separable } from '../nn/separable.js'
 
@@ -21,6 +24,10 @@ export interface Training {
   readonly nets: readonly NetName[]
   /** Sleep between steps until native code has taken over, which must happen between the first step and the last. */
   readonly awaitSwap?: boolean
+  /** Where the memory begins to give out addresses. */
+  readonly first?: number
+  /** Between steps all that can leaves the memory, and the arena is full of NaN before each run. */
+  readonly disturb?: boolean
 }
 
 export interface Learnt {
@@ -104,7 +111,7 @@ function digestOf(net: Net): string {
   return hash.digest('hex').slice(0, 32)
 }
 
-function train(name: NetName, { batch, steps, awaitSwap = false }: Training): Learnt {
+function train(name: NetName, { batch, steps, awaitSwap = false, disturb = false }: Training): Learnt {
   manualSeed(1)
   const net = nets[name].make()
   const optimizer = nets[name].optimizer(net)
@@ -114,6 +121,7 @@ function train(name: NetName, { batch, steps, awaitSwap = false }: Training): Le
   let lastLoss = NaN
   for (let step = 0; step < steps; step++) {
     const [inputs, labels] = batches.next().value
+    for (let more = disturb; more;) more = relieve()
     const loss = criterion(net(inputs), labels)
     optimizer.zeroGrad()
     loss.backward()
@@ -136,7 +144,14 @@ function train(name: NetName, { batch, steps, awaitSwap = false }: Training): Le
 }
 
 async function main(training: Training): Promise<void> {
+  placement.first = training.first ?? placement.first
   setDevice(training.device, { threads: training.threads })
+  if (training.disturb)
+    watchers.push((at, bytes) =>
+      device()
+        .memory.i32(at, bytes >> 2)
+        .fill(0x7fc00000),
+    )
   await device().ready()
   for (const net of training.nets) console.log(JSON.stringify(train(net, training)))
 }

@@ -88,6 +88,21 @@ describe('20 steps, batches of 33 and 1', { concurrency: 2 }, () => {
     await check({ device: 'wasm', threads: 64, ...long, nets: ['lenet'] }, frozen)
   })
 
+  for (const gib of [2, 3]) {
+    // some values below the border, others above
+    const first = gib * 2 ** 30 - 2 ** 18
+    test(`WebAssembly, values around ${gib} GiB`, { skip: noFma }, async () => {
+      await check({ device: 'wasm', threads: 2, ...long, first }, frozen)
+    })
+    test(`native code, values around ${gib} GiB`, { skip: noNative }, async () => {
+      await check({ device: 'native', threads: 2, ...long, first }, frozen)
+    })
+  }
+
+  test('values that must leave the memory between all steps', { skip: noFma }, async () => {
+    await check({ device: 'wasm', threads: 2, ...long, disturb: true }, frozen)
+  })
+
   for (const [lanes, flags] of widths)
     test(`native code with vectors of ${lanes}, 1, 2 and 3 threads`, { skip: whyNot(lanes) }, async (t) => {
       for (const threads of [1, 2, 3]) {
@@ -105,6 +120,10 @@ describe('20 steps, batches of 33 and 1', { concurrency: 2 }, () => {
 describe('2 steps, batches of 8 and 1', { concurrency: 2 }, () => {
   test('the interpreter', async () => {
     await check({ device: 'interp', threads: 1, ...short }, frozenShort)
+  })
+
+  test('the interpreter, values around 2 GiB', async () => {
+    await check({ device: 'interp', threads: 1, ...short, first: 2 ** 31 - 2 ** 18 }, frozenShort)
   })
 
   test('WebAssembly with more threads than blocks of pictures', { skip: noFma }, async () => {

@@ -26,7 +26,8 @@ export function sourceOf(extra = '', version = abi): CSource[] {
   return oneSource(`#include <stdint.h>
 #include <stdio.h>
 const uint32_t lenet_abi = ${version};
-int32_t NAME(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+int32_t NAME(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, int32_t (*look)(void)) {
+  (void)look;
   ((float *)(memory + table))[tid] += 1.5f;
   return (int32_t)(100 * nth + team + program[0]);
 }

@@ -64,10 +64,21 @@ after(() => rmSync(home, { recursive: true, force: true }))
 const programs = JSON.stringify(new URL('teamPrograms.js', import.meta.url).href)
 const env = withEnv({ LENET_HOME: home })
 
+/** Ends a worker behind the team's back, and goes on without an event loop that would know. */
+const vanished = `
+void workers[0].terminate()
+try {
+  for (let i = 0; i < 1e6; i++) step()
+} catch (error) {
+  process.exit(error.message.includes('failed in the middle of a step: it has ended') ? 5 : 6)
+}`
+
 /** A process whose team has worked and that then does `end`. Gives its exit code or signal. */
 async function ending(device: 'wasm' | 'native', end: string, kill?: NodeJS.Signals): Promise<unknown> {
   const source = `
 const { working } = await import(${programs})
+const workers = []
+process.on('worker', (worker) => workers.push(worker))
 const step = await working('${device}')
 for (let i = 0; i < 50; i++) if (step().join() !== '70,71,72') process.exit(99)
 const sleep = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
@@ -94,6 +105,7 @@ for (const device of ['wasm', 'native'] as const)
       ['process.exit', 'process.exit(3)', 3, undefined],
       ['an error that nobody catches', 'throw new Error("end")', 1, undefined],
       ['a signal in the middle of work', 'for (;;) step()', 'SIGTERM', 'SIGTERM'],
+      ['a worker that vanished is an error of the step', vanished, 5, undefined],
     ] as const
     for (const [name, end, wanted, kill] of cases)
       test(name, { timeout: hangMs }, async () => assert.equal(await ending(device, end, kill), wanted))

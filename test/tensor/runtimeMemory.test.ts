@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/index.js'
 import { F, nn, optim } from '../../src/nn/index.js'
-import { device, fromArray, manualSeed, tensor, type Tensor } from '../../src/tensor/index.js'
+import { device, fromArray, manualSeed, setDevice, tensor, type Tensor } from '../../src/tensor/index.js'
+
+setDevice('auto', { memoryLimit: 1024 })
 
 const filled = (length: number, value: number): Tensor =>
   fromArray(new Float32Array(length).fill(value), [length], 'f32')

@@ -81,7 +81,7 @@ class Interpreter {
       this.#data = new DataView(memory)
     }
     this.#n = this.#data.getInt32(table, true)
-    this.#addresses = slots.map((slot) => this.#data.getInt32(table + 4 * slot, true))
+    this.#addresses = slots.map((slot) => this.#data.getUint32(table + 4 * slot, true))
     this.#ranges = ranges
     this.#scalars[this.#kernel.lo.id] = lo
     this.#scalars[this.#kernel.hi.id] = hi

@@ -14,6 +14,8 @@ export interface Life {
 /** A piece of memory, how long its values are needed, and whether they are to be there after the run. */
 export interface Piece extends Alloc, Life {
   readonly kept: boolean
+  /** What is in it, for people. */
+  readonly what?: string | undefined
 }
 
 export interface Arrangement {

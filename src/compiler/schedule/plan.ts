@@ -103,6 +103,7 @@ function assemble(
   const phased = intoPhases(scheduled, { lanes, isHost: (leaf) => hosts.has(leaf), apart: isHeavy(allocs) })
   const lives = livesOf(phased)
   const numbers = new Map(allocs.map((alloc, i) => [alloc, i]))
+  const names = namesOf(values)
   const keptAllocs = new Set(kept.map(({ alloc }) => alloc))
   const program: Program = {
     kernels: shareKernels(phased.kernels.map((k) => k.kernel)),
@@ -112,11 +113,26 @@ function assemble(
   }
   return {
     program,
-    allocs: allocs.map((alloc) => ({ ...alloc, ...(lives.get(alloc) ?? never), kept: keptAllocs.has(alloc) })),
+    allocs: allocs.map((alloc) => ({
+      ...alloc,
+      ...(lives.get(alloc) ?? never),
+      kept: keptAllocs.has(alloc),
+      what: names.get(alloc),
+    })),
     words: allWords.map((value) => wordOf(value, numbers, leaves, lives)),
     choices: phased.kernels.map((k) => k.choices ?? []),
     ...rest,
   }
+}
+
+/** What each allocation holds, as people are told it. */
+function namesOf(values: ReadonlyMap<Node, Value>): Map<Alloc, string> {
+  const names = new Map<Alloc, string>()
+  for (const [{ op, shape, layout }, { alloc }] of values) {
+    const dims = layout === 'plain' ? shape : ['N', ...shape.slice(1)]
+    if (alloc && !names.has(alloc)) names.set(alloc, `${op} [${dims.join(', ')}]`)
+  }
+  return names
 }
 
 /** No kernel touches it. */

@@ -2,6 +2,7 @@
  * Loads compiled libraries and calls a program's step on our memory, by koffi. For the main thread and for workers alike.
  * Not here: where libraries come from (service).
  */
+import { statSync } from 'node:fs'
 import nodeModule from 'node:module'
 import { isAbsolute } from 'node:path'
 import { messageOf } from '../../base/index.js'
@@ -16,6 +17,10 @@ export interface NativeLibrary {
   step(table: number, tid: number, nth: number, team: number): number
   /** Runs one kernel on this thread. */
   kernel(table: number, index: number): void
+  /** Of the file. */
+  readonly bytes: number
+  /** Unloads it. Nothing of it may be called afterwards. */
+  close(): void
 }
 
 /** The part of koffi in use. */
@@ -23,11 +28,15 @@ interface Koffi {
   load(path: string): KoffiLibrary
   decode(value: unknown, type: string): unknown
   address(value: unknown): bigint
+  proto(result: string, parameters: readonly string[]): unknown
+  pointer(type: unknown): unknown
+  register(callback: () => number, type: unknown): unknown
 }
 
 export interface KoffiLibrary {
-  func(definition: string): (...args: readonly (number | Uint8Array)[]) => unknown
+  func(definition: string): (...args: readonly unknown[]) => unknown
   symbol(name: string): unknown
+  unload(): void
 }
 
 /**
@@ -71,6 +80,7 @@ export function loadCaller(path: string): Koffi {
  * @param program what the step follows, of packProgram
  * @param memory the device's memory, shared or not; its growth is noticed
  * @param caller of callerPath
+ * @param look asked by this thread in a long wait whether a member of the team is gone: not 0
  * @returns the functions, or why there are none
  */
 export function loadLibrary(
@@ -78,9 +88,27 @@ export function loadLibrary(
   program: Uint8Array,
   memory: LinearMemory,
   caller = callerPath(),
+  look?: () => number,
 ): NativeLibrary | BuildFailure {
   const opened = openLibrary(path, () => loadCaller(caller))
-  return 'error' in opened ? opened : bind(opened.library, name, program, memory)
+  if ('error' in opened) return opened
+  try {
+    const pointer = look ? lookPointer(loadCaller(caller), look) : null
+    return bind(opened.library, { path, name }, program, memory, pointer)
+  } catch (error) {
+    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+  }
+}
+
+const pointers = new WeakMap<() => number, unknown>()
+
+/** The function as C calls it, for good: one for each device. */
+function lookPointer(koffi: Koffi, look: () => number): unknown {
+  const known = pointers.get(look)
+  if (known) return known
+  const made = koffi.register(look, koffi.pointer(koffi.proto('int32_t', [])))
+  pointers.set(look, made)
+  return made
 }
 
 /** What has code that somebody may call by its address: it stays loaded. */
@@ -123,23 +151,22 @@ export function openLibrary(path: string, caller: () => Koffi): { library: Koffi
 
 function bind(
   library: KoffiLibrary,
-  name: string,
+  { path, name }: BuiltPart,
   program: Uint8Array,
   memory: LinearMemory,
-): NativeLibrary | BuildFailure {
-  try {
-    const step = library.func(
-      `int32_t ${name}(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)`,
-    )
-    const kernel = library.func('void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index)')
-    let bytes = new Uint8Array(memory.buffer)
-    // A memory that grew has a new buffer; the old one of an unshared memory is empty.
-    const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
-    return {
-      step: (table, tid, nth, team) => Number(step(program, base(), table, tid, nth, team)),
-      kernel: (table, index) => void kernel(program, base(), table, index),
-    }
-  } catch (error) {
-    return { error: `compiled kernels cannot be called: ${messageOf(error)}` }
+  look: unknown,
+): NativeLibrary {
+  const step = library.func(
+    `int32_t ${name}(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, void *look)`,
+  )
+  const kernel = library.func('void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index)')
+  let bytes = new Uint8Array(memory.buffer)
+  // A memory that grew has a new buffer; the old one of an unshared memory is empty.
+  const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))
+  return {
+    step: (table, tid, nth, team) => Number(step(program, base(), table, tid, nth, team, look)),
+    kernel: (table, index) => void kernel(program, base(), table, index),
+    bytes: statSync(path).size,
+    close: () => library.unload(),
   }
 }

@@ -159,11 +159,17 @@ export class NativeTier {
       program,
       distinct(program.kernels).calls.map((kernel) => functions[kernel] ?? 0n),
     )
-    const library = loadLibrary(step, table, this.#memory.memory, caller)
+    const library = loadLibrary(step, table, this.#memory.memory, caller, this.#team.look)
     if ('error' in library) return library
     this.#loaded = true
+    const { run, drop } = this.#team.add(program, { kind: 'native', step, program: table, caller }, library.step)
     return {
-      run: this.#team.add(program, { kind: 'native', step, program: table, caller }, library.step),
+      run,
+      drop: () => {
+        drop()
+        library.close()
+      },
+      bytes: library.bytes,
       runKernel: (index, table) => library.kernel(table, index),
     }
   }

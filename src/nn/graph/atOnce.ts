@@ -1,9 +1,12 @@
-/** How many pictures a net is given at once where nothing is learnt. Not here: training's batches, which users choose. */
+/**
+ * How many pictures are read and given to a net at once where nothing is learnt: their own numbers take memory too, which is not
+ * the device's. Not here: training's batches, which users choose; what does not fit on the device (tensor/pieces.ts).
+ */
 import type { Shape } from '../../base/index.js'
 import type { Module } from '../module.js'
 import { GraphModule } from './graphModule.js'
 
-/** What the values of such a batch may take, of the 2 GiB that there are. */
+/** What the values of such a batch may take. */
 const mostBytes = 2 ** 28
 
 /**

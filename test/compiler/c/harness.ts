@@ -69,7 +69,7 @@ static uint8_t *image;
 static uint32_t table, team, nth, repeats;
 static void *member(void *tid) {
   int32_t failed = 0;
-  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(program, image, table, (uint32_t)(uintptr_t)tid, nth, team);
+  for (uint32_t i = 0; i < repeats && !failed; i++) failed = lenet_step(program, image, table, (uint32_t)(uintptr_t)tid, nth, team, 0);
   return (void *)(uintptr_t)failed;
 }
 int main(int argc, char **argv) {

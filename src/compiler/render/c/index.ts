@@ -20,7 +20,7 @@ const WIDTHS: readonly number[] = [4, 8, 16]
 export interface CProgram {
   /** The kernels, each once: those of `distinct`. */
   readonly kernels: CSource
-  /** One part, NAME(program, memory, table, tid, nth, team), and with it `lenet_kernel`(program, memory, table, index). */
+  /** One part, NAME(program, memory, table, tid, nth, team, look), and with it `lenet_kernel`(program, memory, table, index). */
   readonly step: CSource
 }
 

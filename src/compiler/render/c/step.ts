@@ -64,8 +64,10 @@ static void wake_all(uint32_t *word) {
 #endif
 }
 
-/* Waits until all members have come here. 1 if one of them failed, who will not come. */
-static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth) {
+typedef int32_t (*look_t)(void);
+
+/* Waits until all members have come here. 1 if one of them failed, or is gone as look says, who will not come. */
+static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth, look_t look) {
   uint32_t *const arrived = TEAM_WORD(${teamBlock.arrived}), *const passed = TEAM_WORD(${teamBlock.passed});
   uint32_t *const failed = TEAM_WORD(${teamBlock.failed}), *const sleeping = TEAM_WORD(${teamBlock.sleeping});
   const uint32_t spins = SEEN(TEAM_WORD(${teamBlock.spins})), before = SEEN(passed);
@@ -84,6 +86,7 @@ static int32_t meet(uint8_t *memory, uint32_t team, uint32_t nth) {
       sleep_on(passed, before);
       __atomic_fetch_sub(sleeping, 1, __ATOMIC_SEQ_CST);
       looks = spins;
+      if (SEEN(passed) == before && look && look()) __atomic_store_n(failed, 1, __ATOMIC_SEQ_CST);
     }
   }
   return 0;
@@ -112,14 +115,15 @@ INLINE void run(const struct program *p, uint32_t i, uint8_t *memory, uint32_t t
   if (lo < hi) ((kernel *)(uintptr_t)c->run)(memory, table, (const uint32_t *)p + c->slots, lo, hi);
 }
 
-/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. */
-EXPORT int32_t NAME(const struct program *p, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team) {
+/* Does the share of member tid of nth. 0, or 1 if a member of the team failed. look: see meet; or 0. */
+EXPORT int32_t NAME(const struct program *p, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team,
+                    look_t look) {
   const uint32_t n = batch_of(memory, table), granules = pieces_of(n, p->granule_shift);
   const uint32_t first = begin_of(granules, tid, nth), last = begin_of(granules, tid + 1, nth);
   const uint32_t *at = (const uint32_t *)p + p->phases_at;
   for (uint32_t phase = 0; phase < p->phases; phase++) {
     const uint32_t by_picture = at[0], counted = at[1], *const calls = at + 2;
-    if (phase > 0 && nth > 1 && meet(memory, team, nth)) return 1;
+    if (phase > 0 && nth > 1 && meet(memory, team, nth, look)) return 1;
     for (uint32_t g = first; g < last && by_picture > 0; g++)
       for (uint32_t i = 0; i < by_picture; i++) {
         const struct call *c = &p->call[calls[i]];
@@ -132,7 +136,7 @@ EXPORT int32_t NAME(const struct program *p, uint8_t *memory, uint32_t table, ui
     }
     at = calls + by_picture + counted;
   }
-  return nth > 1 ? meet(memory, team, nth) : 0;
+  return nth > 1 ? meet(memory, team, nth, look) : 0;
 }
 
 /* Does one whole kernel. */

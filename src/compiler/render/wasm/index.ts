@@ -16,14 +16,15 @@ const VERSION: Bytes = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 const MAX_PAGES = 65536
 
 /**
- * Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32; behind them those of
- * shared kernels: 3 + b is (n, lo, hi, b addresses) → nothing.
+ * Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32; 3 gives an i32; behind them those of
+ * shared kernels: 4 + b is (n, lo, hi, b addresses) → nothing.
  */
 const FUNC = 0x60
 const TYPES: readonly Bytes[] = [
   [FUNC, 3, I32, I32, I32, 0],
   [FUNC, 4, I32, I32, I32, I32, 1, I32],
   [FUNC, 2, I32, I32, 1, I32],
+  [FUNC, 0, 1, I32],
 ]
 const sharedType = (buffers: number): Bytes => [FUNC, 3 + buffers, ...new Array<number>(3 + buffers).fill(I32), 0]
 
@@ -33,7 +34,8 @@ const mostAddresses = 100
 /**
  * Exports for `program`: `k0`…(table, lo, hi) do the units lo … hi−1 of a kernel; `step`(table, tid, nth, team) does the
  * share of member tid of nth of every kernel in order and gives 0, or 1 when a member failed (`team`: the address of the
- * team's block; without shared memory nth must be 1). Memory is imported: env.memory.
+ * team's block; without shared memory nth must be 1). Memory is imported: env.memory; with shared memory also env.look, which
+ * a waiting member asks now and then whether a member is gone: not 0.
  * A kernel that is there several times is one function behind those, which the others call with their buffers' addresses.
  */
 export function renderWasm(program: Program, options: WasmOptions): Uint8Array<ArrayBuffer> {
@@ -43,30 +45,31 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
   }
   const count = kernels.length
   const shared = sharedIn(kernels)
-  const firstShared = count + (options.shared ? 2 : 1)
+  const first = options.shared ? 1 : 0 // functions that are imported have the first numbers
+  const own = count + (options.shared ? 2 : 1)
   const calls = kernels.map((kernel, i) => {
     const at = shared.indexOf(kernel)
-    return at < 0 ? kernelCode(kernel, slots[i] ?? [], options) : callCode(firstShared + at, slots[i] ?? [])
+    return at < 0 ? kernelCode(kernel, slots[i] ?? [], options) : callCode(first + own + at, slots[i] ?? [])
   })
   const code = [
     ...calls,
-    stepCode(program, options.shared ? count + 1 : null),
+    stepCode(program, first, options.shared ? first + count + 1 : null),
     ...(options.shared ? [barrierCode()] : []),
     ...shared.map((kernel) => sharedCode(kernel, options)),
   ]
   const types = code.map((_, i) => {
-    const kernel = shared[i - firstShared]
+    const kernel = shared[i - own]
     return w.u32(kernel ? TYPES.length + kernel.buffers.length : Math.max(0, i - count + 1))
   })
   const sharedTypes = Array.from({ length: mostAddresses + 1 }, (_, buffers) => sharedType(buffers))
   return w.assemble([
     VERSION,
     w.section(1, w.vector([...TYPES, ...sharedTypes])),
-    w.section(2, w.vector([memoryImport(options.shared)])),
+    w.section(2, w.vector([memoryImport(options.shared), ...(options.shared ? [lookImport] : [])])),
     w.section(3, w.vector(types)),
-    w.section(7, w.vector(exportsOf(count))),
+    w.section(7, w.vector(exportsOf(first, count))),
     ...w.codeSection(code),
-    w.section(0, names(kernels, shared, firstShared)),
+    w.section(0, names(kernels, first, shared, first + own)),
   ])
 }
 
@@ -86,16 +89,23 @@ function memoryImport(shared: boolean): Bytes {
   return [...w.text('env'), ...w.text('memory'), 2, ...limits]
 }
 
-function exportsOf(count: number): Bytes[] {
-  const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(index)]
+const lookImport: Bytes = [...w.text('env'), ...w.text('look'), 0, ...w.u32(3)]
+
+function exportsOf(first: number, count: number): Bytes[] {
+  const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(first + index)]
   const all = Array.from({ length: count }, (_, i) => i)
   return [...all.map((i) => func(`k${i}`, i)), func('step', count)]
 }
 
 /** The custom section that profilers read: each kernel's function has its name, and what calls a shared one too. */
-function names(kernels: readonly LoopKernel[], shared: readonly LoopKernel[], firstShared: number): Bytes {
-  const named = (list: readonly LoopKernel[], first: number): Bytes[] =>
-    list.map(({ name }, i) => [...w.u32(first + i), ...w.text(name)])
-  const functions = w.vector([...named(kernels, 0), ...named(shared, firstShared)])
+function names(
+  kernels: readonly LoopKernel[],
+  first: number,
+  shared: readonly LoopKernel[],
+  firstShared: number,
+): Bytes {
+  const named = (list: readonly LoopKernel[], from: number): Bytes[] =>
+    list.map(({ name }, i) => [...w.u32(from + i), ...w.text(name)])
+  const functions = w.vector([...named(kernels, first), ...named(shared, firstShared)])
   return [...w.text('name'), 1, ...w.sized(functions)]
 }

@@ -8,12 +8,15 @@ import type { Program, Units } from '../../loop/ir.js'
 import * as w from './encode.js'
 import { Code, I32, type Bytes } from './encode.js'
 
-/** A sleeping member looks again after so long, in case whoever was to wake it is gone. */
+/** A sleeping member looks around after so long, in case whoever was to wake it is gone. */
 const sleepNanoseconds = 100e6
 
-/** (table, tid, nth, team) → 0, or 1 when a member failed. `barrier` is the barrier's function, if the memory is shared. */
-export function stepCode(program: Program, barrier: number | null): Bytes {
-  const step = new Step(program, barrier)
+/**
+ * (table, tid, nth, team) → 0, or 1 when a member failed. Kernels' functions begin at number `first`; `barrier` is the barrier's,
+ * if the memory is shared.
+ */
+export function stepCode(program: Program, first: number, barrier: number | null): Bytes {
+  const step = new Step(program, first, barrier)
   phasesOf(program).forEach((phase, i) => {
     if (i > 0) step.meet()
     step.phase(phase)
@@ -31,10 +34,12 @@ class Step {
   readonly #code = new Code()
   readonly #program: Program
   readonly #granule: number
+  readonly #first: number
   readonly #barrier: number | null
 
-  constructor(program: Program, barrier: number | null) {
+  constructor(program: Program, first: number, barrier: number | null) {
     this.#program = program
+    this.#first = first
     this.#granule = granuleOf(program.kernels)
     this.#barrier = barrier
     const code = this.#code
@@ -131,7 +136,7 @@ class Step {
     code.op(w.i32.ltU)
     code.block(w.IF, () => {
       for (const local of [TABLE, LO, HI]) code.get(local)
-      code.call(kernel)
+      code.call(this.#first + kernel)
     })
   }
 
@@ -239,7 +244,23 @@ function lookOrSleep(code: Code, team: number, passed: number, looks: number): v
     code.get(passed)
     code.i64Const(sleepNanoseconds)
     code.access(w.WAIT32, teamBlock.passed)
-    code.op(w.DROP)
     sleepers(-1)
+    lookAround(code, team)
+  })
+}
+
+/** The outcome of a wait is on the stack. Where nobody came and a member is gone, all are told. */
+function lookAround(code: Code, team: number): void {
+  const timedOut = 2
+  const look = 0
+  code.i32Const(timedOut)
+  code.op(w.i32.eq)
+  code.block(w.IF, () => {
+    code.call(look)
+    code.block(w.IF, () => {
+      code.get(team)
+      code.i32Const(1)
+      code.access(w.ATOMIC_STORE, teamBlock.failed)
+    })
   })
 }
