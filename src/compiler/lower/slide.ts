@@ -119,7 +119,12 @@ export function placed({ phases, source, results }: Line, tile: number): Placed[
 }
 
 /** Calls back for each piece: its first column, and the source's column that its offsets count from. */
-export function forPieces(b: Builder, line: Line, tile: number, body: (at: Expr, base: Expr, piece: Piece) => void): void {
+export function forPieces(
+  b: Builder,
+  line: Line,
+  tile: number,
+  body: (at: Expr, base: Expr, piece: Piece) => void,
+): void {
   const count = line.phases.length
   const step = line.phases[0]?.step ?? 1
   const all = placed(line, tile)

@@ -300,7 +300,11 @@ export function weightShapes(order: readonly Node[]): { readonly channels: numbe
 /** Whether a graph has such a plan: a forward pass with a layer to win by it. */
 export function suitsFew(order: readonly Node[], targets: readonly Node[]): boolean {
   const open = order.filter((node) => !node.storage)
-  return open.some(isHeavy) && open.every((node) => hasRow(node) && wordsFit(node)) && targets.every((node) => node.dtype !== 'u8')
+  return (
+    open.some(isHeavy) &&
+    open.every((node) => hasRow(node) && wordsFit(node)) &&
+    targets.every((node) => node.dtype !== 'u8')
+  )
 }
 
 /** A sum over the pictures of a batch: over nothing else, see graph/composeReduction.ts. */
@@ -309,7 +313,8 @@ const overPictures = (node: Node): boolean =>
 
 function hasRow(node: Node): boolean {
   if (isElementwise(node)) return node.dtype !== 'u8'
-  if (node.op in moves || node.op === 'concat') return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'lanes')
+  if (node.op in moves || node.op === 'concat')
+    return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'lanes')
   if (node.op === 'groupConv2d') return isDepthwise(node) || (node as Node<'groupConv2d'>).attrs.groups === 1
   return node.op in fewTable
 }

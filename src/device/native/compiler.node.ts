@@ -11,16 +11,7 @@ import { type MessagePort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/index.js'
 import { splitWords } from '../../base/programs.node.js'
 import { abi, fileOf } from '../../compiler/index.js'
-import {
-  cacheSize,
-  findEntry,
-  keyOf,
-  listingOf,
-  prune,
-  remove,
-  storeEntry,
-  temporaryFolderOf,
-} from './cache.node.js'
+import { cacheSize, findEntry, keyOf, listingOf, prune, remove, storeEntry, temporaryFolderOf } from './cache.node.js'
 import { flagsFor, intoFiles, type Part } from './files.js'
 import { type CacheFolder, openCacheFolder } from './folder.node.js'
 import { type KoffiLibrary, loadCaller, openLibrary } from './library.node.js'
@@ -199,7 +190,12 @@ async function makeLibrary(
 }
 
 /** The source comes by standard input; all temporary files lie in the work folder. */
-function runOn({ path, prefix, flags, limitMs, gate }: Maker, input: string, work: string, output: string): Promise<Outcome> {
+function runOn(
+  { path, prefix, flags, limitMs, gate }: Maker,
+  input: string,
+  work: string,
+  output: string,
+): Promise<Outcome> {
   return runCompiler({
     path,
     args: [...prefix, ...flags, '-shared', '-x', 'c', '-', '-o', basename(output), ...LIBRARIES],

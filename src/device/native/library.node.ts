@@ -131,9 +131,7 @@ function bind(
     const step = library.func(
       `int32_t ${name}(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team)`,
     )
-    const kernel = library.func(
-      'void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index)',
-    )
+    const kernel = library.func('void lenet_kernel(uint8_t *program, uint8_t *memory, uint32_t table, uint32_t index)')
     let bytes = new Uint8Array(memory.buffer)
     // A memory that grew has a new buffer; the old one of an unshared memory is empty.
     const base = (): Uint8Array => (bytes.buffer === memory.buffer ? bytes : (bytes = new Uint8Array(memory.buffer)))

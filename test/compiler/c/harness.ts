@@ -170,7 +170,10 @@ export class Batch {
     writeFileSync(kernelFile, fileOf(kernels.head, parts))
     // what every library has
     writeFileSync(stepFile, fileOf('#define lenet_abi step_abi', [{ name: 'lenet_step', text: step.parts[0] ?? '' }]))
-    writeFileSync(join(folder, 'program.c'), programText(this.program, parts.length, distinct(this.program.kernels).calls))
+    writeFileSync(
+      join(folder, 'program.c'),
+      programText(this.program, parts.length, distinct(this.program.kernels).calls),
+    )
     writeFileSync(file, MAIN)
     const all = [level, ...FLAGS, ...flags, file, kernelFile, stepFile, '-o', join(folder, 'main'), '-lm', '-lpthread']
     await promisify(execFile)(compiler ?? 'cc', all)
