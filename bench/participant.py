@@ -8,6 +8,11 @@ import os
 import sys
 import time
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 # What libraries print must not come between the answers.
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
@@ -15,6 +20,14 @@ os.dup2(2, 1)
 
 def say(answer):
     print(json.dumps(answer), file=ANSWERS, flush=True)
+
+
+def peak_mb():
+    """The most memory that this process had. Linux counts it in KiB, macOS in bytes."""
+    if resource is None:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 def timed(step, seconds):
@@ -35,7 +48,7 @@ def participate(make):
         measure(task["warmSeconds"])
         say({"event": "ready", "facts": facts})
         for line in sys.stdin:
-            say({"event": "steps", "ms": measure(json.loads(line)["seconds"])})
+            say({"event": "steps", "ms": measure(json.loads(line)["seconds"]), "peakMB": peak_mb()})
     except Exception as error:
         first = str(error).strip().split("\n")[0]
         say({"event": "failed", "reason": f"{type(error).__name__}: {first}"})

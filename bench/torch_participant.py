@@ -1,4 +1,4 @@
-"""PyTorch's training step of the article's nets, with Adam, in one of its modes; its own participant process.
+"""PyTorch's training step of the nets that are measured, with Adam, in one of its modes; its own participant process.
 
 eager: as the article writes it, loss and correct answers read in mid-step. fused: one fused Adam, the loss read after the
 step. channels-last: fused, and pictures and weights in NHWC. compile: torch.compile of net and loss, fused Adam.
@@ -12,35 +12,61 @@ from torch.nn import functional as F
 from participant import participate, timed
 
 
-class Net(nn.Module):
-    def __init__(self, layers):
+class Residual(nn.Module):
+    def __init__(self, spec):
         super().__init__()
-        self.specs = layers
-        self.layers = nn.ModuleList(
-            nn.Conv2d(layer["in"], layer["out"], layer["kernel"])
-            if layer["op"] == "conv"
-            else nn.Linear(layer["in"], layer["out"])
-            for layer in layers
-        )
+        self.body, self.relu = chain(spec["body"]), spec["relu"]
+        self.down = chain(spec["down"]) if spec["down"] else nn.Identity()
 
     def forward(self, x):
-        for spec, layer in zip(self.specs, self.layers):
-            if spec["op"] == "conv":
-                x = F.relu(layer(x))
-                x = F.max_pool2d(x, 2) if spec["pool"] else x
-                continue
-            x = layer(x if x.dim() == 2 else x.reshape(x.size(0), -1))
-            x = F.relu(x) if spec["relu"] else x
-        return x
+        total = self.body(x) + self.down(x)
+        return F.relu(total) if self.relu else total
+
+
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+def layers_for(spec):
+    op = spec["op"]
+    if op == "residual":
+        return [Residual(spec)]
+    if op == "mean":
+        return [Mean()]
+    relu = [nn.ReLU()] if spec["relu"] else []
+    if op == "linear":
+        return [nn.Linear(spec["in"], spec["out"]), *relu]
+    kernel, norm = spec["kernel"], spec["norm"]
+    padding = (kernel - 1) // 2 if spec["same"] else 0
+    conv = nn.Conv2d(
+        spec["in"], spec["out"], kernel, spec["stride"], padding, groups=spec["groups"], bias=not norm
+    )
+    return [
+        conv,
+        *([nn.BatchNorm2d(spec["out"])] if norm else []),
+        *relu,
+        *([nn.MaxPool2d(2)] if spec["pool"] else []),
+    ]
+
+
+def chain(specs):
+    return nn.Sequential(*(layer for spec in specs for layer in layers_for(spec)))
+
+
+def net_of(specs):
+    flat = next(i for i, spec in enumerate(specs) if spec["op"] == "linear")
+    return nn.Sequential(*chain(specs[:flat]), nn.Flatten(), *chain(specs[flat:]))
 
 
 def make(task):
     torch.manual_seed(1)
     torch.set_num_threads(task["threads"])
     mode, batch = task["mode"], task["batch"]
-    net, criterion = Net(task["layers"]), nn.CrossEntropyLoss()
-    count = max(1024, batch)
-    pictures, labels = torch.rand(count, 3, 32, 32) * 2 - 1, torch.randint(0, 10, (count,))
+    net, criterion = net_of(task["layers"]), nn.CrossEntropyLoss()
+    side = task["side"]
+    count = max(1024, batch) if task["net"] in ("lenet", "lenet1") else 2 * batch
+    pictures, labels = torch.rand(count, 3, side, side) * 2 - 1, torch.randint(0, 10, (count,))
     if mode == "channels-last":
         net = net.to(memory_format=torch.channels_last)
         pictures = pictures.to(memory_format=torch.channels_last)

@@ -23,11 +23,14 @@ async function steps({ step }: Stepper, seconds: number): Promise<number[]> {
   return ms
 }
 
+/** Of this process so far. */
+const peakMB = (): number => Math.round(process.resourceUsage().maxRSS / 1000)
+
 const say = (answer: Answer): void => void process.stdout.write(`${JSON.stringify(answer)}\n`)
 
 async function reply(line: string, stepper: Stepper): Promise<Answer> {
   const { ask, seconds } = JSON.parse(line) as { ask: string; seconds?: number }
-  if (ask === 'measure') return { event: 'steps', ms: await steps(stepper, seconds ?? 1) }
+  if (ask === 'measure') return { event: 'steps', ms: await steps(stepper, seconds ?? 1), peakMB: peakMB() }
   if (ask === 'kernels' && stepper.kernels) return { event: 'kernels', kernels: stepper.kernels() }
   return { event: 'failed', reason: `asked for ${ask}, which is not known here` }
 }

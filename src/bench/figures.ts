@@ -27,6 +27,8 @@ export interface Measurement {
   readonly p90Ms: number
   readonly steps: number
   readonly imagesPerSecond: number
+  /** The most memory that the participant's process had, all it did before included; null where it does not tell. */
+  readonly peakMB: number | null
   /** Operations counted densely, whoever skips some. */
   readonly gflops: number
   /** Of the peak of the participant's vectors with as many threads; null where that is unknown. */
@@ -83,11 +85,17 @@ export function peakFor(peaks: readonly Peak[], who: string, threads: number): n
 const percentOf = (gflops: number, peak: number | undefined): number | null =>
   peak === undefined ? null : rounded((100 * gflops) / peak, 3)
 
+/** What was measured of a participant. */
+interface Figures {
+  readonly ms: readonly number[]
+  readonly peakMB?: number | null
+}
+
 /** The figures of a participant's steps; `against` and `times` come when all are known. */
-export function figure(task: Task, who: string, ms: readonly number[], peaks: readonly Peak[]): Measurement {
+export function figure(task: Task, who: string, { ms, peakMB }: Figures, peaks: readonly Peak[]): Measurement {
   const step = median(ms)
   const count = task.kind === 'train' ? stepFlops : forwardFlops
-  const gflops = count(task.layers, task.batch) / step / 1e6
+  const gflops = count(task.layers, task.batch, task.side) / step / 1e6
   return {
     event: 'bench',
     kind: task.kind,
@@ -101,6 +109,7 @@ export function figure(task: Task, who: string, ms: readonly number[], peaks: re
     p90Ms: rounded(quantile(ms, 0.9)),
     steps: ms.length,
     imagesPerSecond: Math.round((1000 * task.batch) / step),
+    peakMB: peakMB ?? null,
     gflops: rounded(gflops),
     percentOfFmaPeak: percentOf(gflops, peakFor(peaks, who, task.threads)),
     against: null,

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { LenetError, messageOf } from '../base/index.js'
 import { npmCommand } from '../base/programs.node.js'
 import type { Python } from './machine.node.js'
-import { layersOf, type NetName } from './nets.js'
+import { layersOf, usualInput, type NetName } from './nets.js'
 import type { Launch } from './participant.node.js'
 import { benchFile, hasBenchFile, scriptFile } from './places.node.js'
 import type { Task } from './protocol.js'
@@ -31,8 +31,19 @@ export interface Shape {
 }
 
 const taskOf = (shape: Shape, mode: string, warmSeconds: number): Task => {
-  const { net, threads, batch = 32, width = 1, kind = 'train' } = shape
-  return { kind, net, layers: layersOf(net, width), width, batch, threads, mode, warmSeconds }
+  const { net, threads, width = 1, kind = 'train' } = shape
+  const { side, batch } = usualInput(net)
+  return {
+    kind,
+    net,
+    layers: layersOf(net, width),
+    width,
+    side,
+    batch: shape.batch ?? batch,
+    threads,
+    mode,
+    warmSeconds,
+  }
 }
 
 export function ours(shape: Shape, device: OurDevice, warmSeconds: number): Entrant {

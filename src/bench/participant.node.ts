@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { LenetError } from '../base/index.js'
 import { parseAnswer, type Answer, type KernelTime, type Question, type Task } from './protocol.js'
-import type { Measurable } from './rounds.js'
+import type { Measurable, Measured } from './rounds.js'
 
 /** How a participant is started: the task follows as last argument, in JSON. */
 export interface Launch {
@@ -75,9 +75,9 @@ export class Participant implements Measurable {
     return this.#facts
   }
 
-  async measure(seconds: number): Promise<readonly number[]> {
+  async measure(seconds: number): Promise<Measured> {
     this.#ask({ ask: 'measure', seconds })
-    return (await this.#answer('steps')).ms
+    return this.#answer('steps')
   }
 
   async kernels(): Promise<readonly KernelTime[]> {

@@ -63,6 +63,7 @@ export class PeakMeter {
       net: '',
       layers: [],
       width: 1,
+      side: 1,
       batch: 1,
       threads: 1,
       mode: 'peak',
@@ -88,7 +89,7 @@ export class PeakMeter {
   async #wasm(threads: number, seconds: number): Promise<void> {
     try {
       const all = await Promise.all(this.#workers.slice(0, threads).map((worker) => worker.measure(seconds)))
-      this.#note({ event: 'peak', device: 'wasm', bits: 128, threads, gflops: total(all.flat()) })
+      this.#note({ event: 'peak', device: 'wasm', bits: 128, threads, gflops: total(all.flatMap(({ ms }) => ms)) })
     } catch {
       this.#workers.forEach((worker) => worker.stop())
       this.#workers = []

@@ -1,6 +1,7 @@
-/** Pictures to measure on: smooth blobs in CIFAR-10's shape, so that gradients are about as sparse as on real ones. */
+/** Pictures to measure on: smooth blobs in CIFAR-10's shape, so that gradients are about as sparse as on real ones; noise. */
 import { Generator } from '../base/index.js'
 import { cifar10Classes, ImageDataset, transforms, type Dataset } from '../data/index.js'
+import { randn, tensor, type Tensor } from '../tensor/index.js'
 
 const count = 4096
 
@@ -17,4 +18,10 @@ export function blobs(): Dataset {
   const transform = transforms.compose([transforms.toTensor(), transforms.normalize([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])])
   const shape = { count, channels: 3, height: 32, width: 32, classes: cifar10Classes }
   return new ImageDataset({ ...shape, pixels, labels }, { transform })
+}
+
+/** A batch of normal numbers [batch, 3, side, side] and labels of 10 classes. */
+export function noise(batch: number, side: number): readonly [inputs: Tensor, labels: Tensor] {
+  const labels = Array.from({ length: batch }, (_, i) => i % 10)
+  return [randn([batch, 3, side, side]), tensor(labels, { dtype: 'i32' })]
 }

@@ -1,5 +1,5 @@
 /** What a run of the benchmark measures: parts, sizes and times. Not here: doing it (run.node.ts). */
-import { netNames, type NetName } from './nets.js'
+import { articleNets, type NetName } from './nets.js'
 
 export const parts = ['train', 'kernels', 'batch', 'width', 'threads', 'predict'] as const
 export type Part = (typeof parts)[number]
@@ -28,7 +28,7 @@ export interface PlanOptions {
 
 /** Three rounds of 1.5 s each; quick: one of half a second, and fewer sizes. */
 export function planOf(
-  { quick = false, nets = netNames, parts: chosen = parts, rounds }: PlanOptions,
+  { quick = false, nets = articleNets, parts: chosen = parts, rounds }: PlanOptions,
   cores: number,
 ): BenchPlan {
   const times = quick

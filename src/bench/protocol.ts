@@ -9,10 +9,12 @@ import type { LayerSpec } from './nets.js'
 export interface Task {
   /** train: whole steps with Adam, the loss read after each; predict: logits, read. */
   readonly kind: 'train' | 'predict'
-  /** 'lenet', 'lenet1'. */
+  /** Of `netNames`. */
   readonly net: string
   readonly layers: readonly LayerSpec[]
   readonly width: number
+  /** Pixels along a side of a picture; 3 channels. */
+  readonly side: number
   readonly batch: number
   readonly threads: number
   /** Of several ways to do it, this one: a device of ours, a mode of PyTorch's, a backend of tfjs's. */
@@ -36,8 +38,8 @@ export interface KernelTime {
 export type Answer =
   /** Versions and the like, for the results. */
   | { readonly event: 'ready'; readonly facts: Readonly<Record<string, string>> }
-  /** Milliseconds of each step, or of each group of steps divided by their number. */
-  | { readonly event: 'steps'; readonly ms: readonly number[] }
+  /** Milliseconds of each step, or of each group of steps divided by their number; the most memory that the process had. */
+  | { readonly event: 'steps'; readonly ms: readonly number[]; readonly peakMB?: number }
   | { readonly event: 'kernels'; readonly kernels: readonly KernelTime[] }
   | { readonly event: 'failed'; readonly reason: string }
 
@@ -51,9 +53,10 @@ const isKernel = (value: unknown): value is KernelTime =>
 
 function isAnswer(value: unknown): value is Answer {
   if (!isRecord(value)) return false
-  const { event, facts, ms, kernels, reason } = value
+  const { event, facts, ms, peakMB = 0, kernels, reason } = value
   if (event === 'ready') return isRecord(facts)
-  if (event === 'steps') return Array.isArray(ms) && ms.every((step) => typeof step === 'number')
+  if (event === 'steps')
+    return Array.isArray(ms) && ms.every((step) => typeof step === 'number') && typeof peakMB === 'number'
   if (event === 'kernels') return Array.isArray(kernels) && kernels.every(isKernel)
   return event === 'failed' && typeof reason === 'string'
 }

@@ -4,10 +4,15 @@
  */
 import { messageOf } from '../base/index.js'
 
+export interface Measured {
+  readonly ms: readonly number[]
+  readonly peakMB?: number
+}
+
 /** Somebody who can be measured; warmed up already. */
 export interface Measurable {
-  /** Milliseconds of each step in the next so many seconds: of one step at least. */
-  measure(seconds: number): Promise<readonly number[]>
+  /** Milliseconds of each step in the next so many seconds: of one step at least. And the most memory so far, if known. */
+  measure(seconds: number): Promise<Measured>
 }
 
 export interface RoundsOptions {
@@ -21,6 +26,7 @@ export interface RoundsOptions {
 export interface Outcome {
   /** Of all rounds. */
   readonly ms: readonly number[]
+  readonly peakMB?: number
   /** Why it ended before its time; its steps until then count for nothing. */
   readonly failure?: string
 }
@@ -33,14 +39,16 @@ export async function inRounds(
   participants: readonly { readonly who: Measurable; readonly maxRounds?: number }[],
   { rounds, seconds, between }: RoundsOptions,
 ): Promise<Outcome[]> {
-  const outcomes = participants.map((): { ms: number[]; failure?: string } => ({ ms: [] }))
+  const outcomes = participants.map((): { ms: number[]; peakMB?: number; failure?: string } => ({ ms: [] }))
   for (let round = 0; round < rounds; round++) {
     await between?.(round)
     for (const [i, { who, maxRounds = rounds }] of participants.entries()) {
       const outcome = outcomes[i]
       if (!outcome || outcome.failure !== undefined || round >= maxRounds) continue
       try {
-        outcome.ms.push(...(await who.measure(seconds)))
+        const { ms, peakMB } = await who.measure(seconds)
+        outcome.ms.push(...ms)
+        if (peakMB !== undefined) outcome.peakMB = peakMB
       } catch (error) {
         outcome.failure = messageOf(error)
       }

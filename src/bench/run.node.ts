@@ -7,7 +7,7 @@ import { figure, kernelFigure, withRatios } from './figures.js'
 import type { KernelFigure, Measurement, Peak, Skipped } from './figures.js'
 import * as lineup from './lineup.node.js'
 import { describeMachine, findCompiler, findPython, load, type Machine, type Python } from './machine.node.js'
-import type { NetName } from './nets.js'
+import { isArticleNet, type NetName } from './nets.js'
 import { Participant } from './participant.node.js'
 import { PeakMeter } from './peak.node.js'
 import { threadCounts, type BenchPlan, type Part } from './plan.js'
@@ -66,21 +66,23 @@ class Bench {
     for (const part of ['batch', 'width', 'threads', 'predict'] as const) {
       if (!parts.includes(part)) continue
       const before = this.skipped.length
-      for (const net of part === 'width' ? nets.filter((name) => name === 'lenet1') : nets) await this.#part(part, net)
+      const fitting = nets.filter(part === 'width' ? (net) => net === 'lenet1' : isArticleNet)
+      for (const net of fitting) await this.#part(part, net)
       this.#options.onPart?.(part, [...this.measurements[part], ...this.skipped.slice(before)])
     }
   }
 
-  /** Everybody, at batch 32, with one thread and all; and where our time goes. */
+  /** Everybody, at the usual batch, with all threads, the article's nets with one too; and where our time goes. */
   async #main(net: NetName): Promise<void> {
     const { warmSeconds, cores, parts } = this.#plan
-    const counts = [...new Set([1, cores])]
+    const counts = isArticleNet(net) ? [...new Set([1, cores])] : [Math.min(2, cores)]
     const shapes = counts.map((threads) => ({ net, threads }))
     const own = shapes.flatMap((shape) => lineup.ourDevices.map((device) => lineup.ours(shape, device, warmSeconds)))
     const others = parts.includes('train') ? this.#others(net, shapes) : []
     const before = this.skipped.length
     const kernelsBefore = this.kernels.length
-    const found = await this.#compete([...own, ...others], { profile: parts.includes('kernels'), peaks: true })
+    const many = { profile: parts.includes('kernels'), peaks: true, longer: isArticleNet(net) ? 1 : 4 }
+    const found = await this.#compete([...own, ...others], many)
     this.measurements.train.push(...found)
     if (parts.includes('train')) this.#options.onPart?.('train', [...found, ...this.skipped.slice(before)])
     if (parts.includes('kernels')) this.#options.onPart?.('kernels', this.kernels.slice(kernelsBefore))
@@ -93,6 +95,7 @@ class Bench {
     if (python?.torch)
       for (const shape of shapes)
         found.push(...lineup.torchModes.map((mode) => lineup.torch(python, shape, mode, warmSeconds)))
+    if (!isArticleNet(net)) return found
     if (python?.keras) found.push(lineup.keras(python, { net, threads: cores }, warmSeconds))
     if (this.#options.peers) found.push(...lineup.trainingPeers({ net, threads: 1 }, warmSeconds))
     return found
@@ -141,7 +144,10 @@ class Bench {
   }
 
   /** Starts all, one after another, measures them in rounds and ends them. Who fails is put down as skipped. */
-  async #compete(entrants: readonly Entrant[], { profile = false, peaks = false } = {}): Promise<Measurement[]> {
+  async #compete(
+    entrants: readonly Entrant[],
+    { profile = false, peaks = false, longer = 1 } = {},
+  ): Promise<Measurement[]> {
     const { rounds, seconds, peakSeconds } = this.#plan
     const started: { readonly entrant: Entrant; readonly who: Participant; readonly maxRounds?: number }[] = []
     try {
@@ -152,16 +158,17 @@ class Bench {
       }
       const outcomes = await inRounds(started, {
         rounds,
-        seconds,
+        seconds: seconds * longer,
         between: async (round) => {
           if (peaks) this.#note(`round ${round + 1} of ${rounds}`)
           if (peaks || this.#meter.peaks.length === 0) await this.#meter.measure(peakSeconds)
         },
       })
       const found = started.flatMap(({ entrant }, i) => {
-        const { ms = [], failure } = outcomes[i] ?? {}
+        const { failure, ...measured } = outcomes[i] ?? { ms: [] }
         if (failure !== undefined) this.#skip(entrant, failure)
-        return failure === undefined && ms.length > 0 ? [figure(entrant.task, entrant.who, ms, this.#meter.peaks)] : []
+        const isThere = failure === undefined && measured.ms.length > 0
+        return isThere ? [figure(entrant.task, entrant.who, measured, this.#meter.peaks)] : []
       })
       if (profile) for (const { entrant, who } of started) await this.#profile(entrant, who)
       return withRatios(found)
@@ -183,7 +190,7 @@ class Bench {
   }
 
   async #profile({ who, task }: Entrant, participant: Participant): Promise<void> {
-    if (!who.startsWith('lenet-') || task.threads !== 1) return
+    if (!who.startsWith('lenet-') || (isArticleNet(task.net) && task.threads !== 1)) return
     const of = { net: task.net, who, threads: task.threads }
     const times = await participant.kernels()
     this.kernels.push(...times.map((time) => kernelFigure(of, time, this.#meter.peaks)))

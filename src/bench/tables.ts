@@ -1,6 +1,7 @@
 /** The benchmark's results as text tables. Not here: figures (figures.ts), pictures (bench/plots). */
 import { formatTable, type Cell } from '../report/index.js'
 import type { KernelFigure, Measurement, Peak, Skipped } from './figures.js'
+import type { PlanFigure, ShareFigure } from './shares.js'
 
 const fixed = (value: number, digits: number): string => value.toFixed(digits)
 const milliseconds = (ms: number): string => fixed(ms, ms < 10 ? 3 : ms < 1000 ? 1 : 0)
@@ -21,7 +22,7 @@ function filledTable(rows: readonly Cell[][], header: readonly string[], align: 
   return formatTable(filled, { header: header.filter(isFilled), align: align.filter(isFilled) })
 }
 
-const stepHeader = ['net', 'who', 'threads', 'ms a step', 'images/s', 'GFLOP/s', 'of peak', 'to PyTorch']
+const stepHeader = ['net', 'who', 'threads', 'ms a step', 'images/s', 'GFLOP/s', 'of peak', 'to PyTorch', 'MB']
 
 /** Participants by net, fastest first. */
 export function stepTable(all: readonly Measurement[], skipped: readonly Skipped[]): string {
@@ -38,8 +39,9 @@ export function stepTable(all: readonly Measurement[], skipped: readonly Skipped
       fixed(m.gflops, 1),
       percent(m.percentOfFmaPeak),
       times(m.times),
+      m.peakMB ?? '',
     ])
-  const table = filledTable(rows, stepHeader, rightFrom(2, 8))
+  const table = filledTable(rows, stepHeader, rightFrom(2, 9))
   return [table, ...skippedLines(skipped)].join('\n')
 }
 
@@ -121,6 +123,27 @@ export function kernelTable(kernels: readonly KernelFigure[]): string {
     header: ['kernel', 'µs', 'GFLOP/s', 'of peak'],
     align: rightFrom(1, 4),
   })
+}
+
+/** Of one net: its kernels by their part of the work, and the whole. */
+export function shareTable(
+  shares: readonly ShareFigure[],
+  { net, threads, batch, kernels, barriers, largest }: PlanFigure,
+): string {
+  const rows = shares
+    .toSorted((a, b) => b.part - a.part)
+    .map((share): Cell[] => [
+      share.kernel,
+      share.count,
+      percent(share.part > 0 ? 100 * share.part : null),
+      fixed(share.largest, 2),
+    ])
+  const title = `${net}, batch ${batch}, ${threadText(threads)}: ${kernels} kernels, ${barriers} barriers`
+  const table = formatTable([...rows, ['all', kernels, '', fixed(largest, 2)]], {
+    header: ['kernel', 'times', 'of the work', 'largest share / mean'],
+    align: rightFrom(1, 4),
+  })
+  return `${title}\n${table}`
 }
 
 export function peakTable(peaks: readonly Peak[]): string {

@@ -3,17 +3,16 @@
  * prints the time by kernel as a line of JSON and ends. Not here: what is said (answering.node.ts).
  */
 import { LenetError } from '../base/index.js'
-import { DataLoader, type Batch } from '../data/index.js'
+import { DataLoader } from '../data/index.js'
 import { LeNet, LeNet1 } from '../models/index.js'
-import { compileInference, nn, optim, type Layer } from '../nn/index.js'
+import { compileInference, nn, optim } from '../nn/index.js'
 import { allPlans, compileStep, device, manualSeed, setDevice, type Tensor } from '../tensor/index.js'
 import { participate, type Stepper } from './answering.node.js'
 import { median } from './figures.js'
-import type { LayerSpec } from './nets.js'
-import { blobs } from './pictures.js'
+import { builtNet, type Net } from './builtNet.js'
+import { isArticleNet } from './nets.js'
+import { blobs, noise } from './pictures.js'
 import type { KernelTime, Task } from './protocol.js'
-
-type Net = nn.Module & ((x: Tensor) => Tensor)
 
 /** Chooses what computes, before anything is computed, and waits until it works at full speed. */
 async function choose({ mode, threads }: Task): Promise<void> {
@@ -23,25 +22,19 @@ async function choose({ mode, threads }: Task): Promise<void> {
   if (device().threads !== threads) throw new LenetError(`${threads} threads cannot be had here`)
 }
 
-function layerOf(layer: LayerSpec): Layer[] {
-  if (layer.op === 'linear') return [new nn.Linear(layer.in, layer.out), ...(layer.relu ? [new nn.ReLU()] : [])]
-  const pool = layer.pool ? [new nn.MaxPool2d(2)] : []
-  return [new nn.Conv2d(layer.in, layer.out, layer.kernel), new nn.ReLU(), ...pool]
-}
-
-/** The article's classes; wider nets as a chain of the same layers. */
+/** The article's classes; other nets as a chain of layers. */
 function netOf({ net, width, layers }: Task): Net {
   manualSeed(1)
-  if (width === 1) return net === 'lenet' ? new LeNet(3, 10) : new LeNet1(3, 10)
-  const flat = layers.findIndex(({ op }) => op === 'linear')
-  return new nn.Sequential(
-    ...layers.slice(0, flat).flatMap(layerOf),
-    new nn.Flatten(),
-    ...layers.slice(flat).flatMap(layerOf),
-  )
+  if (width === 1 && net === 'lenet') return new LeNet(3, 10)
+  return width === 1 && net === 'lenet1' ? new LeNet1(3, 10) : builtNet(layers)
 }
 
-function* endless(batch: number): Generator<Batch, never> {
+/** Of an article's net from a loader, as `lenet train` does it; of others two batches in turn, as PyTorch gets them. */
+function* endless({ net, batch, side }: Task): Generator<readonly [inputs: Tensor, labels: Tensor], never> {
+  if (!isArticleNet(net)) {
+    const batches = [noise(batch, side), noise(batch, side)]
+    for (;;) yield* batches
+  }
   const loader = new DataLoader(blobs(), { batchSize: batch, shuffle: true, dropLast: true })
   for (;;) yield* loader
 }
@@ -51,7 +44,7 @@ function trainStep(task: Task): () => void {
   const net = netOf(task)
   const optimizer = new optim.Adam(net.parameters(), { lr: 1e-3 })
   const criterion = new nn.CrossEntropyLoss()
-  const batches = endless(task.batch)
+  const batches = endless(task)
   const step = compileStep((inputs: Tensor, labels: Tensor) => {
     const loss = criterion(net(inputs), labels)
     optimizer.zeroGrad()
@@ -69,8 +62,9 @@ function trainStep(task: Task): () => void {
 function predictStep(task: Task): () => void {
   const net = netOf(task)
   net.eval()
-  const predict = compileInference(net, { inputShape: [3, 32, 32] })
-  const pictures = Float32Array.from({ length: task.batch * 3072 }, () => 2 * Math.random() - 1)
+  const { side, batch } = task
+  const predict = compileInference(net, { inputShape: [3, side, side] })
+  const pictures = Float32Array.from({ length: batch * 3 * side ** 2 }, () => 2 * Math.random() - 1)
   return () => void predict(pictures)
 }
 

@@ -18,8 +18,12 @@ export interface BenchFlags {
   readonly quick?: boolean
   /** A Python with torch, or tensorflow and keras. */
   readonly python?: string
-  /** lenet or lenet1; default both. */
+  /** Of `netNames`, with commas between; default the article's two. */
   readonly net?: string
+  /** How evenly threads share the work of a step, of plans that are not run. */
+  readonly plan?: boolean
+  /** For `plan`; default all cores. */
+  readonly threads?: number
   /** Of train, kernels, batch, width, threads and predict, with commas between; default all. */
   readonly part?: string
   readonly rounds?: number
@@ -37,11 +41,13 @@ function oneOf<T extends string>(flag: string, text: string, known: readonly T[]
   return found
 }
 
+const netsOf = (text: string): bench.NetName[] => text.split(',').map((name) => oneOf('--net', name, bench.netNames))
+
 function planFor({ quick, net, part, rounds }: BenchFlags): bench.BenchPlan {
   return bench.planOf(
     {
       ...(quick === undefined ? {} : { quick }),
-      ...(net === undefined ? {} : { nets: [oneOf('--net', net, bench.netNames)] }),
+      ...(net === undefined ? {} : { nets: netsOf(net) }),
       ...(part === undefined ? {} : { parts: part.split(',').map((name) => oneOf('--part', name, bench.parts)) }),
       ...(rounds === undefined ? {} : { rounds }),
     },
@@ -111,9 +117,24 @@ function draw(path: string): void {
   }
 }
 
+/** `--plan`: nothing is run, and nothing written. */
+function showShares({ json = false, net, threads = availableParallelism() }: BenchFlags): void {
+  const output = createOutput(json)
+  for (const name of net === undefined ? bench.articleNets : netsOf(net)) {
+    const figures = bench.sharesOf(name, threads)
+    figures.forEach((figure) => output.event(figure))
+    const whole = figures.find((figure) => figure.event === 'plan')
+    const shares = figures.filter((figure) => figure.event === 'share')
+    if (whole) output.text(`\n${bench.shareTable(shares, whole)}`)
+  }
+}
+
 /** Measures, tells, and with `out` writes JSON and plots. Throws UsageError for unknown names. */
 export async function benchCommand(flags: BenchFlags): Promise<void> {
   const { json = false, quick = false, python, peers = false, out } = flags
+  if (flags.threads !== undefined && !flags.plan)
+    throw new UsageError('--threads goes with --plan; a run measures one thread and all')
+  if (flags.plan) return showShares(flags)
   const output = createOutput(json)
   const plan = planFor(flags)
   const drawing = out !== undefined && hasBenchFile('plots/plot.mjs')

@@ -185,10 +185,14 @@ function addComparison(program: Command): void {
     .action(async (options) => (await import('./compare.js')).compareCommand(options))
 }
 
+const benchNets = 'lenet, lenet1, lenet1at128, resnet20, resnet18, vggbn64, depthwise64, mobilenet96'
+
 function addBench(program: Command): void {
   commonFlags(program.command('bench').description('measure the speed of training and inference on this machine'))
     .option('--quick', 'one short round and fewer sizes')
-    .option('--net <net>', 'lenet or lenet1 (default: both)')
+    .option('--net <nets>', `of ${benchNets}, with commas (default: lenet,lenet1)`)
+    .option('--plan', 'how evenly threads share a step, from its plan; nothing is run')
+    .option('--threads <n>', 'for --plan', threads)
     .option('--part <parts>', 'of train, kernels, batch, width, threads and predict, with commas (default: all)')
     .option('--rounds <n>', 'rounds in which everybody has a turn', positive)
     .option('--python <path>', 'a Python with torch, or tensorflow and keras, to measure too')

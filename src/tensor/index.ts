@@ -28,7 +28,7 @@ export {
 } from './create.js'
 export { cat, keepOutput, max, stack, where } from './functions.js'
 export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomState, type RandomState } from './random.js'
-export { allPlans, forgetPlans, tierInUse } from './plans.js'
+export { allPlans, forgetPlans, planOnly, tierInUse } from './plans.js'
 export { everyStep, noteChange, recording } from './recording.js'
 export { packLeaves, read, renewLeaf, residentBytes, residentLeaf, zerosLeaf } from './runtime.js'
 export { StepCache } from './stepCache.js'

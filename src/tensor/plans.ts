@@ -447,7 +447,34 @@ export function dropPlan(plan: BoundPlan): void {
   plan.drop()
 }
 
+/** Where plans are only made, and for whom; null where they run. */
+let planned: { readonly target: Target; readonly plans: Plan[] } | null = null
+
+/** Thrown in the place of a plan's first run. */
+const onlyPlanned = Symbol('only planned')
+
+/**
+ * The plan of what the function computes first, for any machine: it is made and not run. For figures of plans; what the
+ * function was in the middle of is of no use afterwards.
+ */
+export function planOnly(target: Target, compute: () => void): Plan | undefined {
+  const made: Plan[] = []
+  planned = { target, plans: made }
+  try {
+    compute()
+  } catch (error) {
+    if (error !== onlyPlanned) throw error
+  } finally {
+    planned = null
+  }
+  return made[0]
+}
+
 export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
+  if (planned) {
+    planned.plans.push(makePlan(structure.order, targets, planned.target))
+    throw onlyPlanned
+  }
   const few = structure.batch <= fewPictures() && targets.every(({ requiresGrad }) => !requiresGrad)
   const other = few ? 'many' : 'few'
   const known = plans.get(structure.hash)

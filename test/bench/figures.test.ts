@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { figure, kernelFigure, median, peakFor, quantile, withRatios, type Peak } from '../../src/bench/figures.js'
-import { forwardFlops, layersOf, stepFlops } from '../../src/bench/nets.js'
+import { forwardFlops, layersOf, netNames, stepFlops, usualInput, type LayerSpec } from '../../src/bench/nets.js'
 import type { Task } from '../../src/bench/protocol.js'
 import { growthTable, kernelTable, missingText, peakTable, ratioTable, stepTable } from '../../src/bench/tables.js'
 
@@ -11,6 +11,7 @@ const task = (changes: Partial<Task> = {}): Task => ({
   net: 'lenet',
   layers: layersOf('lenet'),
   width: 1,
+  side: 32,
   batch: 32,
   threads: 1,
   mode: '',
@@ -41,7 +42,27 @@ test('operations of a step are those that the layers need, without the gradient 
   assert.equal(stepFlops(layersOf('lenet'), 32), 2 * 32 * (3 * forward - 352_800))
   assert.equal(Math.round(stepFlops(layersOf('lenet1'), 32) / 1e6), 735)
   const [wide] = layersOf('lenet1', 8)
-  assert.equal(wide?.out, 256)
+  assert.ok(wide?.op === 'conv')
+  assert.equal(wide.out, 256)
+})
+
+test('deep nets: parameters and multiply-adds of their papers', () => {
+  const parameters = (layers: readonly LayerSpec[]): number =>
+    layers.reduce((sum, layer) => {
+      if (layer.op === 'conv')
+        return sum + layer.out * ((layer.in / layer.groups) * layer.kernel ** 2 + (layer.norm ? 2 : 1))
+      if (layer.op === 'linear') return sum + layer.out * (layer.in + 1)
+      return layer.op === 'residual' ? sum + parameters(layer.body) + parameters(layer.down) : sum
+    }, 0)
+  // with projections where channels change (He et al.'s option B), and 10 classes
+  assert.equal(parameters(layersOf('resnet20')), 272_474)
+  assert.equal(parameters(layersOf('resnet18')), 11_173_962)
+  assert.equal(parameters(layersOf('mobilenet96')), 2_236_682)
+  assert.equal(Math.round(forwardFlops(layersOf('resnet20'), 1, 32) / 2e5) / 10, 40.8)
+  for (const net of netNames) {
+    const { side, batch } = usualInput(net)
+    assert.ok(stepFlops(layersOf(net), batch, side) > 2 * forwardFlops(layersOf(net), batch, side), net)
+  }
 })
 
 test('percent of peak is of the widest vectors with as many threads, and of WebAssembly’s own', () => {
@@ -50,20 +71,20 @@ test('percent of peak is of the widest vectors with as many threads, and of WebA
   assert.equal(peakFor(peaks, 'lenet-wasm', 1), 50)
   assert.equal(peakFor(peaks, 'lenet-wasm', 2), undefined)
   const ms = stepFlops(layersOf('lenet'), 32) / 100e9 / 1e-3
-  const native = figure(task(), 'lenet-native', [ms, ms, ms], peaks)
+  const native = figure(task(), 'lenet-native', { ms: [ms, ms, ms] }, peaks)
   assert.equal(native.gflops, 100)
   assert.equal(native.percentOfFmaPeak, 50)
   assert.equal(native.steps, 3)
-  assert.equal(figure(task({ threads: 2 }), 'lenet-native', [ms], peaks).percentOfFmaPeak, null)
+  assert.equal(figure(task({ threads: 2 }), 'lenet-native', { ms: [ms] }, peaks).percentOfFmaPeak, null)
 })
 
 test('ratios compare with the best mode at the same work only', () => {
   const all = withRatios([
-    figure(task(), 'lenet-native', [1], []),
-    figure(task(), 'torch-eager', [5], []),
-    figure(task(), 'torch-fused', [4], []),
-    figure(task({ threads: 2 }), 'torch-fused', [2], []),
-    figure(task({ batch: 8 }), 'lenet-native', [1], []),
+    figure(task(), 'lenet-native', { ms: [1] }, []),
+    figure(task(), 'torch-eager', { ms: [5] }, []),
+    figure(task(), 'torch-fused', { ms: [4] }, []),
+    figure(task({ threads: 2 }), 'torch-fused', { ms: [2] }, []),
+    figure(task({ batch: 8 }), 'lenet-native', { ms: [1] }, []),
   ])
   assert.deepEqual(
     all.map(({ against, times }) => [against, times]),
@@ -76,7 +97,10 @@ test('ratios compare with the best mode at the same work only', () => {
     ],
   )
   const predict = task({ kind: 'predict' })
-  const [ours] = withRatios([figure(predict, 'lenet-wasm', [1], []), figure(predict, 'onnxruntime-node', [3], [])])
+  const [ours] = withRatios([
+    figure(predict, 'lenet-wasm', { ms: [1] }, []),
+    figure(predict, 'onnxruntime-node', { ms: [3] }, []),
+  ])
   assert.deepEqual([ours?.against, ours?.times], ['onnxruntime-node', 3])
 })
 
@@ -89,8 +113,8 @@ test('a kernel without counted operations has a time only', () => {
 
 test('a column of nothing is left out, and what is needed to fill it is told', () => {
   const ours = withRatios([
-    figure(task(), 'lenet-native', [0.74], []),
-    figure(task({ threads: 2 }), 'lenet-native', [0.37], []),
+    figure(task(), 'lenet-native', { ms: [0.74] }, []),
+    figure(task({ threads: 2 }), 'lenet-native', { ms: [0.37] }, []),
   ])
   assert.match(stepTable(ours, []).split('\n')[0] ?? '', /^net +who +threads +ms a step +images\/s +GFLOP\/s$/)
   assert.match(ratioTable(ours).split('\n')[0] ?? '', /^net +faster +threads +itself, 1 thread$/)
@@ -99,17 +123,20 @@ test('a column of nothing is left out, and what is needed to fill it is told', (
     missingText(ours),
     'not measured beside ours: PyTorch and Keras: --python PATH, with torch, or tensorflow and keras; tfjs, jax-js and onnxruntime: --peers, in a clone',
   )
-  const all = [...ours, figure(task(), 'torch-eager', [5], []), figure(task(), 'jax-js', [90], [])]
+  const all = [...ours, figure(task(), 'torch-eager', { ms: [5] }, []), figure(task(), 'jax-js', { ms: [90] }, [])]
   assert.equal(missingText(all), '')
-  assert.match(missingText([figure(task({ kind: 'predict' }), 'lenet-wasm', [1], [])]), /^[^;]*onnxruntime: --peers/)
+  assert.match(
+    missingText([figure(task({ kind: 'predict' }), 'lenet-wasm', { ms: [1] }, [])]),
+    /^[^;]*onnxruntime: --peers/,
+  )
 })
 
 test('tables name all, fastest first, and what was not measured', () => {
   const all = withRatios([
-    figure(task(), 'torch-eager', [5.04], peaks),
-    figure(task(), 'lenet-native', [0.74], peaks),
-    figure(task({ threads: 2 }), 'lenet-native', [0.37], peaks),
-    figure(task(), 'tfjs-cpu', [3044], peaks),
+    figure(task(), 'torch-eager', { ms: [5.04] }, peaks),
+    figure(task(), 'lenet-native', { ms: [0.74] }, peaks),
+    figure(task({ threads: 2 }), 'lenet-native', { ms: [0.37] }, peaks),
+    figure(task(), 'tfjs-cpu', { ms: [3044] }, peaks),
   ])
   const reason = 'no such backend'
   const lines = stepTable(all, [{ event: 'skipped', net: 'lenet', who: 'tfjs-wasm', threads: 1, reason }]).split('\n')

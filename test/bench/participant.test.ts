@@ -11,6 +11,7 @@ const task: Task = {
   net: 'lenet',
   layers: [],
   width: 1,
+  side: 32,
   batch: 32,
   threads: 1,
   mode: 'fake',
@@ -31,11 +32,12 @@ const saying = (...lines: readonly string[]): { command: string; args: string[] 
 
 test('a participant is started, asked and stopped', async () => {
   const fake = await Participant.start(
-    saying('{"event":"ready","facts":{"fake":"1.0"}}', 'a warning\n{"event":"steps","ms":[1,2,3]}'),
+    saying('{"event":"ready","facts":{"fake":"1.0"}}', 'a warning\n{"event":"steps","ms":[1,2,3],"peakMB":40}'),
     task,
   )
   assert.deepEqual(fake.facts, { fake: '1.0' })
-  assert.deepEqual(await fake.measure(1), [1, 2, 3])
+  const { ms, peakMB } = await fake.measure(1)
+  assert.deepEqual([ms, peakMB], [[1, 2, 3], 40])
   await assert.rejects(fake.measure(1), /it ended with exit code 3/)
   fake.stop()
 })

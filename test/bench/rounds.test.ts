@@ -8,7 +8,7 @@ import { inRounds, type Measurable } from '../../src/bench/rounds.js'
 const noting = (notes: string[], name: string, ms: readonly number[] = [1]): Measurable => ({
   measure: async () => {
     notes.push(name)
-    return ms
+    return { ms }
   },
 })
 
@@ -35,7 +35,7 @@ test('who fails is asked no more; the others go on', async () => {
   const failing: Measurable = {
     measure: async () => {
       if (++calls === 2) throw new Error('out of memory')
-      return [1]
+      return { ms: [1] }
     },
   }
   const [first, second] = await inRounds([{ who: failing }, { who: noting(notes, 'b') }], { rounds: 3, seconds: 1 })

@@ -2,6 +2,8 @@
  * What a plan must know of the machine that runs it. It changes speed and layout in memory, never a result.
  * Not here: how a machine spells anything (render/).
  */
+import { groupSize } from '../kernel.js'
+
 export interface Target {
   /** float32 numbers in a vector, and pictures in a block of values in lanes: 4, 8 or 16. */
   readonly lanes: number
@@ -28,6 +30,17 @@ export const nativeTarget = (lanes: number, registers: number, most: number = la
   registers,
   widths: [4, 8, 16].filter((width) => width <= most),
 })
+
+/**
+ * As many lanes as the processor has, but none empty that need not be, and no member of a team without a block of pictures:
+ * gradients go by groups of 8 pictures, so fewer lanes than those help nobody.
+ */
+export function lanesFor(most: number, batch: number, threads: number): number {
+  const blocks = Math.min(threads, Math.ceil(batch / groupSize))
+  let lanes = most
+  while (lanes > 4 && (lanes >= 2 * batch || Math.ceil(batch / lanes) < blocks)) lanes /= 2
+  return lanes
+}
 
 /** What a target says of its registers. */
 export interface Registers {

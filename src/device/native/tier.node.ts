@@ -5,7 +5,7 @@
 import { LenetError } from '../../base/index.js'
 import {
   distinct,
-  groupSize,
+  lanesFor,
   nativeTarget,
   packProgram,
   renderC,
@@ -22,14 +22,9 @@ import type { BuildFailure, Built, NoToolchain, ToolchainInfo } from './types.js
 
 const manyRegisters = ['avx512f', 'neon', 'sve']
 
-/**
- * As many lanes as the processor has, but none empty that need not be, and no member of the team without a block: gradients
- * go by groups of 8 pictures, so fewer lanes than those help nobody.
- */
 function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
-  let lanes: number = most
-  while (lanes > 4 && (lanes >= 2 * n || Math.ceil(n / lanes) < Math.min(threads, Math.ceil(n / groupSize)))) lanes /= 2
-  return nativeTarget(lanes, manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16, most)
+  const registers = manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16
+  return nativeTarget(lanesFor(most, n, threads), registers, most)
 }
 
 export class NativeTier {
