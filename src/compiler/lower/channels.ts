@@ -141,20 +141,27 @@ function writeChannel(
   }
 }
 
-/** A kernel of one unit a channel over the parts [N, C, 2]; `body` gets how to read part 0 or 1 of the picture at `start`. */
+/** Sums over pictures of `count` terms, made of the two parts of a picture's channel. */
+type Sums = (count: number, terms: (first: Expr, second: Expr) => readonly Expr[]) => readonly Local[]
+
+/** A kernel of one unit a channel over the parts [N, C, 2]. */
 function lowerOverPictures(
   lanes: number,
   name: string,
   parts: Value,
-  body: (b: KernelBuilder, channel: Expr, rest: number, part: (start: Expr, i: number) => Expr) => void,
+  body: (b: KernelBuilder, channel: Expr, sums: Sums) => void,
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const [, channels = 1] = parts.shape
   const from = b.buffer(parts, 'read')
   b.forUnits((channel) => {
     const base = b.pointer('parts', from, channel, partsPerChannel * b.width)
-    const part = (start: Expr, i: number): Expr => loadSplat(add(base, start), i * b.width)
-    body(b, channel, channels * partsPerChannel, part)
+    body(b, channel, (count, terms) =>
+      sumsOverPictures(b, channels * partsPerChannel, count, (start) => {
+        const at = b.let('at', add(base, start))
+        return terms(loadSplat(at), loadSplat(at, b.width))
+      }),
+    )
   })
   return b.finish(name, { count: channels })
 }
@@ -171,20 +178,20 @@ export interface MomentsJob extends ChannelResults {
 export function lowerMoments(lanes: number, parts: Value, job: MomentsJob): ScheduledKernel {
   const { mean, variance } = job
   const pixels = float(job.pixels)
-  return lowerOverPictures(lanes, 'moments', parts, (b, channel, rest, part) => {
+  return lowerOverPictures(lanes, 'moments', parts, (b, channel, sums) => {
     const pictures = b.let('pictures', alu('itof', splat(batchSize)))
-    const [total] = sumsOverPictures(b, rest, 1, (start) => [part(start, 0)])
+    const [total] = sums(1, (own) => [own])
     const about = b.let('about', alu('fdiv', total as Local, pictures))
-    const [left, squares] = sumsOverPictures(b, rest, 2, (start) => {
-      const d = b.let('d', alu('fsub', part(start, 0), about))
-      return [d, alu('fma', alu('fmul', d, pixels), d, part(start, 1))]
+    const [left, squares] = sums(2, (own, square) => {
+      const d = b.let('d', alu('fsub', own, about))
+      return [d, alu('fma', alu('fmul', d, pixels), d, square)]
     })
     const off = b.let('off', alu('fdiv', left as Local, pictures))
     const all = alu('fsub', squares as Local, alu('fmul', alu('fmul', left as Local, pixels), off))
-    const sums = new Map<Node, Expr>()
-    if (mean) sums.set(mean, b.let('mean', alu('fadd', about, off)))
-    if (variance) sums.set(variance, b.let('variance', alu('fdiv', all, alu('fmul', pictures, pixels))))
-    writeChannel(b, channel, sums, job)
+    const found = new Map<Node, Expr>()
+    if (mean) found.set(mean, b.let('mean', alu('fadd', about, off)))
+    if (variance) found.set(variance, b.let('variance', alu('fdiv', all, alu('fmul', pictures, pixels))))
+    writeChannel(b, channel, found, job)
   })
 }
 
@@ -195,10 +202,10 @@ export function lowerNormalizeGrad(
   wanted: readonly [Node | null, Node | null],
   job: ChannelResults,
 ): ScheduledKernel {
-  return lowerOverPictures(lanes, 'normalizeGrad', parts, (b, channel, rest, part) => {
-    const totals = sumsOverPictures(b, rest, 2, (start) => [part(start, 0), part(start, 1)])
-    const sums = new Map<Node, Expr>()
-    wanted.forEach((node, i) => node && sums.set(node, totals[i] as Local))
-    writeChannel(b, channel, sums, job)
+  return lowerOverPictures(lanes, 'normalizeGrad', parts, (b, channel, sums) => {
+    const totals = sums(2, (bias, scale) => [bias, scale])
+    const found = new Map<Node, Expr>()
+    wanted.forEach((node, i) => node && found.set(node, totals[i] as Local))
+    writeChannel(b, channel, found, job)
   })
 }

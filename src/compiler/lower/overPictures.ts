@@ -25,7 +25,7 @@ export function sumsOverPictures(
     b.loop(alu('imin', left, int(groupSize)), () => {
       const block = mul(floorDiv(picture, b.lanes), rest * b.width)
       const lane = mul(alu('iand', picture, int(b.lanes - 1)), 4)
-      addTo(sums, terms(b.let('start', add(block, lane)), picture))
+      addTo(sums, terms(add(block, lane), picture))
       b.set(picture.v, add(picture, 1))
     })
     addTo(totals, sums)

@@ -311,10 +311,11 @@ class WinogradKernel {
     const from = bias && b.let('bias', add(b.buffer(bias, 'read'), mul(o, 4)))
     const rowBytes = (g.OW / (pool ? 2 : 1)) * b.width
     const place = b.let('place', add(mul(o, g.outPlane * b.width), mul(row, size * rowBytes)))
-    const channel = b.let('channel', o)
+    const tail = this.#tail
+    const channel = tail ? b.let('channel', o) : null
     b.loop(channels, () => {
       const extra = from && b.let('b', loadSplat(from))
-      const finish = this.#tail?.(channel) ?? null
+      const finish = tail && channel ? tail(channel) : null
       const first = b.let('first', mul(row, 2 * g.convW))
       b.loop(rows, () => {
         this.#eachColumn((width) => {
@@ -330,7 +331,7 @@ class WinogradKernel {
       })
       b.bump(place, g.outPlane * b.width - rows * rowBytes * (pool || cut ? 1 : 2))
       if (from) b.bump(from, 4)
-      b.bump(channel, 1)
+      if (channel) b.bump(channel, 1)
     })
   }
 
