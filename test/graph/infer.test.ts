@@ -52,11 +52,19 @@ describe('types', () => {
     ],
     [
       'lanes f32 [4, 3, 8, 8]',
-      () => g.make('conv2dGradInput', { ...slide, inputSize: [8, 8], sparse: false }, [lanes([4, 6, 6, 6]), leaf([6, 3, 3, 3])]),
+      () =>
+        g.make('conv2dGradInput', { ...slide, inputSize: [8, 8], sparse: false }, [
+          lanes([4, 6, 6, 6]),
+          leaf([6, 3, 3, 3]),
+        ]),
     ],
     [
       'plain f32 [6, 3, 3, 3]',
-      () => g.make('conv2dGradWeight', { ...slide, kernelSize: [3, 3], sparse: false }, [lanes([4, 6, 6, 6]), lanes([4, 3, 8, 8])]),
+      () =>
+        g.make('conv2dGradWeight', { ...slide, kernelSize: [3, 3], sparse: false }, [
+          lanes([4, 6, 6, 6]),
+          lanes([4, 3, 8, 8]),
+        ]),
     ],
     ['lanes f32 [4, 3, 2, 3]', () => g.make('maxPool2d', window, [lanes([4, 3, 5, 6])])],
     ['lanes i32 [4, 3, 2, 3]', () => g.make('maxPoolIndex', window, [lanes([4, 3, 5, 6])])],

@@ -127,7 +127,8 @@ export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): S
       const one = (o: Expr, channels: number, column: Expr, count: number): void =>
         kernel.tile(o, row, column, { channels, rows, columns: count })
       // what is read again at once should stay in the nearest cache
-      if (isWideProduct(g, b.width)) columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
+      if (isWideProduct(g, b.width))
+        columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
       else outputs((o, channels) => columns((column, count) => one(o, channels, column, count)))
     })
   })
@@ -159,7 +160,10 @@ class ConvKernel {
   begin(block: Expr): void {
     const { g } = this
     const b = this.#b
-    this.#x = b.let('xBlock', add(add(b.buffer(this.#job.x, 'read'), g.from * b.width), mul(block, g.C * g.plane * b.width)))
+    this.#x = b.let(
+      'xBlock',
+      add(add(b.buffer(this.#job.x, 'read'), g.from * b.width), mul(block, g.C * g.plane * b.width)),
+    )
     this.#outBlock = b.let('outBlock', add(mul(block, g.O * g.outPlane * b.width), g.to * b.width))
     this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
     const index = this.#job.pool?.index

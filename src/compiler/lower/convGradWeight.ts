@@ -107,10 +107,7 @@ const slotsOf = ({ tile }: Cut, lanes: number): number =>
   Math.ceil((tile.outputs * tile.inputs * tile.taps) / lanes) * lanes
 
 /** Floats of scratch memory. sums: vectors of lanes; totals: what lanes add up to. */
-export function gradWeightScratch(
-  target: Machine,
-  job: ConvGradJob,
-): { sums: number; totals: number } {
+export function gradWeightScratch(target: Machine, job: ConvGradJob): { sums: number; totals: number } {
   const cut = cutOf(geometryOf(job), target)
   const units = cut.outputTiles << cut.shift
   const slots = slotsOf(cut, target.lanes)
@@ -217,9 +214,7 @@ class GradWeightKernel {
         this.#eachTile((place) => {
           const sums = this.#sums(place, load(place))
           this.#add(sums, place, part)
-          sums.forEach((sum, i) =>
-            b.store('vec', place.sums, i * b.width, alu('fselect', mask, sum, load(place)(i))),
-          )
+          sums.forEach((sum, i) => b.store('vec', place.sums, i * b.width, alu('fselect', mask, sum, load(place)(i))))
         })
       }),
     )
