@@ -25,6 +25,9 @@ const convs: readonly Conv[] = [
   { x: [18, 64, 6, 6], O: 9, padding: 0, bias: true },
   { x: [2, 33, 15, 4], O: 26, padding: 0, bias: true },
   { x: [1, 300, 6, 7], O: 5, padding: 0, bias: true },
+  // so wide that a row of tiles is computed in parts: equal ones, and with a rest
+  { x: [2, 160, 5, 31], O: 4, padding: 1, bias: true },
+  { x: [1, 160, 4, 21], O: 3, padding: 2, bias: false },
 ]
 const nameOf = ({ x, O, padding, bias }: Conv): string =>
   `${x.join('×')} → ${O}, padding ${padding}${bias ? '' : ', no bias'}`

@@ -5,7 +5,7 @@
  * Output is computed in tiles of 2 × 2, which are also the windows of a fused max-pool; a strip of tiles at a time:
  * V = Bᵀ d B of all channels, for each of 16 points M[o][tile] = Σ_c U[o][c] · V[c][tile], then y = Aᵀ M A.
  * The input's gradient is such a convolution of the output's, with the kernels turned round.
- * Not here: the transforms (winogradTile.ts), pictures one by one (winogradPixels.ts), other shapes (conv.ts).
+ * Not here: the transforms (winogradTile.ts), of weights (winogradWeights.ts), pictures one by one (winogradPixels.ts), other shapes (conv.ts).
  */
 import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
@@ -13,52 +13,11 @@ import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import type { WinogradTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
 import { poolWindow, tiles, type ConvJob, type Finish, type Tail } from './conv.js'
-import { inputPoints, outputResults, points, weightPoints } from './winogradTile.js'
+import { inputPoints, outputResults, points } from './winogradTile.js'
 
 type Local = { k: 'var'; v: Var }
-const kernelBytes = 9 * 4
 /** Bytes between the points' parts of scratch memory, so that they do not share a set of the cache. */
 const apartBytes = 64
-
-// ── weights ──
-
-/**
- * weight [O, C, 3, 3] → U = G g Gᵀ, [16][O][C]. @param turned it lies as [C, O, 3, 3], each kernel turned round: so for the
- * input's gradient of the convolution that it is of.
- */
-export function lowerWinogradWeights(lanes: number, weight: Value, out: Value, turned = false): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  const [O = 1, C = 1] = weight.shape
-  const [source, target] = [b.buffer(weight, 'read'), b.buffer(out, 'write')]
-  const [perOutput, perInput] = turned ? [kernelBytes, O * kernelBytes] : [C * kernelBytes, kernelBytes]
-  b.forUnits((o) => {
-    const from = b.pointer('from', source, o, perOutput)
-    const to = b.pointer('to', target, o, C * 4)
-    const some = (c: Expr): void => {
-      const lying = tapsOf(b, b.let('at', add(from, mul(c, perInput))), perInput)
-      const taps = turned ? lying.toReversed() : lying
-      const place = b.let('place', add(to, mul(c, 4)))
-      weightPoints(b, taps).forEach((value, k) => b.store('vec', place, k * O * C * 4, value))
-    }
-    const whole = Math.floor(C / lanes) * lanes
-    b.for('c', 0, whole, lanes, some)
-    if (C > whole) some(int(C - lanes))
-  })
-  return b.finish('winogradWeights', { count: O })
-}
-
-/** The 9 taps of `lanes` kernels that lie so many bytes apart, a kernel a lane. */
-function tapsOf(b: KernelBuilder, at: Expr, apart: number): Expr[] {
-  const taps: Expr[] = []
-  for (let first = 0; first < 9; first += b.lanes) {
-    const from = Math.max(0, Math.min(first, 9 - b.lanes))
-    const read = Array.from({ length: b.lanes }, (_, i) => loadVec(at, i * apart + from * 4))
-    b.transpose(read).forEach((value, i) => (taps[from + i] = value))
-  }
-  return taps.slice(0, 9)
-}
-
-// ── pictures ──
 
 /** What the kernel needs beside the job. v, m: scratch of a block of pictures, as winogradScratch says. */
 export interface WinogradMemory {
@@ -103,6 +62,18 @@ function spanOf({ size, padding }: Geometry, axis: 0 | 1, t: number): Span {
 
 const alike = (a: Span, b: Span): boolean => a.from === b.from && a.to === b.to
 
+/** Tiles that are computed at a time: whole rows of them, or a part of one row. */
+interface Strip {
+  readonly row: Expr
+  readonly rows: number
+  /** Of the last row only the upper results exist. */
+  readonly cut: boolean
+  readonly column: Expr
+  readonly columns: number
+  /** What `column` may be. */
+  readonly starts: readonly number[]
+}
+
 function tileOf(job: ConvJob, choose: Plans['winograd']): WinogradTile {
   const g = geometryOf(job)
   return choose({ inputs: g.C, outputs: g.O, rows: g.rows, columns: g.columns })
@@ -111,7 +82,7 @@ function tileOf(job: ConvJob, choose: Plans['winograd']): WinogradTile {
 /** Floats of a point in v and m, for one picture. */
 function pointFloats(g: Geometry, tile: WinogradTile, lanes: number): { v: number; m: number } {
   const apart = Math.ceil(apartBytes / (lanes * 4))
-  const count = tile.rows * g.columns
+  const count = tile.rows * tile.columns
   return { v: g.C * count + apart, m: tile.block * count + apart }
 }
 
@@ -133,8 +104,8 @@ export function lowerWinograd(
   const { g } = kernel
   b.forUnits((block) => {
     kernel.begin(block)
-    tiles(b, 'row', Math.floor(g.OH / 2), tile.rows, (row, rows) => kernel.strip(row, rows, false))
-    if (g.OH % 2 > 0) kernel.strip(int((g.OH - 1) / 2), 1, true)
+    tiles(b, 'row', Math.floor(g.OH / 2), tile.rows, (row, rows) => kernel.strips(row, rows, false))
+    if (g.OH % 2 > 0) kernel.strips(int((g.OH - 1) / 2), 1, true)
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * 9
   return b.finish(job.pool ? 'winograd+pool' : 'winograd', { pictures: lanes }, (n) => n * flops)
@@ -179,82 +150,106 @@ class WinogradKernel {
     if (index) this.#index = b.let('index', add(b.buffer(index, 'write'), this.#outBlock))
   }
 
-  /** Rows of tiles from `row` on; `cut`: of the last one only the upper row of results exists. */
-  strip(row: Expr, rows: number, cut: boolean): void {
-    const b = this.#b
-    this.#transform(row, rows, cut)
-    tiles(b, 'o', this.g.O, this.#tile.block, (o, channels) => {
-      this.#products(o, channels, rows * this.g.columns)
-      this.#results(o, channels, row, rows, cut)
+  /** Rows of tiles from `row` on. */
+  strips(row: Expr, rows: number, cut: boolean): void {
+    const { g } = this
+    const { columns } = this.#tile
+    tiles(this.#b, 'column', g.columns, columns, (column, count) => {
+      const whole = Math.floor(g.columns / columns)
+      const starts = Array.from({ length: whole }, (_, i) => i * columns)
+      this.#strip({ row, rows, cut, column, columns: count, starts: count === columns ? starts : [whole * columns] })
     })
   }
 
-  /** Calls back for each tile of a row; `width`: columns of results that exist, 1 in the last tile of an odd row. */
-  #eachColumn(body: (width: number) => void): void {
-    this.#b.loop(Math.floor(this.g.OW / 2), () => body(2))
-    if (this.g.OW % 2 > 0) body(1)
+  #strip(strip: Strip): void {
+    this.#transform(strip)
+    tiles(this.#b, 'o', this.g.O, this.#tile.block, (o, channels) => {
+      this.#products(o, channels, strip.rows * strip.columns)
+      this.#results(o, channels, strip)
+    })
   }
 
   /** V[point][c][tile] of a strip. */
-  #transform(row: Expr, rows: number, cut: boolean): void {
+  #transform(strip: Strip): void {
     const { g } = this
     const b = this.#b
-    if (cut) return this.#transformRow(row, this.#v, rows, spanOf(g, 0, g.rows - 1))
+    const { row, rows, cut, columns } = strip
+    if (cut) return this.#transformRow(row, this.#v, strip, spanOf(g, 0, g.rows - 1))
     const v = b.let('vRow', this.#v)
     const t = b.let('t', row)
+    const all = Array.from({ length: Math.floor(g.OH / 2) }, (_, i) => i)
+    const alikeRows = (i: number, k: number): boolean => alike(spanOf(g, 0, i), spanOf(g, 0, k))
     b.loop(rows, () => {
-      this.#bySpan(t, Math.floor(g.OH / 2), (span) => this.#transformRow(t, v, rows, span))
-      b.bump(v, g.columns * b.width)
+      this.#choose(t, all, alikeRows, (i) => this.#transformRow(t, v, strip, spanOf(g, 0, i)))
+      b.bump(v, columns * b.width)
       b.bump(t, 1)
     })
   }
 
-  /** What is to be done for tile row t, of `count`: all do the same but those that reach beyond the picture. */
-  #bySpan(t: Expr, count: number, body: (span: Span) => void): void {
+  /** What is to be done for `e`, one of the values: the same for all but those that are not like the one in the middle. */
+  #choose(
+    e: Expr,
+    values: readonly number[],
+    areAlike: (a: number, b: number) => boolean,
+    body: (value: number) => void,
+  ): void {
     const b = this.#b
-    const usual = spanOf(this.g, 0, Math.floor(count / 2))
-    const special = Array.from({ length: count }, (_, i) => i).filter((i) => !alike(spanOf(this.g, 0, i), usual))
+    const usual = values[values.length >> 1] ?? 0
+    const special = values.filter((value) => !areAlike(value, usual))
     const choose = ([first, ...others]: readonly number[]): void => {
       if (first === undefined) return body(usual)
       b.if(
-        alu('ieq', t, int(first)),
-        () => body(spanOf(this.g, 0, first)),
+        alu('ieq', e, int(first)),
+        () => body(first),
         () => choose(others),
       )
     }
     choose(special)
   }
 
-  /** V of tile row t, at `to`, in a strip of so many rows. */
-  #transformRow(t: Expr, to: Expr, rows: number, span: Span): void {
+  /** V of tile row t of a strip, at `to`; `span`: its rows that are in the picture. */
+  #transformRow(t: Expr, to: Expr, strip: Strip, span: Span): void {
+    const spans = (start: number): Span[] =>
+      Array.from({ length: strip.columns }, (_, i) => spanOf(this.g, 1, start + i))
+    const areAlike = (i: number, k: number): boolean => {
+      const others = spans(k)
+      return spans(i).every((one, at) => alike(one, others[at] as Span))
+    }
+    this.#choose(strip.column, strip.starts, areAlike, (start) =>
+      this.#transformTiles(t, to, strip, span, spans(start)),
+    )
+  }
+
+  #transformTiles(t: Expr, to: Expr, { rows, columns, column }: Strip, span: Span, spans: readonly Span[]): void {
     const { g } = this
     const b = this.#b
     const [H, W] = g.size
+    const at = (i: number): Span => spans[i] as Span
     // where the part of a tile that is in the picture begins: an address before the picture would have no meaning
-    const column = (first: number): number => 2 * first - g.padding[1] + spanOf(g, 1, first).from
-    const corner = (span.from - g.padding[0]) * W + column(0)
-    const x = b.let('x', add(add(this.#x, mul(t, 2 * W * b.width)), corner * b.width))
+    const place = (i: number): number => 2 * i - g.padding[1] + at(i).from
+    const corner = add(mul(t, 2 * W * b.width), mul(column, 2 * b.width))
+    const x = b.let('x', add(add(this.#x, corner), ((span.from - g.padding[0]) * W + place(0)) * b.width))
     const v = b.let('v', to)
     b.loop(g.C, () => {
-      let at = column(0)
-      for (let first = 0, next = 0; first < g.columns; first = next) {
-        const columns = spanOf(g, 1, first)
-        while (next < g.columns && alike(spanOf(g, 1, next), columns)) next++
-        b.bump(x, (column(first) - at) * b.width)
+      let now = place(0)
+      for (let first = 0, next = 0; first < columns; first = next) {
+        while (next < columns && alike(at(next), at(first))) next++
+        const { from: left, to: right } = at(first)
+        b.bump(x, (place(first) - now) * b.width)
         b.loop(next - first, () => {
           inputPoints(
             b,
-            { top: span.from, rows: span.to, left: columns.from, columns: columns.to },
-            (i, j) => loadVec(x, ((i - span.from) * W + j - columns.from) * b.width),
+            { top: span.from, rows: span.to, left, columns: right },
+            (i, j) => loadVec(x, ((i - span.from) * W + j - left) * b.width),
             (k, value) => b.store('vec', v, k * this.#next.v, value),
           )
           b.bump(x, 2 * b.width)
           b.bump(v, b.width)
         })
-        at = column(first) + 2 * (next - first)
+        now = place(first) + 2 * (next - first)
       }
-      b.bump(x, (H * W + column(0) - at) * b.width)
-      b.bump(v, (rows - 1) * g.columns * b.width)
+      b.bump(x, (H * W + place(0) - now) * b.width)
+      b.bump(v, (rows - 1) * columns * b.width)
     })
   }
 
@@ -302,37 +297,59 @@ class WinogradKernel {
   }
 
   /** y = Aᵀ M A + bias of `channels` channels from o on, through pool or tail to its place. */
-  #results(o: Expr, channels: number, row: Expr, rows: number, cut: boolean): void {
+  #results(o: Expr, channels: number, strip: Strip): void {
     const { g } = this
     const b = this.#b
+    const { row, rows, cut, column } = strip
     const { bias, pool } = this.#job
     const size = pool ? 1 : 2
     const m = b.let('m', this.#m)
     const from = bias && b.let('bias', add(b.buffer(bias, 'read'), mul(o, 4)))
     const rowBytes = (g.OW / (pool ? 2 : 1)) * b.width
-    const place = b.let('place', add(mul(o, g.outPlane * b.width), mul(row, size * rowBytes)))
+    const start = add(mul(row, size * rowBytes), mul(column, size * b.width))
+    const place = b.let('place', add(mul(o, g.outPlane * b.width), start))
     const tail = this.#tail
     const channel = tail ? b.let('channel', o) : null
     b.loop(channels, () => {
       const extra = from && b.let('b', loadSplat(from))
       const finish = tail && channel ? tail(channel) : null
-      const first = b.let('first', mul(row, 2 * g.convW))
+      const first = b.let('first', add(mul(row, 2 * g.convW), mul(column, 2)))
       b.loop(rows, () => {
-        this.#eachColumn((width) => {
+        const each = (width: number): void => {
           const y = outputResults(b, (k) => loadVec(m, k * this.#next.m), extra)
           if (pool) this.#pooled(y, place, first)
           else this.#plain(y, place, cut ? 1 : 2, width, finish)
           b.bump(m, b.width)
           b.bump(place, (pool ? 1 : width) * b.width)
           b.bump(first, 2)
-        })
-        b.bump(first, 2 * (g.convW - g.columns))
+        }
+        this.#eachColumn(strip, each, (results) => b.bump(place, rowBytes - (pool ? results / 2 : results) * b.width))
+        b.bump(first, 2 * (g.convW - strip.columns))
         if (!pool && !cut) b.bump(place, rowBytes)
       })
       b.bump(place, g.outPlane * b.width - rows * rowBytes * (pool || cut ? 1 : 2))
       if (from) b.bump(from, 4)
       if (channel) b.bump(channel, 1)
     })
+  }
+
+  /**
+   * Calls back for each tile of a strip's row; `width`: columns of results that exist, 1 in the last tile of an odd row.
+   * `end` is told how many there were.
+   */
+  #eachColumn({ column, columns, starts }: Strip, body: (width: number) => void, end: (results: number) => void): void {
+    const { g } = this
+    const odd = (start: number): number => Number(g.OW % 2 > 0 && start + columns === g.columns)
+    this.#choose(
+      column,
+      starts,
+      (a, b) => odd(a) === odd(b),
+      (start) => {
+        this.#b.loop(columns - odd(start), () => body(2))
+        if (odd(start) > 0) body(1)
+        end(2 * columns - odd(start))
+      },
+    )
   }
 
   #pooled(y: readonly Expr[], place: Expr, first: Expr): void {

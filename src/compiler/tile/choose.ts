@@ -69,8 +69,9 @@ export interface WinogradTile {
   /** Sums in registers: output channels × tiles. */
   readonly channels: number
   readonly tiles: number
-  /** Rows of tiles in a strip: what is transformed at a time. */
+  /** Rows and columns of tiles in a strip: what is transformed at a time. More than one row are whole ones. */
   readonly rows: number
+  readonly columns: number
   /** Output channels whose products are kept before they become results. */
   readonly block: number
 }
@@ -83,16 +84,29 @@ export interface WinogradShape {
   readonly columns: number
 }
 
-/** A strip has no fewer tiles, if there are; products of a block of channels fit into so many bytes. */
-const [stripTiles, productBytes] = [4, 48 * 1024]
+/**
+ * A strip has no fewer tiles, if there are. What is transformed at a time, and products of a block of channels, fit into
+ * so many bytes.
+ */
+const [stripTiles, transformedBytes, productBytes] = [4, 256 * 1024, 48 * 1024]
+
+/** Tiles of a row in a strip: the whole row, or equal parts of it where there are such. */
+function stripColumns(target: Target, { inputs, columns }: WinogradShape): number {
+  const most = Math.max(stripTiles, Math.floor(transformedBytes / (16 * inputs * target.lanes * 4)))
+  if (columns <= most) return columns
+  const least = Math.max(stripTiles, Math.ceil(most / 2))
+  for (let part = most; part >= least; part--) if (columns % part === 0) return part
+  return Math.ceil(columns / Math.ceil(columns / most))
+}
 
 export function winogradTile(target: Target, shape: WinogradShape): WinogradTile {
   const rows = Math.min(shape.rows, Math.ceil(stripTiles / shape.columns))
-  const count = rows * shape.columns
+  const columns = stripColumns(target, shape)
+  const count = rows * columns
   const best = convTile(target, { channels: shape.outputs, rows: 1, columns: count, window: 1 })
   const most = Math.floor(productBytes / (16 * count * target.lanes * 4 * best.channels))
   const block = Math.min(shape.outputs, Math.max(1, most) * best.channels)
-  return { channels: best.channels, tiles: best.columns, rows, block }
+  return { channels: best.channels, tiles: best.columns, rows, columns, block }
 }
 
 /** Tiles of a matrix product with the batch in lanes: results × blocks of pictures. */
