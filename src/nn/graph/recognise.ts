@@ -103,7 +103,7 @@ function norms(shape: Shape): Template[] {
   return [...batchNorms, ...layerNorms]
 }
 
-const composedRoots: ReadonlySet<string> = new Set(['mul', 'add', 'div', 'sub', 'where'])
+const composedRoots: ReadonlySet<string> = new Set(['mul', 'add', 'div', 'sub', 'where', 'normalize'])
 
 function composed(node: Node): Recognised | undefined {
   if (!composedRoots.has(node.op) || node.shape.length < 2) return undefined
