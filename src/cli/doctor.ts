@@ -118,7 +118,7 @@ function nativeRows(native: Facts['native']): string[][] {
     ['native code', `yes: ${version} (${command} is ${path})`],
     ['  vectors', `${lanes} float32 lanes; ${features.join(', ') || 'no special features'}`],
     ['  flags', flags.join(' ')],
-    ['  compiled kernels', `${count(cache.entries, 'file')}, ${formatBytes(cache.bytes)}, in ${where}`],
+    ['  compiled kernels', `${count(cache.entries, 'function')}, ${formatBytes(cache.bytes)}, in ${where}`],
     ...notices.map((line) => ['  note', line]),
   ]
 }
