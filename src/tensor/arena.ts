@@ -2,7 +2,7 @@
  * The memory that all plans share for what none of them keeps: only one of them runs at a time.
  * Not here: what lies where in it (compiler/schedule/memory.ts), what plans keep (bound.ts).
  */
-import { device } from './storage.js'
+import { device } from './current.js'
 import { moveIn, moveOut, now, type Tenant } from './tenants.js'
 
 class Arena implements Tenant {
@@ -23,7 +23,7 @@ class Arena implements Tenant {
     }
     this.address = device().memory.alloc(bytes) // where there is not enough, there is none
     this.bytes = bytes
-    moveIn(this, false)
+    moveIn(this)
   }
 }
 

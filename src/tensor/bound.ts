@@ -18,15 +18,13 @@ import type { Executable } from '../device/index.js'
 import { labelError, type HostStorage, type Node, type NodeType } from '../graph/index.js'
 import { arena } from './arena.js'
 import { tooLarge } from './shortage.js'
-import { beginRun, endRun, moveIn, moveOut, now, type Tenant } from './tenants.js'
+import { beginRun, endRun, expect, moveIn, moveOut, now, type Tenant } from './tenants.js'
 import {
   addressOf,
-  device,
   intoLanes,
   isHost,
   noteWritten,
   PlanResultStorage,
-  Region,
   Resident,
   Saved,
   storageOf,
@@ -34,6 +32,8 @@ import {
   valuesOf,
   viewOf,
 } from './storage.js'
+import { device } from './current.js'
+import { Region } from './region.js'
 
 /** A host leaf of a plan: where its values are put for each run. */
 interface Staged {
@@ -134,8 +134,10 @@ export class Bound implements Tenant {
     return this.#direct
   }
 
-  /** The address table, for profiles: as of the last run. */
+  /** The address table, for profiles: of batches as large as the last. */
   get table(): number {
+    this.#reserve(this.#addresses[0] ?? 1)
+    device().memory.ints.set(this.#words, this.#table / 4)
     return this.#table
   }
 
@@ -269,14 +271,10 @@ export class Bound implements Tenant {
   }
 
   #take(): void {
-    moveIn(this, this.#hasLeft)
-    try {
-      this.#table = device().memory.alloc(this.bytes)
-      this.#hasLeft = false
-    } catch (error) {
-      moveOut(this)
-      throw error
-    }
+    expect(this, this.#hasLeft)
+    this.#table = device().memory.alloc(this.bytes)
+    this.#hasLeft = false
+    moveIn(this)
   }
 
   /** Addresses of all allocations, then of the staged leaves. */

@@ -5,7 +5,7 @@
 import { gradEnabled, type Node, type Storage } from '../graph/index.js'
 import { computeNode, computeNodes, isIdle } from './autograd.js'
 import { Captured, plainLike } from './captured.js'
-import { sameKey, structureOf, type Structure } from './plans.js'
+import { sameKey, structureOf, type Structure } from './structure.js'
 import { ownTensor } from './create.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
 import { hold, PlanResultStorage, storageOf } from './storage.js'

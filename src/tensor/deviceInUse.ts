@@ -1,9 +1,11 @@
 /**
- * What people are told of the device that computes. Not here: choosing and ending it (storage.ts).
+ * What people are told of the device that computes, and of its memory. Not here: choosing and ending it (current.ts).
  */
 import type { NativeState, TierName } from '../device/index.js'
 import { tierInUse } from './plans.js'
-import { closeDevice, device } from './storage.js'
+import { closeDevice, device } from './current.js'
+import { bytesThatStay } from './region.js'
+import { heldBytes } from './tenants.js'
 
 // older engines have no such symbols, nor have the globals that test runners make on Node 20
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose')
@@ -42,3 +44,30 @@ export class DeviceInUse {
  * chosen afterwards (`setDevice`).
  */
 export const deviceInUse = (): DeviceInUse => new DeviceInUse()
+
+/** Bytes, as `memoryUsage` tells them. */
+export interface MemoryUsage {
+  /** Values may take so much at most. */
+  readonly limit: number
+  /** In use now. */
+  readonly used: number
+  /** Taken from the system: never less than was used at a time. */
+  readonly reserved: number
+  /** What plans (compiled graphs) left to be read, and their tables. */
+  readonly plans: number
+  /** What plans share for values that nobody reads afterwards. */
+  readonly arena: number
+  /** Parameters, optimizers' states, and other tensors that lie on the device. */
+  readonly tensors: number
+  /** Data sets that are read where they lie. */
+  readonly data: number
+}
+
+/**
+ * What lenet's values take of memory, in bytes. What was not used for long leaves this memory by itself: tensors of nets that
+ * are gone, results that nobody can read.
+ */
+export function memoryUsage(): MemoryUsage {
+  const { limitBytes, usedBytes, totalBytes } = device().memory
+  return { limit: limitBytes, used: usedBytes, reserved: totalBytes, ...heldBytes(), data: bytesThatStay() }
+}

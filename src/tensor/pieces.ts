@@ -5,9 +5,11 @@
  */
 import { hostArray, sizeOf, type HostArray } from '../base/index.js'
 import { createNode, hostLeaf, type HostStorage, type Node } from '../graph/index.js'
-import type { BoundPlan, Structure } from './plans.js'
+import type { BoundPlan } from './plans.js'
+import type { Structure } from './structure.js'
 import { isShortage } from './shortage.js'
-import { device, isHost, Resident, Saved, storageOf, valuesOf } from './storage.js'
+import { isHost, Resident, Saved, storageOf, valuesOf } from './storage.js'
+import { device } from './current.js'
 
 /** What a run may take before its batch is cut, of the memory that there is. */
 const share = 1 / 8

@@ -13,9 +13,12 @@ import {
 } from '../base/index.js'
 import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
 import { computeInPieces, isLarge } from './pieces.js'
-import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
+import { planFor } from './plans.js'
+import { forgetLost, isLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
-import { addressOf, device, isHost, noteWritten, Region, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
+import { addressOf, isHost, noteWritten, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
+import { device } from './current.js'
+import { Region } from './region.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {

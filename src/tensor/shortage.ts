@@ -5,7 +5,7 @@
 import { LenetError } from '../base/index.js'
 import { allocBytes, arrange, type Piece } from '../compiler/index.js'
 import { OutOfMemory } from '../device/index.js'
-import { device } from './storage.js'
+import { device } from './current.js'
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
 

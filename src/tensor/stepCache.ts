@@ -6,7 +6,7 @@
 import type { Node } from '../graph/index.js'
 import { takeBackward, waitingBackward, type Waiting } from './autograd.js'
 import { Captured } from './captured.js'
-import { sameKey, structureOf, type Structure } from './plans.js'
+import { sameKey, structureOf, type Structure } from './structure.js'
 import { Recording, recording, setRecording } from './recording.js'
 import type { Tensor } from './tensor.js'
 

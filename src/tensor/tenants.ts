@@ -41,12 +41,14 @@ export function endRun(): void {
 }
 
 /** To be called before a tenant takes its memory. `isBack`: it had left, which was too early. */
-export function moveIn(tenant: Tenant, isBack: boolean): void {
+export function expect({ bytes }: Tenant, isBack: boolean): void {
+  if (isBack) mark += bytes
+  if (held.tensors + held.plans + bytes > mark) makeRoom(mark / 2 - bytes)
+}
+
+/** The tenant has its memory. */
+export function moveIn(tenant: Tenant): void {
   tenant.lastUse = turn
-  if (tenant.kind !== 'arena') {
-    if (isBack) mark += tenant.bytes
-    if (held.tensors + held.plans + tenant.bytes > mark) makeRoom(mark / 2 - tenant.bytes)
-  }
   tenants.add(tenant)
   held[tenant.kind] += tenant.bytes
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { DeviceName } from '../../src/device/index.js'
 import { read } from '../../src/tensor/runtime.js'
-import { setDevice } from '../../src/tensor/storage.js'
+import { setDevice } from '../../src/tensor/current.js'
 import { cases, nodesOf } from './cases.js'
 
 setDevice(process.argv[2] as DeviceName)

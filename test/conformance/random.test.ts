@@ -8,7 +8,7 @@ import type { HostArray } from '../../src/base/index.js'
 import { evaluate, evaluate64 } from '../../src/graph/index.js'
 import { watchers } from '../../src/tensor/arena.js'
 import { read, realize } from '../../src/tensor/runtime.js'
-import { device } from '../../src/tensor/storage.js'
+import { device } from '../../src/tensor/current.js'
 import { relieve } from '../../src/tensor/tenants.js'
 import { randomGraph } from './randomGraph.js'
 

@@ -7,7 +7,7 @@ import type { DeviceName } from '../../src/device/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { nn, optim } from '../../src/nn/index.js'
 import { manualSeed, tensor } from '../../src/tensor/index.js'
-import { setDevice } from '../../src/tensor/storage.js'
+import { setDevice } from '../../src/tensor/current.js'
 import { frozenBatch } from '../oracle/frozenBatch.js'
 
 const [name, net] = process.argv.slice(2)

@@ -92,6 +92,36 @@ test('wrong frees and sizes are refused', () => {
   assert.equal(memory.alloc(0), 64)
 })
 
+test('a limit in MiB, as an option or of the environment', () => {
+  const { LENET_MEMORY_LIMIT: before } = process.env
+  try {
+    process.env['LENET_MEMORY_LIMIT'] = '100'
+    assert.equal(createDevice('wasm').memory.limitBytes, 100 * 2 ** 20)
+    assert.equal(createDevice('interp', { memoryLimit: 64 }).memory.limitBytes, 64 * 2 ** 20)
+    process.env['LENET_MEMORY_LIMIT'] = 'much'
+    assert.throws(() => createDevice('wasm'), /^UsageError: LENET_MEMORY_LIMIT: expected MiB from 64 to 4095, got NaN/)
+  } finally {
+    if (before === undefined) delete process.env['LENET_MEMORY_LIMIT']
+    else process.env['LENET_MEMORY_LIMIT'] = before
+  }
+})
+
+test('who has memory is asked for some where there is none left, until it is enough', () => {
+  const memory = new DeviceMemory({ initialPages: 1, maximumPages: 8 })
+  const held = Array.from({ length: 7 }, () => memory.alloc(PAGE))
+  let asked = 0
+  memory.relief = () => {
+    asked++
+    const address = held.shift()
+    if (address !== undefined) memory.free(address)
+    return address !== undefined
+  }
+  memory.alloc(3 * PAGE)
+  assert.equal(asked, 3)
+  assert.throws(() => memory.alloc(8 * PAGE), /no memory/)
+  assert.deepEqual(held, [])
+})
+
 test('memory is shared where SharedArrayBuffer exists; each device has its own', () => {
   const [a, b] = [createDevice('wasm'), createDevice('interp')]
   assert.ok(a.memory.shared && a.memory.buffer instanceof SharedArrayBuffer)

@@ -68,6 +68,20 @@ test('nets that are trained and dropped in a loop that never yields stay within 
   assert.deepEqual(noGrad(() => first(x)).toTypedArray(), before)
 })
 
+test('leaves that fill the memory outside of any run: each keeps its values', () => {
+  const nets = Array.from({ length: 30 }, (_, i) => {
+    const weight = new Float32Array(2 ** 20).fill(i + 1)
+    return fromArray(weight, [2 ** 20], 'f32', true)
+  })
+  const twice = (x: Tensor): number => noGrad(() => x.add(x).mean()).item()
+  for (const round of [0, 1])
+    nets.forEach((leaf, i) => {
+      assert.equal(twice(leaf), 2 * (i + 1) + round)
+      if (round === 0) leaf.copy_(new Float32Array(2 ** 20).fill(i + 1.5))
+    })
+  assert.ok(memoryUsage().used <= limit * mib)
+})
+
 test('the same with await, where nothing collects either', async () => {
   for (let i = 1; i <= 40; i++) {
     await Promise.resolve()
