@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   models: ['keras', 'nn', 'tensor', 'base'],
   files: ['models', 'keras', 'nn', 'tensor', 'formats', 'base'],
   train: ['models', 'nn', 'data', 'tensor', 'report', 'base'],
-  bench: ['models', 'nn', 'data', 'device', 'tensor', 'report', 'base'],
+  bench: ['models', 'nn', 'data', 'device', 'compiler', 'tensor', 'report', 'base'],
   cli: 'all',
 }
 
