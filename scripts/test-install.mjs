@@ -28,7 +28,7 @@ import { cacheHome } from '../dist/src/base/fs.node.js'
 const UNAVAILABLE = 75
 const root = join(import.meta.dirname, '..')
 /** Milliseconds. After `all` nothing more is begun. */
-const limits = { tools: 150_000, step: 120_000, all: 170_000 }
+const limits = { tools: 150_000, step: 120_000, all: 300_000 }
 /** npm 12 needs a newer Node than ours: it and the compilers run on this one, from packages without install scripts. */
 const nodePackage = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
 const tools = {

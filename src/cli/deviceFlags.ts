@@ -1,11 +1,9 @@
 /** `--device` and `--threads`: checked, and made to count. Not here: devices (device). */
 import { availableParallelism } from 'node:os'
 import { UsageError } from '../base/index.js'
+import { deviceNames, type DeviceName } from '../device/index.js'
 import { device, setDevice, tierInUse } from '../tensor/index.js'
 import type { Output } from './output.js'
-
-const deviceNames = ['auto', 'native', 'wasm', 'interp'] as const
-type DeviceName = (typeof deviceNames)[number]
 
 export interface DeviceFlags {
   readonly device: string

@@ -151,8 +151,8 @@ class PredictJob {
       const failures = this.#failed > 0 ? `, ${this.#failed} could not be read` : ''
       const where = `on ${tier}, ${count(threads, 'thread')}`
       this.#output.text(`${count(done, 'picture')} in ${seconds.toFixed(2)} s ${where}${failures}`)
-      this.#output.text(`class names: ${classes}${guessed ? ' (a guess: --data or --classes tells them)' : ''}`)
-      this.#output.text(`pictures went in as ${scaling}`)
+      const guess = guessed ? ' (a guess: --data or --classes tells them)' : ''
+      this.#output.text(`class names: ${classes}${guess}; pictures went in as ${scaling}`)
     }
     this.#output.event({ event: 'done', count: done, failed: this.#failed, seconds, device: tier, threads, classes })
     if (this.#failed > 0) process.exitCode = 1

@@ -21,10 +21,16 @@ const rate = (text: string): number => {
   throw new InvalidArgumentError('expected a number above 0')
 }
 
+/** An unset variable of the shell is no name: the current folder would be taken for it. */
+const named = (text: string): string => {
+  if (text.trim() !== '') return text
+  throw new InvalidArgumentError('expected a name, got nothing')
+}
+
 const dataFlags = (command: Command): Command =>
   command
     .option('--data <set>', 'cifar10, mnist, or a folder with a folder of pictures for each class', 'cifar10')
-    .option('--data-dir <folder>', 'where the data set is, or is to be put')
+    .option('--data-dir <folder>', 'where the data set is, or is to be put', named)
 
 const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')
 
@@ -44,8 +50,8 @@ function trainFlags(command: Command): Command {
     .option('--seed <n>', 'the same seed gives the same run', seed, 1)
     .option('--limit-train <n>', 'train on the first n pictures only', positive)
     .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
-    .option('--out <folder>', 'where to save (default: runs/torch_NET or runs/tf_NET)')
-    .option('--resume <folder>', 'go on from the checkpoint in that folder')
+    .option('--out <folder>', 'where to save (default: runs/torch_NET or runs/tf_NET)', named)
+    .option('--resume <folder>', 'go on from the checkpoint in that folder', named)
     .option('--validate', 'evaluate on the test pictures after each epoch (keras: always)')
 }
 
@@ -121,17 +127,17 @@ function addInspection(program: Command): void {
   )
     .option('--idiom <idiom>', "torch or keras (default: the file's, else torch)")
     .option('--model <net>', 'which net the file holds, if its names do not tell')
-    .option('--plot <file>', "also draw the net's structure, as .svg or .png")
+    .option('--plot <file>', "also draw the net's structure, as .svg or .png", named)
     .action(async (net, options) => {
       if (options.plot !== undefined) (await import('./pictureOut.js')).checkPictureName('--plot', options.plot)
       await (await import('./inspect.js')).summaryCommand(net, options)
       if (options.plot !== undefined) await (await import('./plot.js')).plotCommand(net, options)
     })
   commonFlags(dataFlags(program.command('samples').description('sample pictures as a PNG')))
-    .option('--out <file>', 'the PNG to write', 'samples.png')
+    .option('--out <file>', 'the PNG to write', named, 'samples.png')
     .action(async (options) => (await import('./samples.js')).samplesCommand(options))
   commonFlags(program.command('data').description('fetch and verify a data set').argument('<set>', 'cifar10 or mnist'))
-    .option('--dir <folder>', 'where it is, or is to be put')
+    .option('--dir <folder>', 'where it is, or is to be put', named)
     .option('--verify', 'hash everything again')
     .action(async (set, options) => (await import('./inspect.js')).dataCommand(set, options))
   commonFlags(program.command('doctor').description('what this machine offers and what is used')).action(
@@ -172,7 +178,7 @@ function addComparison(program: Command): void {
     .option('--seed <n>', 'the same seed gives the same figures', seed, 1)
     .option('--limit-train <n>', 'train on the first n pictures only', positive)
     .option('--limit-test <n>', 'evaluate on the first n test pictures only', positive)
-    .option('--out <folder>', 'where compare.json, compare.svg and compare.png go', 'runs/compare')
+    .option('--out <folder>', 'where compare.json, compare.svg and compare.png go', named, 'runs/compare')
     .addHelpText('after', compareHelp)
     .action(async (options) => (await import('./compare.js')).compareCommand(options))
 }
@@ -185,7 +191,7 @@ function addBench(program: Command): void {
     .option('--rounds <n>', 'rounds in which everybody has a turn', positive)
     .option('--python <path>', 'a Python with torch, or tensorflow and keras, to measure too')
     .option('--peers', 'also what npm installs (in a clone)')
-    .option('--out <folder>', 'where JSON and plots go (default: nothing is written)')
+    .option('--out <folder>', 'where JSON and plots go (default: nothing is written)', named)
     .action(async (options) => (await import('./bench.js')).benchCommand(options))
 }
 

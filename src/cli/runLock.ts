@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import {
   existsSync,
   linkSync,
+  lstatSync,
   readFileSync,
   readlinkSync,
   rmdirSync,
@@ -32,7 +33,7 @@ const takeoverMs = 10_000
 
 interface Holder {
   readonly pid: number
-  readonly host: string
+  readonly host?: string
   /** Where the pid means something: this boot of this machine, this container. */
   readonly place: string
   /** When the process began, in the system's own count; '' where it does not tell. A pid may have been given anew. */
@@ -159,18 +160,31 @@ const timeOf = (since: string): string => {
 function inUse(folder: string, path: string, { holder }: Found): LenetError {
   const isHere = holder?.place === placeNow()
   const who = holder
-    ? `process ${holder.pid}${isHere ? '' : ` on ${holder.host}`}${timeOf(holder.since)}`
+    ? `process ${holder.pid}${isHere ? '' : ` on ${holder.host ?? 'another machine'}`}${timeOf(holder.since)}`
     : 'another one'
-  const near = relative('', folder)
-  const shown = near === '' || near.startsWith('..') ? folder : near
+  const shown = shownFolder(folder)
   const removed = isHere ? '' : `; if it has ended, remove ${path}`
   return new LenetError(
     `${shown} is in use by a training that is not done (${who}): give another folder with --out, or wait for its end${removed}`,
   )
 }
 
+const shownFolder = (folder: string): string => {
+  const near = relative('', folder)
+  return near === '' || near.startsWith('..') ? folder : near
+}
+
+/** What stands where our file goes and is none: a folder, a link that leads nowhere. Nobody's lock is that. */
+function refuseOther(folder: string, path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found || found.isFile()) return
+  const what = found.isDirectory() ? 'a folder' : found.isSymbolicLink() ? 'a link' : 'no file'
+  throw new LenetError(`${shownFolder(folder)} cannot be locked: ${path} is ${what}; remove it, or give another folder`)
+}
+
 function acquire(folder: string, path: string, text: string): void {
   while (!createWhole(path, text)) {
+    refuseOther(folder, path)
     const found = readLock(path)
     if (found && isAlive(found)) throw inUse(folder, path, found)
     if (found) removeDead(path, found)

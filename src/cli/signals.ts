@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM: the first asks the work to stop and save, a later second ends the process at once. */
+/** Ctrl-C, SIGTERM and a terminal that goes (SIGHUP): the first asks the work to stop and save, a later second ends the process at once. */
 
 import { holdFolder } from './runLock.js'
 
@@ -21,7 +21,7 @@ export interface StopSignal {
   release(): void
 }
 
-const numbers = { SIGINT: 2, SIGTERM: 15 } as const
+const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 /**
  * Signals so near are one: npm passes on to its script what the terminal has sent to both, and a busy event loop

@@ -16,7 +16,8 @@ export { choiceName } from './tuning.js'
 export type { WasmSupport } from './wasm.js'
 
 /** 'auto' begins on WebAssembly and goes on in native code where that can be had. */
-export type DeviceName = TierName | 'auto'
+export const deviceNames = ['auto', 'native', 'wasm', 'interp'] as const
+export type DeviceName = (typeof deviceNames)[number]
 
 export interface DeviceOptions {
   /** Threads that share the work, 1 to 1024. Default: all cores. No result depends on it. */

@@ -52,6 +52,7 @@ export {
 } from './netEnd.js'
 export { flattenInOrder } from './netOrder.js'
 export { activationOfLoss } from './kerasCompile.js'
+export { isLayerName } from './kerasConfig.js'
 export { JsonPlace, type Json, type JsonObject } from './kerasJson.js'
 export { isKerasClass, kerasLayer, type KerasClass, type KerasConfig, type KerasLayer } from './kerasLayers.js'
 export type { KerasCompile, KerasFile, KerasModel, KerasOptimizer, KerasWeights, LooseWeights } from './kerasTypes.js'

@@ -65,9 +65,12 @@ function readLayer(place: JsonPlace, inbound: readonly string[], warnings: strin
 }
 
 /** Names are parts of paths in HDF5 files, so a slash or an empty name cannot be one. */
+export const isLayerName = (name: string): boolean =>
+  name !== '' && name !== '.' && name !== '..' && name.length <= 200 && !/[/\x00-\x1f\x7f]/.test(name)
+
 function layerName(config: JsonPlace): string {
   const name = config.at('name').text()
-  if (name === '' || name === '.' || name === '..' || name.length > 200 || /[/\x00-\x1f\x7f]/.test(name)) {
+  if (!isLayerName(name)) {
     config.at('name').fail(`refused: a layer is called ${JSON.stringify(shownName(name))}`)
   }
   return name

@@ -23,6 +23,8 @@ export interface Storage {
 export interface HostStorage extends Storage {
   readonly kind: 'host'
   readonly data: HostArray
+  /** The tensor that had these values has others now. */
+  isPast?: boolean
 }
 
 /** Who holds a leaf. The tensor room defines it. */

@@ -3,6 +3,7 @@
  * Not here: the layers (layers/), their order in a model (sequential.ts).
  */
 import { LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { isLayerName } from '../formats/index.js'
 import { fromArray, ownTensor, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
 import { nextName } from './naming.js'
@@ -82,6 +83,10 @@ export abstract class Layer {
 
   constructor({ name, inputShape, trainable = true }: LayerOptions = {}) {
     this.name = name ?? nextName(this.className)
+    if (!isLayerName(this.name))
+      throw new UsageError(
+        `${this.className}: no layer can be called ${JSON.stringify(this.name)}: names are parts of paths in Keras's files, of 1 to 200 characters without /`,
+      )
     this.#told = inputShape ?? null
     this.#trainable = trainable
   }

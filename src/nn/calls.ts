@@ -39,7 +39,7 @@ export function noted<T>(module: Module, inputs: readonly unknown[], forward: ()
   if (isRoot) {
     root = module
     current = []
-    for (const input of inputs.flat()) if (input instanceof Parameter) given.add(input)
+    for (const input of inputs.flat()) noteGiven(input)
   }
   const from = ops.newestNode()
   if (root !== null && ops.gradEnabled()) noteCall(root, module)
@@ -55,6 +55,13 @@ export function noted<T>(module: Module, inputs: readonly unknown[], forward: ()
   }
 }
 
+/** A parameter, or a layer with its parameters, that a net gets with its input. */
+function noteGiven(input: unknown): void {
+  if (input instanceof Parameter) given.add(input)
+  else if (typeof input === 'function' && 'parameters' in input)
+    for (const parameter of (input as Module).parameters()) given.add(parameter)
+}
+
 /** Remembers that `net` calls `module`, if it does not have it. */
 function noteCall(net: Module, module: Module): void {
   const ofNet = known.get(net) ?? new WeakSet()
@@ -64,24 +71,35 @@ function noteCall(net: Module, module: Module): void {
   if (!ofNet.has(module)) strays.set(net, (strays.get(net) ?? new Set()).add(module))
 }
 
-/** A step was taken after `net` was called: the others that it calls are detached, say. */
+/** A step was taken after `net` was called: what it calls and nobody trains is detached, say. */
 function acceptStrays(net: Module): void {
-  for (const layer of strays.get(net) ?? []) known.get(net)?.add(layer)
-  strays.delete(net)
+  const found = strays.get(net)
+  for (const layer of found ?? []) {
+    known.get(net)?.add(layer)
+    const isTrained = [...layer.parameters()].some((each) => each.requiresGrad && trained.has(each))
+    if (!isTrained && layer.buffers().next().done === true) found?.delete(layer)
+  }
 }
 
-/**
- * Throws LenetError where `net` has called a layer that is to be trained, and neither finds it among its attributes nor an
- * optimizer has it: its state would lack it.
- */
-export function refuseStrayLayers(net: Module): void {
-  const layers = strays.get(net)
-  if (!layers) return
-  const own = new Set<Tensor>(net.parameters())
-  const isOthers = (each: Parameter): boolean =>
-    !each.requiresGrad || own.has(each) || trained.has(each) || given.has(each)
-  for (const layer of layers)
-    for (const parameter of layer.parameters()) if (!isOthers(parameter)) throw strayError(net, layer, parameter)
+/** What a net's state lacks: of a layer that it has called and does not find, what is trained or changes with training. */
+export function strayPart(net: Module): StrayError | undefined {
+  const own = new Set<Tensor>([...net.parameters(), ...net.buffers()])
+  for (const layer of strays.get(net) ?? []) {
+    const parameters = [...layer.parameters()].filter((each) => each.requiresGrad && !given.has(each))
+    const left = [...parameters, ...layer.buffers()].find((each) => !own.has(each))
+    if (left) return strayError(net, layer, left)
+  }
+  return undefined
+}
+
+const told = new WeakSet<Module>()
+
+/** Tells once that the state which `net` gives lacks something: it may be kept elsewhere. */
+export function tellStrays(net: Module): void {
+  const part = told.has(net) ? undefined : strayPart(net)
+  if (!part) return
+  told.add(net)
+  console.warn(`lenet: stateDict: ${part.message}`)
 }
 
 /** What was remembered has been looked at, or belongs to no step. */
@@ -158,9 +176,9 @@ export function refuseStrayBelow(net: Module, output: Node): void {
     }
 }
 
-function strayError(net: Module, layer: Module | undefined, parameter: Parameter): StrayError {
+function strayError(net: Module, layer: Module | undefined, parameter: Tensor): StrayError {
   const name = net.constructor.name
-  const isItsOwn = layer && [...layer.parameters()].includes(parameter)
+  const isItsOwn = layer && [...layer.parameters(), ...layer.buffers()].some((each) => each === parameter)
   const what = isItsOwn ? layer.summary() : `a Parameter ${showShape(parameter.shape)}`
   return new StrayError(
     `${name} uses ${what}, but does not find it among its attributes: it would not be trained, nor saved. ${remedy(name)}, or freeze it with requiresGrad_(false)`,

@@ -5,7 +5,7 @@
  */
 import { foreignKind, LenetError, markCopy, refuseForeign, UsageError } from '../base/index.js'
 import { noteChange, type Tensor } from '../tensor/index.js'
-import { checkMode, noted, refuseStrayLayers, StrayError } from './calls.js'
+import { checkMode, noted, StrayError, tellStrays } from './calls.js'
 import { LayerError } from './layerError.js'
 import { Buffer, Parameter } from './parameter.js'
 import { loadStateDict, stateDict, type LoadOptions, type LoadResult, type StateDict } from './stateDict.js'
@@ -143,10 +143,11 @@ export abstract class Module {
   /**
    * Names → parameters and buffers, under PyTorch's names. The tensors are the module's own: they change with training;
    * save them, or copy their values, to keep a state. Source: torch.nn.Module.state_dict.
-   * @throws LenetError where the net was seen calling a layer that is not among its attributes and belongs to no optimizer
+   * Where the net was seen calling a layer that is not among its attributes, a warning says that it is left out.
+   * @throws LenetError where two attributes have one name in files
    */
   stateDict(): StateDict {
-    refuseStrayLayers(this)
+    tellStrays(this)
     return stateDict(this)
   }
 

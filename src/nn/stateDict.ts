@@ -24,12 +24,18 @@ export function stateDict(module: Module): StateDict {
   flushWrites()
   const result: StateDict = new Map()
   const add = (part: Module, prefix: string): void => {
-    for (const [name, tensor] of part.ownTensors()) result.set(prefix + name, tensor)
+    for (const [name, tensor] of part.ownTensors()) {
+      if (result.has(prefix + name)) throw twoOfOneName(prefix + name)
+      result.set(prefix + name, tensor)
+    }
     for (const [name, child] of part.namedChildren()) add(child, `${prefix}${name}.`)
   }
   add(module, '')
   return result
 }
+
+const twoOfOneName = (name: string): LenetError =>
+  new LenetError(`stateDict: two attributes would be ${name} (in files convA is conv_a): give one of them another name`)
 
 function notAStateDict(what: string): LenetError {
   return new LenetError(

@@ -201,6 +201,11 @@ export function takeBackwardRoots(): Node[] {
   return targets.filter((node) => !node.storage)
 }
 
+/** Computes gradients that wait for a step: parameters that they were asked for are about to change. */
+export function settleGradients(): void {
+  if (begun || gradOwners.size > 0) compute(takeBackwardRoots())
+}
+
 /** Nothing waits to be computed with the next step. */
 export function isIdle(): boolean {
   if (scalars.some(({ storage }) => storage === null)) return false

@@ -172,6 +172,7 @@ export class Captured {
     if (this.#plan.needsGraph(this.#batch) || !this.#resolve()) return false
     for (const { tensor, storage, requiresGrad } of this.#owned)
       if (tensor.node.storage !== storage || tensor.node.requiresGrad !== requiresGrad) return false
+    for (const { storage } of this.#constants) if (isHost(storage) && storage.isPast) return false
     for (const { valid } of this.#repeated) if (valid && !valid()) return false
     for (const [place, first] of this.#twins) if (order[place]?.storage !== order[first]?.storage) return false
     return this.#take(order)

@@ -2,7 +2,15 @@
  * Where lazy nodes become values: the seam between the tensors that people hold and the compiler and device below.
  * Not here: what nodes mean (graph), how kernels are made (compiler), how plans are kept (plans.ts).
  */
-import { foreignTensorError, LenetError, sizeOf, type DType, type HostArray, type Shape } from '../base/index.js'
+import {
+  foreignTensorError,
+  hostArray,
+  LenetError,
+  sizeOf,
+  type DType,
+  type HostArray,
+  type Shape,
+} from '../base/index.js'
 import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
 import { forgetLost, isLost, planFor, structureOf, type Structure } from './plans.js'
 import { spoilRecording } from './recording.js'
@@ -133,12 +141,24 @@ export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node 
   return leafOf(shape, dtype, region ? new Resident(region) : upload(data), false)
 }
 
-/** Overwrites a leaf's values in place; numbers become the leaf's dtype as in a typed array. */
-export function writeLeaf(leaf: Node, values: ArrayLike<number>): void {
+/**
+ * A new leaf node with other values in place of a leaf; numbers become its dtype as in a typed array. On the device they
+ * are written over the old ones, and the old node is stale; on the host what was built on the old values keeps them.
+ */
+export function overwriteLeaf(leaf: Node, values: ArrayLike<number>, requiresGrad: boolean): Node {
   const { storage } = leaf
-  if (storage && isHost(storage)) storage.data.set(values)
-  else viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
+  if (storage && isHost(storage)) {
+    const fresh = leafLike(leaf, requiresGrad)
+    const data = hostArray(leaf.dtype, values.length)
+    data.set(values)
+    const now: HostStorage = { kind: 'host', data }
+    fresh.storage = now
+    storage.isPast = true
+    return fresh
+  }
+  viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
   noteWritten(leaf)
+  return renewLeaf(leaf, requiresGrad)
 }
 
 /**

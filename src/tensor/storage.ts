@@ -8,11 +8,19 @@ import {
   isArrayOf,
   LenetError,
   sizeOf,
+  UsageError,
   type DType,
   type HostArray,
 } from '../base/index.js'
 import { unitBytes, type Value } from '../compiler/index.js'
-import { createDevice, type Device, type DeviceMemory, type DeviceName, type DeviceOptions } from '../device/index.js'
+import {
+  createDevice,
+  deviceNames,
+  type Device,
+  type DeviceMemory,
+  type DeviceName,
+  type DeviceOptions,
+} from '../device/index.js'
 import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
 import { clock } from './clock.js'
 
@@ -37,11 +45,13 @@ export function device(): Device {
  * @throws LenetError once values lie in another device's memory, or where the device cannot be had
  */
 export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
+  if (!deviceNames.includes(name))
+    throw new UsageError(`setDevice: there is no device '${String(name)}'; there are ${deviceNames.join(', ')}`)
   const wanted = `'${name}'${options.threads ? ` with ${options.threads} threads` : ''}`
-  if (current && chosen === wanted) return
+  if (current && (chosen === wanted || (options.threads === undefined && chosen.startsWith(`'${name}'`)))) return
   if (isInUse)
     throw new LenetError(
-      `setDevice: ${wanted} was asked for but ${chosen} is in use already; choose the device before anything is computed`,
+      `setDevice: ${wanted} was asked for, but values lie in the memory of ${chosen}; choose the device before anything is computed`,
     )
   void current?.close()
   current = createDevice(name, options)

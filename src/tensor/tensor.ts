@@ -17,12 +17,12 @@ import {
   type Shape,
 } from '../base/index.js'
 import * as g from '../graph/index.js'
-import { backward, buildGradients, computeNode, own } from './autograd.js'
+import { backward, buildGradients, computeNode, own, settleGradients } from './autograd.js'
 import { clock } from './clock.js'
 import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
-import { read, renewLeaf, writeLeaf } from './runtime.js'
+import { overwriteLeaf, read, renewLeaf } from './runtime.js'
 import { arithmetic, carryScalar, knownScalar } from './scalars.js'
 import { hold } from './storage.js'
 
@@ -117,6 +117,7 @@ export class Tensor {
     }
     if (flag === this.requiresGrad) return this
     noteChange()
+    settleGradients()
     this.renew(flag)
     return this
   }
@@ -158,7 +159,9 @@ export class Tensor {
   clone(): Tensor {
     const { node } = this
     if (!node.requiresGrad) return new Tensor(g.hostLeaf(this.toTypedArray(), node.shape, node.dtype))
-    return new Tensor(g.makeTyped('reshape', {}, [node], { shape: node.shape, dtype: node.dtype, layout: node.layout }))
+    const copy = g.makeTyped('reshape', {}, [node], { shape: node.shape, dtype: node.dtype, layout: node.layout })
+    if (node.op === 'leaf') copy.storage = g.hostLeaf(this.toTypedArray().slice(), node.shape, node.dtype).storage
+    return new Tensor(copy)
   }
 
   // ── values ──
@@ -202,8 +205,10 @@ export class Tensor {
     const found = isTensor(source) ? source.shape : [values.length]
     if (isTensor(source) ? !sameShape(found, this.shape) : values.length !== this.numel())
       throw new LenetError(`copy_: expects shape ${showShape(this.shape)}, got ${showShape(found)}`)
-    writeLeaf(this.node, values)
-    this.renew()
+    if (this.requiresGrad) settleGradients()
+    const before = this.node
+    this.node = overwriteLeaf(before, values, before.requiresGrad)
+    if (before.requiresGrad) own(this, before)
     return this
   }
 

@@ -57,7 +57,7 @@ test('one picture: five classes in a table, with bars and per cent', async () =>
   assert.match(lines[2] ?? '', /cat +━{17,20}[━╸─]* +9\d\.\d %$/)
   assert.equal(lines.length, 2 + 5 + 2)
   assert.match(lines[7] ?? '', /^1 picture in [\d.]+ s on \w+, \d+ threads?$/)
-  assert.match(lines[8] ?? '', /^class names: cifar10 \(a guess/)
+  assert.match(lines[8] ?? '', /^class names: cifar10 \(a guess.*\); pictures went in as \(x \/ 255 − 0\.5\) \/ 0\.5$/)
 })
 
 test('several pictures: one line each; --top says otherwise', async () => {

@@ -1,7 +1,7 @@
 /** One training a folder: a second is refused by name, and a lock whose holder is gone stops nobody. */
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -160,4 +160,18 @@ test('of many that find a dead lock at once, one gets it', async () => {
   )
   for (const child of children) child.stdin.end()
   assert.deepEqual(answers.sort(), ['held', ...Array<string>(5).fill('refused')])
+})
+
+test('what is no lock of ours is told at once, and stays', { skip: process.platform === 'win32' && 'links' }, () => {
+  const cases: [string, RegExp, (path: string) => void][] = [
+    ['nowhere', /lenet\.lock is a link; remove it/, (path) => symlinkSync(join(at, 'gone'), path)],
+    ['circle', /lenet\.lock is a link; remove it/, (path) => symlinkSync(path, path)],
+    ['folder', /lenet\.lock is a folder; remove it/, (path) => mkdirSync(path)],
+  ]
+  for (const [name, message, make] of cases) {
+    mkdirSync(join(at, name))
+    make(join(at, name, 'lenet.lock'))
+    assert.throws(() => holdFolder(join(at, name)), { name: 'LenetError', message })
+    assert.deepEqual(readdirSync(join(at, name)), ['lenet.lock'])
+  }
 })

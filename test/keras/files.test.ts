@@ -226,3 +226,12 @@ test('Keras takes no whole number for a momentum or a learning rate', async (t) 
   const config = new TextDecoder().decode(new ZipArchive(readFileSync(path), 'net.keras').read('config.json', 1e6))
   assert.match(config, /"learning_rate":1\.0,.*"momentum":0\.0[,}]/)
 })
+
+test('names of layers that no file can hold are refused where the layer is made', () => {
+  for (const name of ['a/b', '.', '..', '', 'x'.repeat(201), 'a\nb'])
+    assert.throws(() => keras.layers.dense(2, { name }), {
+      name: 'UsageError',
+      message: /^Dense: no layer can be called /,
+    })
+  assert.equal(keras.layers.dense(2, { name: 'größe 1.5' }).name, 'größe 1.5')
+})

@@ -7,7 +7,7 @@ import { after, test } from 'node:test'
 import { LeNet } from '../../src/models/index.js'
 import { nn, optim, type Loaded } from '../../src/nn/index.js'
 import { load, loadWeights, save } from '../../src/nn/save.node.js'
-import { equal, manualSeed, rand, Tensor, tensor, zeros } from '../../src/tensor/index.js'
+import { equal, manualSeed, ones, rand, Tensor, tensor, zeros } from '../../src/tensor/index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'lenet-state-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -137,4 +137,47 @@ test('missing and damaged files, and what cannot be saved, are told', () => {
     /cannot be saved: it is a function or module; for a net give net\.stateDict\(\)/,
   )
   assert.equal(readFileSync(path, 'utf8'), 'not a file of PyTorch')
+})
+
+test('two attributes of one name in files are refused', () => {
+  class Two extends nn.Module {
+    convA = new nn.Linear(2, 2)
+    conv_a = new nn.Linear(2, 2)
+    forward(x: Tensor): Tensor {
+      return this.convA(this.conv_a(x))
+    }
+  }
+  assert.throws(() => new Two().stateDict(), { message: /^stateDict: two attributes would be conv_a\.weight / })
+})
+
+test('clones of parameters and copies of a state stay when the optimizer steps', () => {
+  const net = new nn.Linear(2, 1)
+  const before = net.weight.toArray()
+  const best = new Map([...net.stateDict()].map(([name, x]) => [name, x.clone()]))
+  const optimizer = new optim.SGD(net.parameters(), { lr: 1 })
+  net(ones([1, 2]))
+    .sum()
+    .backward()
+  optimizer.step()
+  assert.notDeepEqual(net.weight.toArray(), before)
+  assert.deepEqual(best.get('weight')?.toArray(), before)
+  net.loadStateDict(best)
+  assert.deepEqual(net.weight.toArray(), before)
+})
+
+test('a state that is loaded, and a parameter that is frozen, between backward() and step()', () => {
+  const net = new nn.Linear(2, 1, { bias: false })
+  const optimizer = new optim.SGD(net.parameters(), { lr: 1 })
+  net(ones([1, 2]))
+    .sum()
+    .backward()
+  net.loadStateDict(new Map([['weight', tensor([[5, 7]])]]))
+  optimizer.step()
+  assert.deepEqual(net.weight.toArray(), [[4, 6]])
+  net(ones([1, 2]))
+    .sum()
+    .backward()
+  net.weight.requiresGrad = false
+  optimizer.step()
+  assert.deepEqual(net.weight.toArray(), [[4, 6]])
 })

@@ -151,7 +151,12 @@ test('saveModel refuses a net of which a part would be lost, in every format', a
   await saveModel(new Headed((input) => frozen(input)), join(folder, 'b.pth'), { inputShape: [3] })
 })
 
-test('the state of a net that was seen calling what it does not find is refused; without a step too', async () => {
+const warnings: string[] = []
+const { warn } = console
+console.warn = (line: string) => void warnings.push(line)
+after(() => (console.warn = warn))
+
+test('a net that was seen calling what it does not find: its state says so once, saveModel refuses it', async () => {
   const called = (net: nn.Layer): nn.Layer => {
     net(x)
     return net
@@ -162,16 +167,51 @@ test('the state of a net that was seen calling what it does not find is refused;
       return layers.reduce((value, layer) => layer(value), input)
     }
   }
-  assert.throws(() => called(new Private()).stateDict(), linear('Private'))
-  assert.throws(() => called(new Hidden()).stateDict(), linear('Hidden'))
-  await assert.rejects(saveModel(called(new Listed()), join(folder, 'c.pth')), linear('Listed'))
+  const path = join(folder, 'c.pth')
+  for (const net of [new Private(), new Hidden(), new Listed()]) {
+    warnings.length = 0
+    called(net).stateDict()
+    net.stateDict()
+    assert.deepEqual(
+      warnings.map((line) => line.split(',')[0]),
+      [`lenet: stateDict: ${net.constructor.name} uses Linear(in_features=3`],
+    )
+    await assert.rejects(saveModel(net, path), linear(net.constructor.name))
+    assert.ok(!existsSync(path))
+  }
   assert.throws(() => sgd(new Hidden().parameters()), untrained(/got no parameters to train \(a net finds layers that/))
+})
+
+test('also where the optimizer has the hidden layer, and where it has statistics only', async () => {
+  const other = new nn.Linear(3, 3)
+  const helped = new Headed((input) => other(input))
+  train(helped, sgd([...helped.parameters(), ...other.parameters()]))
+  await assert.rejects(saveModel(helped, join(folder, 'd.pth')), linear('Headed'))
+  const norm = new nn.BatchNorm1d(3, { affine: false })
+  const normed = new Headed((input) => norm(input))
+  train(normed)
+  await assert.rejects(saveModel(normed, join(folder, 'e.pth')), untrained(/^Headed uses BatchNorm1d/))
+})
+
+test('no false alarm in what a net gives as its state', () => {
   const teacher = new nn.Linear(3, 3)
   const taught = new Headed((input) => input.sub(teacher(input).detach()))
-  train(taught)
-  assert.deepEqual([...called(taught).stateDict().keys()], ['head.weight', 'head.bias'])
   const beside = new Headed((input) => input.sub(noGrad(() => teacher(input))))
-  assert.equal(called(beside).stateDict().size, 2)
+  const extra = new nn.Linear(2, 2)
+  class Extended extends nn.Module {
+    fc = new nn.Linear(3, 2)
+    forward(input: Tensor, last: nn.Layer): Tensor {
+      return last(this.fc(input))
+    }
+  }
+  const extended = new Extended()
+  warnings.length = 0
+  train(taught)
+  taught(x)
+  beside(x)
+  train(extended as unknown as nn.Layer, sgd(extended.parameters()), () => extended(x, extra).square().sum())
+  for (const net of [taught, beside, extended]) net.stateDict()
+  assert.deepEqual(warnings, [])
 })
 
 test("a layer of one's own in Keras's idiom tells all that it trains", async () => {

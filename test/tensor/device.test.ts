@@ -45,7 +45,11 @@ test('closeDevice ends the threads; what is computed next starts them anew, and 
   assert.equal(await work(), 0)
   assert.deepEqual(threads, { made: 4, ended: 2 })
   assert.deepEqual(kept.toArray(), values)
-  assert.throws(() => setDevice('interp'), /'wasm' with 3 threads is in use already/)
+  setDevice('wasm') // that is what computes
+  assert.throws(() => setDevice('gpu' as 'wasm'), {
+    message: "setDevice: there is no device 'gpu'; there are auto, native, wasm, interp",
+  })
+  assert.throws(() => setDevice('interp'), /values lie in the memory of 'wasm' with 3 threads/)
 })
 
 test('the end of a block ends the threads', async () => {

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { UsageError, type DType } from '../../src/base/index.js'
+import { F, nn } from '../../src/nn/index.js'
 import {
   arange,
   cat,
+  compileStep,
   fromArray,
   full,
   manualSeed,
@@ -18,6 +20,7 @@ import {
   tensor,
   where,
   zeros,
+  type Tensor,
 } from '../../src/tensor/index.js'
 
 test('tensors are made from nested lists, numbers and typed arrays', () => {
@@ -237,4 +240,40 @@ test('printing: gradients are mentioned', () => {
   assert.equal(String(x), 'tensor([1., 2.], requires_grad=True)')
   assert.equal(String(x.mul(2)), 'tensor([2., 4.], grad_fn=<MulBackward>)')
   assert.equal(String(x.data), 'tensor([1., 2.])')
+})
+
+test('copy_ changes nothing that was built on the old values', () => {
+  const [x, weight, labels] = [
+    tensor([[1, 1]]),
+    tensor([
+      [1, 2],
+      [3, 4],
+    ]),
+    tensor([1], { dtype: 'i32' }),
+  ]
+  const out = F.linear(x, weight)
+  const loss = F.crossEntropy(tensor([[0, 1]]), labels)
+  x.copy_([0, 0])
+  labels.copy_([0])
+  assert.deepEqual([out.toArray(), x.toArray()], [[[3, 7]], [[0, 0]]])
+  assert.ok(Math.abs(loss.item() - 0.31326) < 1e-4)
+  const net = new nn.Linear(2, 1, { bias: false })
+  const sum = net(tensor([[1, 2]])).sum()
+  const input = tensor([[1, 1]])
+  const other = net(input).sum()
+  input.copy_([5, 5])
+  other.add(sum).backward()
+  assert.deepEqual(net.weight.grad?.toArray(), [[2, 3]])
+})
+
+test('a compiled step sees what copy_ writes into tensors that are no arguments', () => {
+  const scale = tensor([2])
+  const step = compileStep((x: Tensor) => [x.mul(scale)])
+  for (let i = 1; i < 12; i++) {
+    scale.copy_([i])
+    assert.deepEqual(step(tensor([3]))[0]?.toArray(), [3 * i])
+  }
+  for (let i = 0; i < 8; i++) step(tensor([3]))
+  scale.copy_([7])
+  assert.deepEqual(step(tensor([3]))[0]?.toArray(), [21])
 })

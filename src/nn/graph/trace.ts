@@ -15,7 +15,7 @@ import {
   type NetTensor,
 } from '../../formats/index.js'
 import { flushWrites, fromArray, noGrad, randomState, setRandomState, Tensor, type Node } from '../../tensor/index.js'
-import { refuseStrayBelow, StrayError } from '../calls.js'
+import { refuseStrayBelow, StrayError, strayPart } from '../calls.js'
 import { Dropout } from '../layers/index.js'
 import type { Layer, Module } from '../module.js'
 import { arithmetic } from './arithmetic.js'
@@ -192,6 +192,8 @@ const zeros = (shape: Shape): Tensor =>
  * sizes tells: what it does not take says nothing.
  */
 export function refuseStrayParts(module: Layer, inputShape: Shape): void {
+  const known = strayPart(module)
+  if (known) throw known
   try {
     run(module, zeros(inputShape))
   } catch (error) {
