@@ -40,6 +40,18 @@ test('conv, bias, relu and max-pool are one kernel, and their gradient goes by i
   assert.ok(!kernels.some((name) => /^(conv2d|maxPool2d|map relu)$/.test(name)), kernels.join())
 })
 
+test('the gradient of a conv is dense where neither relu nor a max-pool is next to it', () => {
+  for (const name of ['conv 33×5×7×11 → 20', 'conv 9×3×6×6 → 16', 'conv 6×2×5×6 → 3']) {
+    const kernels = kernelsOf(name)
+    assert.ok(kernels.includes('conv2dGradWeight') && !kernels.includes('non-zeros'), kernels.join())
+  }
+  // stride 3 has nine phases of pixels; with many channels 3 × 3 is transformed in both directions, and nothing is padded
+  assert.equal(kernelsOf('conv 33×5×7×11 → 20').filter((name) => name === 'conv2dGradInput').length, 9)
+  const transformed = kernelsOf('conv 33×16×8×9 → 18')
+  assert.equal(transformed.filter((name) => name === 'winograd').length, 2)
+  assert.ok(!transformed.includes('padLanes'), transformed.join())
+})
+
 test('an elementwise function behind a conv or a linear layer is part of its kernel', () => {
   const convTanh = kernelsOf('conv 6×2×5×6')
   assert.ok(!convTanh.some((name) => name.includes('tanh')), convTanh.join())

@@ -15,7 +15,7 @@ export interface InputGradient {
   readonly output: Pair
   readonly stride: Pair
   readonly padding: Pair
-  /** Channels of the input. */
+  /** Of the output's gradient. */
   readonly channels: number
 }
 
@@ -50,7 +50,7 @@ const missing = (lines: readonly Line[], places: number): number =>
     return taps === 0 ? most : Math.max(most, -from, from + count + taps - 1 - places)
   }, 0)
 
-/** The phases, and how many zeros there must be around the output's gradient. */
+/** The phases, for weights whose channels were swapped, and how many zeros there must be around the output's gradient. */
 export function phasesOf(shape: InputGradient): { padding: Pair; phases: Phase[] } {
   const [down, across] = [linesOf(shape, 0), linesOf(shape, 1)]
   const padding = [missing(down, shape.output[0]), missing(across, shape.output[1])] as const
@@ -70,8 +70,8 @@ function phaseOf(shape: InputGradient, padding: Pair, y: Line, x: Line): Phase {
     from: any ? (y.from + padding[0]) * row + x.from + padding[1] : 0,
     weight: {
       start: any ? y.tap * kW + x.tap : 0,
-      output: kH * kW,
-      input: shape.channels * kH * kW,
+      output: shape.channels * kH * kW,
+      input: kH * kW,
       row: -sy * kW,
       column: -sx,
     },

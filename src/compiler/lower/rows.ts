@@ -216,6 +216,24 @@ export function lowerKernelRows(lanes: number, attrs: RowKernel, weight: Value, 
   return b.finish('kernelRows', { count: O })
 }
 
+/** weight [O, C, kH, kW] → [C, O, kH, kW]. */
+export function lowerSwapChannels(lanes: number, weight: Value, out: Value): ScheduledKernel {
+  const b = new KernelBuilder(lanes)
+  const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
+  const kernelBytes = kH * kW * 4
+  const [source, target] = [b.buffer(weight, 'read'), b.buffer(out, 'write')]
+  b.forUnits((c) => {
+    const from = b.pointer('from', source, c, kernelBytes)
+    const to = b.pointer('to', target, c, O * kernelBytes)
+    b.loop(O, () => {
+      moveStrided(b, from, to, kH * kW, 4, 4)
+      b.bump(from, C * kernelBytes)
+      b.bump(to, kernelBytes)
+    })
+  })
+  return b.finish('swapChannels', { count: C })
+}
+
 /** lanes [N, C, H, W] → lanes [N, C, H+2pH, W+2pW], zeros around. */
 export function lowerPadLanes(
   lanes: number,

@@ -11,7 +11,7 @@ import { lowerConv } from '../lower/conv.js'
 import { phasesOf } from '../lower/convPhases.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
-import { lowerFromImageRows, lowerImageRows, lowerKernelRows } from '../lower/rows.js'
+import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerSwapChannels } from '../lower/rows.js'
 import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import { emitWinograd } from './conv.js'
@@ -111,6 +111,17 @@ const turnedPadding = (node: Node<'conv2dGradInput'>): readonly [number, number]
   return [2 - padding[0], 2 - padding[1]]
 }
 
+/** [O, C, kH, kW] → [C, O, kH, kW]: what one result reads lies together. */
+function swapped(s: Scheduler, weight: Node): Value {
+  return s.shared(`swapped ${weight.id}`, () => {
+    const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
+    const from = s.value(weight)
+    const out = s.scratch({ shape: [C, O, kH, kW], dtype: 'f32', layout: 'plain' })
+    s.emit(lowerSwapChannels(s.lanes, from, out))
+    return out
+  })
+}
+
 const denseGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   const [g, weight] = [inputOf(node, 0), inputOf(node, 1)]
   const [O = 1, C = 1, kH = 1, kW = 1] = weight.shape
@@ -131,9 +142,9 @@ const denseGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
     output: [OH, OW],
     stride,
     padding,
-    channels: C,
+    channels: O,
   })
-  const [x, from] = [padded(s, g, around), s.value(weight)]
+  const [x, from] = [padded(s, g, around), swapped(s, weight)]
   const out = s.allocate(tail?.end ?? node)
   for (const phase of phases)
     s.emit(lowerConv(s.lanes, { ...shared, x, weight: from, out: { ...out, shape: node.shape }, phase }, s.plans.conv))
