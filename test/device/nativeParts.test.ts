@@ -153,7 +153,7 @@ describe('functions in the cache', { skip }, () => {
 describe('files side by side', { skip }, () => {
   /** So long that they come into as many files. */
   const long = (...values: (number | string)[]): CSource[] => [
-    { head, parts: values.map((value) => partOf(value, 39_000)) },
+    { head, parts: values.map((value) => partOf(value, 79_000)) },
   ]
 
   test('one function that does not compile is the error; the others are kept', (t) => {
@@ -240,12 +240,12 @@ describe('files of functions', () => {
   test('few small ones are one file, many as many as there are compilers, more where they are long', () => {
     assert.deepEqual(lengths(intoFiles(partsOf(100, 200, 300), 8)), [600])
     assert.deepEqual(lengths(intoFiles(partsOf(...Array<number>(8).fill(5000)), 2)), [20_000, 20_000])
-    assert.equal(intoFiles(partsOf(...Array<number>(100).fill(5000)), 2).length, 13)
+    assert.equal(intoFiles(partsOf(...Array<number>(100).fill(5000)), 2).length, 7)
     assert.deepEqual(intoFiles([], 4), [])
   })
 
   test('each function is in one file, with those of its head', () => {
-    const parts = [...partsOf(30_000, 1, 2, 30_000), { ...partsOf(5)[0]!, head: 'other' }]
+    const parts = [...partsOf(60_000, 1, 2, 60_000), { ...partsOf(5)[0]!, head: 'other' }]
     const files = intoFiles(parts, 2)
     assert.equal(files.flat().length, 5)
     assert.deepEqual(new Set(files.flat()), new Set(parts))
