@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { encodePng } from '../../src/data/index.node.js'
-import { F, manualSeed, memoryUsage, nn, noGrad, saveModel, torch, type Tensor } from '../../src/index.js'
+import { F, manualSeed, nn, saveModel, type Tensor } from '../../src/index.js'
 import { loadModel } from '../../src/files/model.node.js'
 import { LeNet } from '../../src/models/index.js'
 import { picturesAtOnce } from '../../src/nn/index.js'
@@ -45,9 +45,6 @@ test('pictures at once: what fits in memory, and no more than are asked for', as
   assert.equal(count, 2)
   assert.equal(picturesAtOnce(net, [3, 64, 64], 256), 256) // it does not take them, and says so when it is called
   assert.equal(picturesAtOnce(new LeNet(3, 10), [3, 32, 32], 256), 256)
-  net.eval()
-  assert.equal(noGrad(() => net(torch.zeros([40, 3, side, side]))).toTypedArray().length, 80)
-  assert.ok(memoryUsage().reserved < 2 ** 30) // 40 pictures have 2 GiB of values, and the input
 })
 
 test('lenet convert and predict', async () => {
