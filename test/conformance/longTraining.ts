@@ -13,7 +13,7 @@ import { placement } from '../../src/device/memory.js'
 import { watchers } from '../../src/tensor/arena.js'
 import { relieve } from '../../src/tensor/tenants.js'
 import { allPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
-import { separable } from '../nn/separable.js'
+import { separable } from './separable.js'
 
 export interface Training {
   readonly device: DeviceName

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { F, nn, optim } from '../../src/nn/index.js'
 import { compileStep, manualSeed, rand, tensor, type Tensor } from '../../src/tensor/index.js'
 import { readOracle } from '../oracle/cases.js'
-import { separable } from './separable.js'
+import { separable } from '../conformance/separable.js'
 
 const known = readOracle('depthwise.json') as { readonly losses: number[]; readonly norms: number[] }
 const labels = tensor(
