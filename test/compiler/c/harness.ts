@@ -103,7 +103,7 @@ function programText(program: Program, count: number, calls: readonly number[]):
 extern const uint32_t lenet_abi;
 typedef void function(uint8_t *memory, uint32_t table, const uint32_t *slots, uint32_t lo, uint32_t hi);
 ${functions.map((name) => `extern function ${name};`).join('\n')}
-extern int32_t lenet_step(const void *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team);
+extern int32_t lenet_step(const void *program, uint8_t *memory, uint32_t table, uint32_t tid, uint32_t nth, uint32_t team, int32_t (*look)(void));
 static function *const functions[] = {${calls.map((kernel) => `f${kernel}`).join(', ')}};
 static uint32_t program[] __attribute__((aligned(8))) = {${new Uint32Array(table.buffer).join(', ')}};
 static void find_functions(void) {
