@@ -5,7 +5,7 @@
  * Not here: kernels (kernel.ts), the step that calls them (step.ts).
  */
 
-import { abi } from './abi.js'
+import { exporting } from './abi.js'
 
 const HEAD = `#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -19,14 +19,7 @@ const HEAD = `#ifndef _GNU_SOURCE
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi"
 #endif
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-#define INLINE static inline __attribute__((always_inline, unused))
-EXPORT extern const uint32_t lenet_abi;
-const uint32_t lenet_abi = ${abi};
+${exporting}
 /* clang halves 512-bit vectors for processors that it takes for faster at 256 bits, and then runs out of registers. */
 #if defined(__clang__) && defined(__AVX512F__)
 #define KERNEL EXPORT __attribute__((min_vector_width(512))) void

@@ -4,20 +4,13 @@
  * Not here: kernels (kernel.ts), threads (device).
  */
 import { teamBlock } from '../../loop/team.js'
-import { abi } from './abi.js'
+import { exporting } from './abi.js'
 
 const HEAD = `#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <stdint.h>
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-#define INLINE static inline __attribute__((always_inline, unused))
-EXPORT extern const uint32_t lenet_abi;
-const uint32_t lenet_abi = ${abi};
+${exporting}
 `
 
 const BARRIER = `
