@@ -2,7 +2,7 @@
  * Layer: what all layers share: name, shapes, weights in Keras' order, and their configuration as Keras writes it.
  * Not here: the layers (layers/), their order in a model (sequential.ts).
  */
-import { LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { expectOptions as expectKnown, LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
 import { isLayerName } from '../formats/index.js'
 import { fromArray, ownTensor, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
@@ -49,9 +49,7 @@ const layerOptions = ['name', 'inputShape', 'trainable']
 
 /** Throws UsageError for an option that the layer does not have. */
 export function expectOptions(what: string, options: object, known: readonly string[]): void {
-  const all = [...known, ...layerOptions]
-  for (const name of Object.keys(options))
-    if (!all.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${all.join(', ')}`)
+  expectKnown(what, options, [...known, ...layerOptions])
 }
 
 /** A whole number of `least` or more. */

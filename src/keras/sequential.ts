@@ -1,5 +1,5 @@
 /** Sequential: layers one after the other. Not here: training (model.ts), layers (layers/). */
-import { refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { expectOptions, refuseForeign, UsageError, type Shape } from '../base/index.js'
 import { configOf, readConfig } from './config.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor } from './kerasTensor.js'
@@ -22,8 +22,10 @@ export class Sequential extends Model {
   #network: Network | null = null
 
   /** @param layers the first may be an `Input` */
-  constructor(layers: Iterable<Layer | KerasTensor> = [], { name }: SequentialOptions = {}) {
+  constructor(layers: Iterable<Layer | KerasTensor> = [], options: SequentialOptions = {}) {
+    const { name } = options
     super(name === undefined ? {} : { name })
+    expectOptions('sequential', options, ['name'])
     for (const layer of layers) this.add(layer)
   }
 

@@ -102,15 +102,15 @@ describe('what does not fit', () => {
       /batchSize must be a whole number of 1 or more, got 0/,
     ],
     'an unknown loss': [
-      () => compiled().compile({ loss: 'hinge' }),
+      () => compiled().compile({ loss: 'hinge' as 'mse' }),
       /there is no loss 'hinge'; there are sparseCategoricalCrossentropy/,
     ],
     'an unknown optimizer': [
-      () => compiled().compile({ optimizer: 'lion', loss: 'mse' }),
+      () => compiled().compile({ optimizer: 'lion' as 'adam', loss: 'mse' }),
       /there is no optimizer 'lion'/,
     ],
     'an unknown padding': [
-      () => layers.conv2d(1, 3, { padding: 'full' }),
+      () => layers.conv2d(1, 3, { padding: 'full' as 'same' }),
       /must be one of \{'same', 'valid'\}\. Received: full/,
     ],
     'an unknown option': [

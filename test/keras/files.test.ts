@@ -20,6 +20,7 @@ import {
   utils,
   type Model,
   type Optimizer,
+  type OptimizerName,
 } from '../../src/keras/index.node.js'
 import { Numbers } from '../oracle/kerasCases.js'
 
@@ -33,7 +34,7 @@ const x = tensor(new Numbers(3).uniform(40 * 6 * 6 * 2), { shape: [40, 6, 6, 2] 
 const y = tensor(Int32Array.from({ length: 40 }, (_, i) => i % 3))
 const quiet = { verbose: 0, shuffle: false, batchSize: 8 } as const
 
-function model(optimizer: Optimizer | string = 'adam'): Sequential {
+function model(optimizer: Optimizer | OptimizerName = 'adam'): Sequential {
   const made = new Sequential([
     layers.rescaling(2, { inputShape: [6, 6, 2], offset: -1 }),
     layers.randomFlip('horizontal'),

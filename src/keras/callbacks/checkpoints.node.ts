@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileError, isThere, makeFolder, writeFileAtomicSync } from '../../base/fs.node.js'
-import { LenetError, UsageError, isError } from '../../base/index.js'
+import { expectOptions, LenetError, UsageError, isError } from '../../base/index.js'
 import { output } from '../output.js'
 import { fixed } from '../pythonText.js'
 import { loadWeights, saveModel, saveWeights } from '../save.node.js'
@@ -53,7 +53,7 @@ export class ModelCheckpoint extends MonitorCallback {
   #epoch = 0
 
   constructor(path: string, options: ModelCheckpointOptions = {}) {
-    super(options)
+    super('ModelCheckpoint', options, ['saveBestOnly', 'saveWeightsOnly', 'saveFreq', 'initialValueThreshold'])
     const { saveWeightsOnly = false, saveFreq = 'epoch', initialValueThreshold = null } = options
     const endings = saveWeightsOnly ? ['.weights.h5'] : ['.keras', '.h5']
     if (!endings.some((ending) => path.endsWith(ending)))
@@ -144,6 +144,7 @@ export class BackupAndRestore extends Callback {
 
   constructor(backupDir: string, options: BackupAndRestoreOptions = {}) {
     super()
+    expectOptions('BackupAndRestore', options, ['saveFreq', 'deleteCheckpoint'])
     if (backupDir === '') throw new UsageError('Empty `backupDir` argument passed')
     this.#folder = backupDir
     this.#options = options

@@ -2,7 +2,7 @@
 import { UsageError } from '../../base/index.js'
 import { F } from '../../nn/index.js'
 import { where, type Tensor } from '../../tensor/index.js'
-import { activate, activationName, type ActivationName } from '../activations.js'
+import { activate, activationName, type ActivationName, type ActivationText } from '../activations.js'
 import { expectOptions, featuresOf, Layer, type Config, type LayerOptions, type Spec } from '../layer.js'
 
 /** Element by element, or over features: sizes stay. */
@@ -17,7 +17,7 @@ abstract class ActivationLayer extends Layer {
 }
 
 export interface ActivationOptions extends LayerOptions {
-  readonly activation: string
+  readonly activation: ActivationText
 }
 
 /** An activation by its name. Source: keras.layers.Activation. */
