@@ -108,11 +108,13 @@ export function readCompileConfig(config: Config, warn: (text: string) => void):
     typeof value === 'string' ? (value as T) : asConfig(value, 'the compilation')
   const listOf = (metrics: unknown): MetricInput[] => {
     const list: unknown[] = Array.isArray(metrics) ? metrics.flat() : []
-    return list.map((metric) => part<MetricName>(metric)).filter((metric) => {
-      const problem = problemOf(metric)
-      if (problem !== null) warn(`${problem}; the model is compiled without it`)
-      return problem === null
-    })
+    return list
+      .map((metric) => part<MetricName>(metric))
+      .filter((metric) => {
+        const problem = problemOf(metric)
+        if (problem !== null) warn(`${problem}; the model is compiled without it`)
+        return problem === null
+      })
   }
   const { optimizer, loss, metrics, weighted_metrics, loss_weights, steps_per_execution } = config
   const weights = loss_weights as CompileOptions['lossWeights'] | null

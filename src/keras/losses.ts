@@ -100,7 +100,12 @@ export abstract class Loss {
     const counted = factor ? values.mul(factor) : values
     if (this.reduction === 'sum') return counted.sum()
     if (this.reduction === 'mean_with_sample_weight' && factor)
-      return counted.sum().div(factor.sum().mul(sizeOf(values.shape.slice(1))).add(epsilon))
+      return counted.sum().div(
+        factor
+          .sum()
+          .mul(sizeOf(values.shape.slice(1)))
+          .add(epsilon),
+      )
     return mask ? counted.sum().div(mask.sum().add(epsilon)) : counted.mean()
   }
 

@@ -120,8 +120,7 @@ const byName: Readonly<Record<string, (options: object) => Metric>> = {
 }
 
 /** 'accuracy' is that of the loss's labels and of the outputs; the others are the metrics' names, in Keras' spelling too. */
-export type MetricName =
-  'accuracy' | 'acc' | 'mse' | 'mae' | keyof typeof metrics | SnakeCase<keyof typeof metrics>
+export type MetricName = 'accuracy' | 'acc' | 'mse' | 'mae' | keyof typeof metrics | SnakeCase<keyof typeof metrics>
 
 export type MetricInput = MetricName | Metric | Config
 

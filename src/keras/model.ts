@@ -29,7 +29,7 @@ import {
   type CompileOptions,
 } from './config.js'
 import { asTensor, isPicture, Layer, setWeights, showBatch, type CallContext, type Config, type Spec } from './layer.js'
-import { lossOf, type Prediction } from './losses.js'
+import { lossOf, type Loss, type Prediction } from './losses.js'
 import type { Metric } from './metric.js'
 import { metricOf, namedApart, type MetricInput } from './metrics.js'
 import type { Network } from './network.js'
@@ -40,7 +40,7 @@ import { output } from './output.js'
 import type { Verbose } from './progbar.js'
 import { penaltyOf } from './regularizers.js'
 import { Rows } from './rows.js'
-import { predict, test, train, type RunOptions } from './run.js'
+import { predict, test, train, type Data, type RunOptions } from './run.js'
 import { Steps, type Trained } from './steps.js'
 import { summaryText, type SummaryOptions } from './summary.js'
 import { flatOrder, type Weight } from './weight.js'
@@ -219,6 +219,19 @@ export abstract class Model extends Layer {
     }
   }
 
+  /** As Keras: a last dimension of 1 is added or taken away where the model was built for that. */
+  #fitted(x: Inputs): Tensor {
+    const given = asTensor(x)
+    const [expected, rank] = [this.inputShape, given.dim() - 1]
+    if (expected?.length === rank + 1 && expected.at(-1) === 1) return given.unsqueeze(-1)
+    return expected?.length === rank - 1 && given.size(-1) === 1 ? given.squeeze(-1) : given
+  }
+
+  #heldOut(loss: Loss, [x, ...others]: NonNullable<FitOptions['validationData']>): Data {
+    const given = this.#fitted(x)
+    return dataOf(loss, this.#builtFor(given.shape.slice(1)).sizes, [given, ...others])
+  }
+
   #mustBeCompiled(what: string): Compilation {
     if (this.#compiled) return this.#compiled
     throw new UsageError(`You must call \`compile()\` before calling \`${what}()\`.`)
@@ -264,13 +277,12 @@ export abstract class Model extends Layer {
    */
   async fit(x: Inputs, y: Inputs, options: FitOptions = {}): Promise<History> {
     checkOptions('fit', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
     const all = dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
     const { validationData, validationSplit } = options
-    if (validationData) this.#builtFor(asTensor(validationData[0]).shape.slice(1))
-    const held = validationData && dataOf(ready.loss, outputs, validationData)
+    const held = validationData && this.#heldOut(ready.loss, validationData)
     const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
     const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
     const data = withWeights(byClass(plain, options.classWeight), wantsWeights)
@@ -315,7 +327,7 @@ export abstract class Model extends Layer {
   /** [loss, metrics…], means over all pictures. Source: keras.Model.evaluate. */
   async evaluate(x: Inputs, y: Inputs, options: EvaluateOptions = {}): Promise<number[]> {
     checkOptions('evaluate', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
     const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
     const own = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
@@ -332,7 +344,7 @@ export abstract class Model extends Layer {
   /** Outputs for all pictures, in Keras' order of dimensions. Source: keras.Model.predict. */
   async predict(x: Inputs, options: PredictOptions = {}): Promise<Tensor> {
     checkOptions('predict', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const out = this.#builtFor(given.shape.slice(1))
     const inputs = new Rows(given)
     const steps = this.#ready?.steps ?? (this.#predicting ??= new Steps(this.#trained, null))

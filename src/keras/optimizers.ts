@@ -236,7 +236,15 @@ export const optimizers = {
 } as const
 
 /** 'rmsprop' or, as Keras writes it, 'RMSprop'. */
-export type OptimizerName = keyof typeof optimizers | 'Adam' | 'AdamW' | 'adamw' | 'adam_w' | 'SGD' | 'RMSprop' | 'Adagrad'
+export type OptimizerName =
+  | keyof typeof optimizers
+  | 'Adam'
+  | 'AdamW'
+  | 'adamw'
+  | 'adam_w'
+  | 'SGD'
+  | 'RMSprop'
+  | 'Adagrad'
 
 const optionNames: Readonly<Record<string, string>> = {
   learning_rate: 'learningRate',

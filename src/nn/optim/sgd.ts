@@ -64,7 +64,14 @@ export class SGD extends Optimizer<SGDOptions> {
     return block.writes(ops.add(whole, formula === 'keras' ? way : ops.mul(way, rate)), { momentum: velocity })
   }
 
-  protected groupState({ lr, momentum, dampening, weightDecay, nesterov, formula }: SGDOptions): Record<string, unknown> {
+  protected groupState({
+    lr,
+    momentum,
+    dampening,
+    weightDecay,
+    nesterov,
+    formula,
+  }: SGDOptions): Record<string, unknown> {
     const fixed = { maximize: false, foreach: null, differentiable: false, fused: null }
     const own = { lr, momentum, dampening, weight_decay: weightDecay, nesterov, ...fixed }
     return { ...own, ...(formula !== 'torch' && { formula }) }
