@@ -57,7 +57,7 @@ function swapped(bytes: Uint8Array, itemBytes: number): Uint8Array {
 }
 
 /** A half-precision number (IEEE 754 binary16) as its exact value. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1
   const exponent = (bits >> 10) & 31
   const fraction = bits & 1023
