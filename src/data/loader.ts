@@ -2,7 +2,7 @@
  * DataLoader: batches of a data set, in PyTorch's order for the same seed. Not here: what a batch is made of
  * (loaderDatasets.ts).
  */
-import { Generator, UsageError } from '../base/index.js'
+import { expectOptions, Generator, UsageError } from '../base/index.js'
 import { defaultGenerator, endBatch, ops } from '../tensor/index.js'
 import type { Batch, Dataset } from './loaderDatasets.js'
 
@@ -19,12 +19,10 @@ export interface DataLoaderOptions {
   readonly generator?: Generator
 }
 
-const known = new Set(['batchSize', 'shuffle', 'dropLast', 'numWorkers', 'generator'])
+const known = ['batchSize', 'shuffle', 'dropLast', 'numWorkers', 'generator'] as const
 
 function checkOptions(options: DataLoaderOptions): void {
-  for (const name of Object.keys(options))
-    if (!known.has(name))
-      throw new UsageError(`DataLoader: there is no option ${name}; there are ${[...known].join(', ')}`)
+  expectOptions('DataLoader', options, known)
   const { batchSize = 1 } = options
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new UsageError(`DataLoader: batchSize must be a whole number of 1 or more, got ${batchSize}`)

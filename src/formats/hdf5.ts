@@ -12,7 +12,7 @@ import { numbersFault } from './hdf5Numbers.js'
 import { attributeBytes, GlobalHeaps } from './hdf5Texts.js'
 import type { NetTensor } from './net.js'
 import { shownName } from './shownName.js'
-import { halfToNumber, widenBfloat16 } from './torchTensors.js'
+import { widenBfloat16, widenHalves } from './torchTensors.js'
 
 type Library = typeof H5wasm
 type Module = Awaited<Library['ready']>
@@ -211,8 +211,7 @@ export class Hdf5File {
     this.#refuseUnreadable(path, isBfloat)
     if (count === 0) return { shape, data: new Float32Array(0) }
     if (isBfloat) return { shape, data: widenBfloat16(this.#halves(path, count)) }
-    if (type === kinds.H5T_FLOAT.value && size === 2)
-      return { shape, data: Float32Array.from(this.#halves(path, count), halfToNumber) }
+    if (type === kinds.H5T_FLOAT.value && size === 2) return { shape, data: widenHalves(this.#halves(path, count)) }
     const { h5 } = this.#library
     const value: unknown = this.#guard(path, () => new h5.Dataset(this.#file.file_id, absolute(path)).value)
     return { shape, data: asFloats(value) ?? this.fail(path, 'should hold numbers') }

@@ -5,7 +5,7 @@
  */
 import { LenetError } from '../base/index.js'
 import { mayBeHdf5 } from './hdf5.js'
-import { readKerasConfig } from './kerasConfig.js'
+import { readKerasConfig, refuseHardSigmoid } from './kerasConfig.js'
 import { compileConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
 import { readKerasH5 } from './kerasH5.js'
@@ -21,6 +21,7 @@ import { writeZip } from './zipWriter.js'
 const mostConfigBytes = 2 ** 24
 /** What a member may unpack to beyond the file's own size (Keras stores them as they are). */
 const freeBytes = 2 ** 24
+const metadataName = 'metadata.json'
 const weightsName = 'model.weights.h5'
 /** Where `KerasFile.notes` is. */
 const notesName = 'lenet.json'
@@ -42,6 +43,7 @@ async function readKerasZip(bytes: Uint8Array, name: string): Promise<KerasFile>
   }
   const place = parseJson(text(zip.read('config.json', mostConfigBytes), name), `${name}, config.json`)
   const { model, compile, warnings } = readKerasConfig(place)
+  if (isOfKeras2(zip, name)) refuseHardSigmoid(model, name, 'save it by Keras 3')
   placeLayers(model, name)
   const inner = zip.read(weightsName, freeBytes + 4 * bytes.length)
   const read = await readKerasWeights(inner, `${name}, ${weightsName}`, model, compile, true)
@@ -53,6 +55,14 @@ async function readKerasZip(bytes: Uint8Array, name: string): Promise<KerasFile>
     ...(zip.members.has(notesName) ? { notes: text(zip.read(notesName, mostConfigBytes), name) } : {}),
     warnings: [...zip.warnings, ...warnings, ...read.warnings],
   }
+}
+
+/** Whether tf_keras wrote it, as its own metadata say. */
+function isOfKeras2(zip: ZipArchive, name: string): boolean {
+  if (!zip.members.has(metadataName)) return false
+  const place = parseJson(text(zip.read(metadataName, mostConfigBytes), name), `${name}, ${metadataName}`)
+  const { value } = place.at('keras_version')
+  return typeof value === 'string' && value.startsWith('2.')
 }
 
 function text(bytes: Uint8Array, name: string): string {
@@ -70,7 +80,7 @@ export async function writeKeras(file: KerasFile): Promise<Uint8Array> {
   const metadata = { keras_version: kerasVersion, date_saved: '1980-01-01@00:00:00' }
   const encoder = new TextEncoder()
   return writeZip([
-    ['metadata.json', encoder.encode(JSON.stringify(metadata))],
+    [metadataName, encoder.encode(JSON.stringify(metadata))],
     ['config.json', encoder.encode(kerasJsonText(config))],
     [weightsName, await writeKerasWeights(file.model, file.weights, file.optimizer)],
     ...(file.notes === undefined ? [] : [[notesName, encoder.encode(file.notes)] as const]),

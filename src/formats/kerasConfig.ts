@@ -4,6 +4,7 @@
  * Not here: the fields of a layer (kerasLayers.ts), writing (kerasConfigWriter.ts).
  * Source: keras/src/models/{sequential,functional}.py and saving/serialization_lib.py of Keras 3.15.
  */
+import { LenetError } from '../base/index.js'
 import { plainCompile } from './kerasCompile.js'
 import { isList, isObject, JsonPlace, type Json } from './kerasJson.js'
 import { kerasLayer, type KerasLayer } from './kerasLayers.js'
@@ -103,6 +104,18 @@ function warnAbout(config: JsonPlace, warnings: string[]): void {
   const inner = isObject(dtype.value) ? dtype.at('config').at('name').value : dtype.value
   if (typeof inner === 'string' && inner !== 'float32')
     warnings.push(`${config.where}: its dtype ${shownName(inner)} is read as float32`)
+}
+
+/**
+ * One name, two functions: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3.
+ * @param what what to do instead
+ */
+export function refuseHardSigmoid({ layers }: KerasModel, where: string, what: string): void {
+  const found = layers.find(({ config }) => 'activation' in config && config.activation === 'hard_sigmoid')
+  if (found)
+    throw new LenetError(
+      `${where}, layer ${found.name}: hard_sigmoid is one function in Keras 2 and another in Keras 3; ${what}`,
+    )
 }
 
 function refuseDoubles(layers: readonly KerasLayer[], place: JsonPlace): void {

@@ -7,7 +7,7 @@
 import { LenetError } from '../base/index.js'
 import { withHdf5, type Hdf5File } from './hdf5.js'
 import { writeHdf5, type Hdf5Group } from './hdf5Writer.js'
-import { readKerasConfig } from './kerasConfig.js'
+import { readKerasConfig, refuseHardSigmoid } from './kerasConfig.js'
 import { plainCompile, trainingConfig } from './kerasCompile.js'
 import { kerasConfigJson } from './kerasConfigWriter.js'
 import { isObject, kerasJsonText, parseJson } from './kerasJson.js'
@@ -78,7 +78,7 @@ function readH5Model(file: Hdf5File): KerasFile | undefined {
   const [text] = file.texts('', 'model_config') ?? []
   if (text === undefined) return undefined
   const { model, warnings } = readKerasConfig(parseJson(text, `${file.where}, model_config`))
-  refuseTwoMeanings(model, file.where)
+  refuseHardSigmoid(model, file.where, inKeras)
   placeLayers(model, file.where) // sizes are known before any weight is read
   const weights = weightsOf(model, readLayers(file, 'model_weights'), file.where, 'ordered')
   const compile = readTraining(file)
@@ -126,15 +126,8 @@ export async function readKerasH5(bytes: Uint8Array, where: string): Promise<Ker
   )
 }
 
-/** One name, two functions: clip(0.2 x + 0.5) in Keras 2, clip(x / 6 + 0.5) in Keras 3, and an .h5 may be of or for either. */
-function refuseTwoMeanings({ layers }: KerasModel, where: string): void {
-  for (const { name, config } of layers) {
-    if (!('activation' in config) || config.activation !== 'hard_sigmoid') continue
-    throw new LenetError(
-      `${where}, layer ${name}: hard_sigmoid is one function in Keras 2 and another in Keras 3; use a .keras file`,
-    )
-  }
-}
+/** An .h5 may be of or for either. */
+const inKeras = 'use a .keras file'
 
 /** Keras 3 forgets all axes but the last when it reads an .h5 (tried with 3.15: `axis` arrives as -1). */
 function refuseLostAxes({ layers }: KerasModel, where: string): void {
@@ -193,7 +186,7 @@ export interface KerasH5Options {
  */
 export async function writeKerasH5(file: KerasFile, { optimizerFor }: KerasH5Options = {}): Promise<Uint8Array> {
   const where = 'the model being saved'
-  refuseTwoMeanings(file.model, where)
+  refuseHardSigmoid(file.model, where, inKeras)
   refuseLostAxes(file.model, where)
   checkWeights(file.model, file.weights, where)
   const training = trainingConfig(file.compile, file.optimizer)

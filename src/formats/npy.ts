@@ -127,7 +127,10 @@ export function readNpz(bytes: Uint8Array, name: string): Map<string, PthTensor>
     const where = `${name}, ${shownName(member)}`
     if (!member.endsWith('.npy')) throw new LenetError(`${where}: not an npz file: its members end in .npy`)
     if (deflated) budget.spend(size, where)
-    arrays.set(member.slice(0, -4), readWith(archive.read(member), where, budget))
+    const bytes = archive.read(member)
+    const [warning] = archive.warnings
+    if (warning !== undefined) throw new LenetError(`${warning}: the file is damaged`) // as NumPy
+    arrays.set(member.slice(0, -4), readWith(bytes, where, budget))
   }
   return arrays
 }

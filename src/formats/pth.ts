@@ -8,7 +8,7 @@ import { ByteReader, latin1Text, plainBytes } from './byteReader.js'
 import { NumpyArray } from './numpyPickle.js'
 import { unpickle } from './pickle.js'
 import { describePickle, PickleCallable, type PickleValue } from './pickleTypes.js'
-import { type PthDtype, type PthFile, type PthTensor, type PthValue } from './pthTypes.js'
+import { type PthDtype, type PthFile, type PthTensor, type PthValue, type PthArray } from './pthTypes.js'
 import { shownName } from './shownName.js'
 import { findStateDict } from './stateDict.js'
 import { storageLoader, torchGlobals, TorchStorage, TorchTensor } from './torchPickle.js'
@@ -182,6 +182,9 @@ const numpyDtypes: Readonly<Record<string, PthDtype>> = {
 }
 
 /** Turns pickled values into plain ones. The pickle machine has made sure that they nest little and hold no cycle. */
+const negated = (data: PthArray): PthArray =>
+  isArrayOf('BigInt64Array', data) ? data.map((value) => -value) : data.map((value) => -value)
+
 class Plain {
   readonly container: Container
   readonly name: string
@@ -233,7 +236,8 @@ class Plain {
     if (known !== undefined) return known
     const { dtype, offset, shape, strides, storage } = tensor
     const bytes = this.container.bytesOf(storage)
-    const made = this.dense({ bytes, dtype, bigEndian: this.container.bigEndian, offset, shape, strides }, path)
+    const found = this.dense({ bytes, dtype, bigEndian: this.container.bigEndian, offset, shape, strides }, path)
+    const made = tensor.isNegated ? { ...found, data: negated(found.data) } : found
     this.tensors.set(tensor, made)
     return made
   }

@@ -83,7 +83,7 @@ function tensorName(name: string, key: string): string {
 }
 
 function metadataOf(value: JsonValue | undefined, name: string): Map<string, string> {
-  if (value === undefined) return new Map()
+  if (value === undefined || value === null) return new Map() // MLX writes null
   if (!isMap(value)) throw new LenetError(`${name}: ${metadataKey} is no JSON object`)
   return new Map(
     [...value].map(([key, text]) => {

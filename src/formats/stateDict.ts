@@ -8,6 +8,9 @@ import { shownName } from './shownName.js'
 
 type Dict = ReadonlyMap<string | number, PthValue>
 
+/** What torch.optim.swa_utils.AveragedModel counts beside the net, which is its `module`. */
+const averagedCount = 'n_averaged'
+
 /** Where training scripts and libraries keep the state dict, most usual first. */
 const usualKeys = [
   'state_dict',
@@ -28,6 +31,8 @@ const attributePrefixes = ['model.', 'net.']
 function tensorsOf(dict: Dict): Map<string, PthTensor> {
   const tensors = new Map<string, PthTensor>()
   for (const [key, value] of dict) if (isPthTensor(value) && typeof key === 'string') tensors.set(key, value)
+  const names = [...tensors.keys()].filter((name) => name !== averagedCount)
+  if (names.every((name) => name.startsWith('module.'))) tensors.delete(averagedCount)
   return tensors
 }
 

@@ -55,6 +55,8 @@ export class TorchTensor extends PickleOpaque {
   readonly offset: number
   readonly shape: readonly number[]
   readonly strides: readonly number[]
+  /** PyTorch's negative bit: the values are those of the storage with the other sign. */
+  readonly isNegated: boolean
 
   constructor(
     storage: TorchStorage,
@@ -62,6 +64,7 @@ export class TorchTensor extends PickleOpaque {
     offset: number,
     shape: readonly number[],
     strides: readonly number[],
+    isNegated = false,
   ) {
     super()
     this.storage = storage
@@ -69,6 +72,7 @@ export class TorchTensor extends PickleOpaque {
     this.offset = offset
     this.shape = shape
     this.strides = strides
+    this.isNegated = isNegated
   }
 
   get what(): string {
@@ -89,20 +93,26 @@ function countsOf(value: PickleValue | undefined, what: string): number[] {
   return value.map((item) => countOf(item, what))
 }
 
-function makeTensor(parts: readonly PickleValue[], dtype: PthDtype | undefined): TorchTensor {
+/** @param notes PyTorch's math bits: { 'neg': True } */
+function makeTensor(parts: readonly PickleValue[], dtype: PthDtype | undefined, notes?: PickleValue): TorchTensor {
   const [storage, offset, size, stride] = parts
   if (!(storage instanceof TorchStorage)) bad('a storage', storage)
   const shape = countsOf(size, "a tensor's size")
   const strides = countsOf(stride, "a tensor's stride (0 or more)")
   if (shape.length !== strides.length) bad('as many strides as sizes', stride)
   const itemType = dtype ?? storage.dtype ?? bad('a typed storage', storage)
-  return new TorchTensor(storage, itemType, countOf(offset, "a tensor's offset"), shape, strides)
+  const isNegated = isMap(notes) && notes.get('neg') === true
+  return new TorchTensor(storage, itemType, countOf(offset, "a tensor's offset"), shape, strides, isNegated)
 }
 
-/** Arguments: (storage, offset, size, stride, requires_grad, hooks, dtype). */
+/** Arguments: (storage, offset, size, stride, requires_grad, hooks[, notes]). */
+const rebuildV2 = (args: readonly PickleValue[]): TorchTensor => makeTensor(args, undefined, args[6])
+
+/** Arguments: (storage, offset, size, stride, requires_grad, hooks, dtype[, notes]). */
 function rebuildV3(args: readonly PickleValue[]): TorchTensor {
   const type = args[6]
-  return makeTensor(args, type instanceof TorchType && type.dtype !== undefined ? type.dtype : bad('a dtype', type))
+  const dtype = type instanceof TorchType && type.dtype !== undefined ? type.dtype : bad('a dtype', type)
+  return makeTensor(args, dtype, args[7])
 }
 
 /** A Parameter is its tensor. Arguments: (tensor, requires_grad, hooks[, state]). */
@@ -165,7 +175,7 @@ function makeSet([items]: readonly PickleValue[], spend: SpendBytes): PickleValu
 
 const rebuilders = [
   new PickleCallable('torch._utils._rebuild_tensor', (args) => makeTensor(args, undefined)),
-  new PickleCallable('torch._utils._rebuild_tensor_v2', (args) => makeTensor(args, undefined)),
+  new PickleCallable('torch._utils._rebuild_tensor_v2', rebuildV2),
   new PickleCallable('torch._utils._rebuild_tensor_v3', rebuildV3),
   new PickleCallable('torch._utils._rebuild_parameter', rebuildParameter),
   new PickleCallable('torch._utils._rebuild_parameter_with_state', rebuildParameter),

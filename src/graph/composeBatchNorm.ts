@@ -15,6 +15,8 @@ export interface BatchNormParameters {
   readonly bias?: Node | undefined
   /** Added to the variance; default 1e-5. */
   readonly eps?: number
+  /** Takes one value a channel in training too, of variance 0, as Keras; default false: an error, as PyTorch. */
+  readonly takesSingles?: boolean
 }
 
 export interface BatchNormResult {
@@ -53,14 +55,14 @@ export function batchNormTrain(x: Node, parameters: BatchNormParameters = {}): B
   checkBatchNorm(x, [parameters.weight, parameters.bias])
   const input = batch(toFloat(x))
   const count = sizeOf(input.shape) / (input.shape[1] ?? 1)
-  if (count <= 1)
+  if (count < 1 || (count === 1 && parameters.takesSingles !== true))
     throw new LenetError(
       `batchNorm: training needs more than 1 value for each channel, got input ${showShape(x.shape)}`,
     )
   const average = make('channelMean', {}, [input])
   const spread = make('channelVariance', {}, [input, average])
   const [mean, variance] = [reshape(average, [-1]), reshape(spread, [-1])]
-  const unbiasedVariance = mul(variance, scalar(count / (count - 1)))
+  const unbiasedVariance = mul(variance, scalar(count / Math.max(count - 1, 1)))
   return { output: normalized(input, average, spread, parameters), mean, variance, unbiasedVariance }
 }
 

@@ -153,18 +153,58 @@ export const square = (x: Operand): Node => {
   return mul(node, node)
 }
 
+/** Whole exponents up to here are products: a few more roundings, and the sign of negative numbers. */
+const mostFactors = 64
+
 /**
- * x to the power of a number. Multiplications and square roots for multiples of ½ up to 8 in magnitude (negative x
- * allowed for whole ones); else exp(exponent · log x), which is NaN for negative x.
+ * x to a power that is a number: multiples of ½ up to 64 by products and a square root, others by logarithms. Gradients are
+ * those of PyTorch at 0 and at infinity too.
  */
 export function pow(x: Operand, exponent: number): Node {
   const base = toFloat(x)
-  if (exponent < 0) return div(constant(1), pow(base, -exponent))
-  if (exponent > 8 || !Number.isInteger(2 * exponent)) return exp(mul(scalar(exponent), log(base)))
+  if (exponent < 0) return pow(div(constant(1), base), -exponent)
   if (exponent === 0) return where(constant(0), base, constant(1))
-  let result = Number.isInteger(exponent) ? undefined : sqrt(base)
-  for (let i = 1; i <= exponent; i++) result = result ? mul(result, base) : base
-  return result ?? base
+  if (exponent <= mostFactors && Number.isInteger(2 * exponent)) {
+    const whole = power(base, Math.floor(exponent))
+    if (Number.isInteger(exponent)) return whole ?? base
+    if (!whole) return sqrt(base)
+    const isZero = eq(base, constant(0))
+    return where(isZero, mul(base, constant(0)), mul(whole, sqrt(where(isZero, constant(1), base))))
+  }
+  return powByLogarithm(base, exponent)
+}
+
+/** Products of squares; undefined for the power 0. */
+function power(base: Node, exponent: number): Node | undefined {
+  let result: Node | undefined
+  for (let [left, square] = [exponent, base]; left > 0; left = Math.floor(left / 2)) {
+    if (left % 2 === 1) result = result ? mul(result, square) : square
+    if (left > 1) square = mul(square, square)
+  }
+  return result
+}
+
+function powByLogarithm(base: Node, exponent: number): Node {
+  const isZero = eq(base, constant(0))
+  const size = Number.isInteger(exponent) ? abs(base) : base
+  const away = exp(mul(scalar(exponent), log(where(isZero, constant(1), size))))
+  const signed = exponent % 2 === 1 ? where(lt(base, constant(0)), neg(away), away) : away
+  // Its slope at 0 is 0, or infinite like the root's.
+  return where(isZero, exponent > 1 ? mul(base, constant(0)) : sqrt(base), signed)
+}
+
+/** x to powers of its own shape or broadcast to it. Source: torch.pow. */
+export function powTensor(x: Node, exponent: Node): Node {
+  const [base, power] = [toFloat(x), toFloat(exponent)]
+  const whole = (y: Node): Node => cast(cast(y, 'i32'), 'f32')
+  const isWhole = eq(whole(power), power)
+  const half = mul(power, constant(0.5))
+  const isOdd = mul(isWhole, ne(whole(half), half))
+  const isZero = mul(eq(base, constant(0)), lt(constant(0), power))
+  const size = where(isZero, constant(1), where(isWhole, abs(base), base))
+  const result = exp(mul(power, log(size)))
+  const signed = where(mul(isOdd, lt(base, constant(0))), neg(result), result)
+  return where(isZero, mul(base, constant(0)), where(eq(power, constant(0)), constant(1), signed))
 }
 
 /** The same values; no gradient flows back. */

@@ -139,11 +139,12 @@ function softCrossEntropy(logits: Node, target: Node, options: CrossEntropyOptio
   if (options.ignoreIndex !== undefined)
     throw new LenetError('crossEntropy: ignoreIndex has no meaning for probabilities; give labels, or leave it out')
   const x = batch(toFloat(logits))
+  const factors = weight && reshape(toFloat(weight), [-1, ...x.shape.slice(2).map(() => 1)])
   const share = labelSmoothing / (x.shape[1] ?? 1)
   const t = batch(target)
   const smooth = labelSmoothing === 0 ? t : add(mul(t, constant(1 - labelSmoothing)), constant(share))
   const logs = mul(logSoftmax(x, 1), smooth)
-  return reduced(neg(sum(weight ? mul(logs, toFloat(weight)) : logs, 1)), reduction)
+  return reduced(neg(sum(factors ? mul(logs, factors) : logs, 1)), reduction)
 }
 
 /** −w_y · logProbabilities[y]: (logProbabilities [N, C], labels [N]) → [N], or its (weighted) mean or sum. */

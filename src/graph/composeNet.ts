@@ -2,7 +2,7 @@
  * Layers as functions on nodes, with PyTorch's meaning. Not here: parameters, running statistics, modes (nn).
  * Pictures are [N, C, H, W]; what is not a batch yet becomes one.
  */
-import { LenetError, showShape, sizeOf } from '../base/index.js'
+import { LenetError, showShape, sizeOf, UsageError } from '../base/index.js'
 import type { Shape } from '../base/index.js'
 import { batch, constant, le, mul, scalar, toFloat } from './composeElementwise.js'
 import { expandLike, pad, reshape } from './composeMovement.js'
@@ -16,7 +16,13 @@ import type { Window } from './ops.js'
 /** One number for both directions, or [vertical, horizontal]. */
 export type Size2 = number | readonly [number, number]
 
-export const pair = (size: Size2): readonly [number, number] => (typeof size === 'number' ? [size, size] : size)
+/** [vertical, horizontal]; a list of one counts for both, as in PyTorch. Throws UsageError for anything else. */
+export function pair(size: Size2 | readonly [number]): readonly [number, number] {
+  const list: readonly unknown[] = Array.isArray(size) ? size : [size]
+  const [vertical, horizontal = vertical] = list
+  if (typeof vertical === 'number' && typeof horizontal === 'number' && list.length <= 2) return [vertical, horizontal]
+  throw new UsageError(`expects a number or [vertical, horizontal], got ${JSON.stringify(size) ?? String(size)}`)
+}
 
 const withBias = (nodes: Node[], bias: Node | undefined): Node[] => (bias ? [...nodes, toFloat(bias)] : nodes)
 

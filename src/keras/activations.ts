@@ -2,7 +2,7 @@
 import { UsageError } from '../base/index.js'
 import { F } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
-import { sameName } from './naming.js'
+import { sameName, type CamelCase } from './naming.js'
 
 /** `features` is the dimension of channels or features inside. */
 type Activation = (x: Tensor, features: number) => Tensor
@@ -33,14 +33,17 @@ const table = {
 export type ActivationName = keyof typeof table
 
 /** Other names that Keras takes. */
-const otherNames: Readonly<Record<string, ActivationName>> = { swish: 'silu', hardswish: 'hard_silu' }
+const otherNames = { swish: 'silu', hardswish: 'hard_silu' } as const
+
+/** Under Keras' name, or that in camelCase. */
+export type ActivationText = ActivationName | CamelCase<ActivationName> | 'swish' | 'hardSwish' | 'hard_swish'
 
 /** The name as Keras writes it; null means none. Throws UsageError for one that is not there. */
 export function activationName(what: string, name: string | null | undefined): ActivationName {
   const wanted = sameName(name ?? 'linear')
   const found = (Object.keys(table) as ActivationName[]).find((known) => sameName(known) === wanted)
-  const named = found ?? (Object.hasOwn(otherNames, wanted) ? otherNames[wanted] : undefined)
-  if (named) return named
+  if (found) return found
+  if (wanted in otherNames) return otherNames[wanted as keyof typeof otherNames]
   throw new UsageError(`${what}: there is no activation '${name}'; there are ${Object.keys(table).join(', ')}`)
 }
 

@@ -2,7 +2,7 @@
  * Functional: a model of layers that were applied to one another, from an Input to an output. Not here: training (model.ts),
  * its configuration (functionalConfig.ts).
  */
-import { LenetError, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { expectOptions, LenetError, refuseForeign, UsageError, type Shape } from '../base/index.js'
 import { functionalConfig, readFunctional } from './functionalConfig.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
@@ -42,10 +42,10 @@ export class Functional extends Model {
   readonly #inputs: KerasTensor
   readonly #outputs: KerasTensor
 
-  constructor({ inputs, outputs, name, ...others }: ModelOptions) {
+  constructor(options: ModelOptions) {
+    const { inputs, outputs, name } = options
     super(name === undefined ? {} : { name })
-    for (const option of Object.keys(others))
-      throw new UsageError(`model: there is no option ${option}; there are inputs, outputs, name`)
+    expectOptions('model', options, ['inputs', 'outputs', 'name'])
     this.#inputs = single('inputs', inputs)
     this.#outputs = single('outputs', outputs)
     if (!(this.#inputs.layer instanceof InputLayer))

@@ -1,5 +1,5 @@
 /** What people give to fit and evaluate, and as rows. Not here: rows themselves (rows.ts), labels (labels.ts). */
-import { LenetError, showShape, UsageError, isMap } from '../base/index.js'
+import { expectOptions, LenetError, showShape, UsageError, isMap } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import type { Callback } from './callbacks/callback.js'
 import { labelRows } from './labels.js'
@@ -75,9 +75,7 @@ const known = {
 
 /** Throws UsageError for an option that is not there, and for one that makes no sense. */
 export function checkOptions(what: keyof typeof known, options: FitOptions): void {
-  const list: readonly string[] = known[what]
-  for (const name of Object.keys(options))
-    if (!list.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${list.join(', ')}`)
+  expectOptions(what, options, known[what])
   const { batchSize = 32, epochs = 1, initialEpoch = 0, verbose = 'auto' } = options
   expectWhole(what, 'batchSize', batchSize)
   expectWhole(what, 'validationBatchSize', options.validationBatchSize ?? batchSize)
@@ -108,6 +106,13 @@ function weightRows(given: Inputs, count: number): Rows {
   throw new LenetError(
     `sampleWeight: expects one number a picture, [${count}], got the shape ${showShape(weights.shape)}`,
   )
+}
+
+/** With weights of 1 where somebody wants weights and there are none. */
+export function withWeights(data: Data, isWanted: boolean): Data {
+  if (data.weights || !isWanted) return data
+  const { length } = data.labels
+  return { ...data, weights: new Rows(fromArray(new Float32Array(length).fill(1), [length], 'f32')) }
 }
 
 /** A weight a picture, by its class. Throws UsageError where pictures have weights of their own already. */

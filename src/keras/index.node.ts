@@ -1,6 +1,7 @@
 /** The room `keras` for Node: everything that `import … from 'lenet/keras'` finds. */
 /// <reference types="node" preserve="true" />
 import '../base/nodeVersion.node.js'
+import { LenetError } from '../base/index.js'
 import { manualSeed, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { BackupAndRestore, ModelCheckpoint } from './callbacks/checkpoints.node.js'
 import { CSVLogger } from './callbacks/csvLogger.node.js'
@@ -16,7 +17,7 @@ import { take } from './take.js'
 import { Sequential, type SequentialOptions } from './sequential.js'
 import type { KerasTensor } from './kerasTensor.js'
 import { Functional, type ModelOptions } from './functional.js'
-import { asTensor, type Layer } from './layer.js'
+import { asTensor, expectWhole, type Layer } from './layer.js'
 import { Model } from './model.js'
 
 export * from './index.js'
@@ -74,14 +75,27 @@ export const utils = {
   setRandomSeed(seed: number): void {
     manualSeed(seed)
   },
-  /** Class numbers [N] or [N, 1] as rows of zeros and a one [N, numClasses]. Source: keras.utils.to_categorical. */
+  /**
+   * Class numbers [N, …] as rows of zeros and a one [N, …, numClasses]; a last dimension of 1 falls away. Fractions are cut
+   * off, and negative numbers count from the last class. Source: keras.utils.to_categorical.
+   * @param numClasses default: the largest number + 1
+   * @throws LenetError for a class that there is not
+   */
   toCategorical(labels: Tensor | TensorData, numClasses?: number): Tensor {
-    const classes = Array.from(asTensor(labels).toTypedArray())
+    const given = asTensor(labels)
+    const classes = Array.from(given.toTypedArray(), Math.trunc)
     const count = numClasses ?? classes.reduce((most, label) => Math.max(most, label + 1), 0)
+    expectWhole('toCategorical', 'numClasses', count, 0)
     const rows = new Float32Array(classes.length * count)
     classes.forEach((label, i) => {
-      if (label >= 0 && label < count) rows[i * count + label] = 1
+      if (!(label >= -count && label < count))
+        throw new LenetError(
+          `toCategorical: label ${label} at place ${i} is not one of the ${count} classes 0 to ${count - 1}`,
+        )
+      rows[i * count + (label < 0 ? label + count : label)] = 1
     })
-    return tensor(rows, { shape: [classes.length, count] })
+    const { shape } = given
+    const outer = shape.length > 1 && shape.at(-1) === 1 ? shape.slice(0, -1) : shape
+    return tensor(rows, { shape: [...outer, count] })
   },
 } as const

@@ -3,14 +3,26 @@ export { Callback, History, LambdaCallback, type CallbackParams } from './callba
 export { input as Input } from './layers/index.js'
 export * as layers from './layers/index.js'
 export { Layer, type CallContext, type Config, type LayerOptions, type Spec } from './layer.js'
-export { Loss, losses, type CrossentropyOptions, type SmoothOptions } from './losses.js'
-export { metrics, type Metric, type TopKOptions } from './metrics.js'
+export {
+  Loss,
+  losses,
+  type CrossentropyOptions,
+  type LossName,
+  type LossOptions,
+  type Reduction,
+  type SmoothOptions,
+  type SparseOptions,
+} from './losses.js'
+export type { AUCOptions, CountOptions, F1Options } from './counts.js'
+export type { Metric, MetricOptions } from './metric.js'
+export { metrics, type BinaryAccuracyOptions, type MetricInput, type MetricName, type TopKOptions } from './metrics.js'
 export { clearSession } from './naming.js'
 export { Optimizer, type OptimizerVariable } from './optimizer.js'
 export {
   optimizers,
   type AdagradOptions,
   type AdamOptions,
+  type OptimizerName,
   type RMSpropOptions,
   type SGDOptions,
 } from './optimizers.js'

@@ -2,7 +2,7 @@
 import { UsageError } from '../base/index.js'
 import { nn } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
-import { sameName } from './naming.js'
+import { sameName, type SnakeCase } from './naming.js'
 
 type Fill = (x: Tensor) => unknown
 
@@ -11,7 +11,12 @@ const lecunUniform: Fill = (x) => {
   return nn.init.uniform_(x, -bound, bound)
 }
 
-const table: Readonly<Record<string, { readonly fill: Fill; readonly config: object }>> = {
+interface Way {
+  readonly fill: Fill
+  readonly config: object
+}
+
+const table = {
   GlorotUniform: {
     fill: (x) => nn.init.xavierUniform_(x),
     config: { seed: null, input_axes: null, output_axes: null },
@@ -22,10 +27,18 @@ const table: Readonly<Record<string, { readonly fill: Fill; readonly config: obj
   RandomNormal: { fill: (x) => nn.init.normal_(x, 0, 0.05), config: { mean: 0, stddev: 0.05, seed: null } },
   Zeros: { fill: (x) => nn.init.zeros_(x), config: {} },
   Ones: { fill: (x) => nn.init.ones_(x), config: {} },
-}
+} as const satisfies Readonly<Record<string, Way>>
 
-/** A name ('glorotUniform', 'glorot_uniform'), or what stands in a saved model. */
-export type Initializer = string | { readonly class_name: string; readonly config?: object }
+type Known = keyof typeof table
+
+const wayOf = (name: string): [string, Way] | undefined =>
+  Object.entries<Way>(table).find(([known]) => sameName(known) === sameName(name))
+
+/** A name in any of Keras' spellings: 'glorotUniform', 'glorot_uniform', 'GlorotUniform'. */
+export type InitializerName = Known | Uncapitalize<Known> | SnakeCase<Known>
+
+/** A name, or what stands in a saved model. */
+export type Initializer = InitializerName | { readonly class_name: string; readonly config?: object }
 
 let isOff = false
 
@@ -44,8 +57,7 @@ export function withoutInitializers<T>(body: () => T): T {
 export function initialise(what: string, x: Tensor, initializer: Initializer): void {
   if (isOff) return
   const name = typeof initializer === 'string' ? initializer : initializer.class_name
-  const found = Object.keys(table).find((known) => sameName(known) === sameName(name))
-  const way = found === undefined ? undefined : table[found]
+  const [, way] = wayOf(name) ?? []
   if (!way)
     throw new UsageError(`${what}: there is no initializer '${name}'; there are ${Object.keys(table).join(', ')}`)
   way.fill(x)
@@ -54,6 +66,6 @@ export function initialise(what: string, x: Tensor, initializer: Initializer): v
 /** As Keras writes it into a model's configuration. */
 export function initializerConfig(initializer: Initializer): object {
   if (typeof initializer !== 'string') return initializer
-  const name = Object.keys(table).find((known) => sameName(known) === sameName(initializer)) ?? initializer
-  return { module: 'keras.initializers', class_name: name, config: table[name]?.config ?? {}, registered_name: null }
+  const [class_name = initializer, way] = wayOf(initializer) ?? []
+  return { module: 'keras.initializers', class_name, config: way?.config ?? {}, registered_name: null }
 }

@@ -1,7 +1,7 @@
 /** Labels as losses take them. Not here: losses (losses.ts), gathering (rows.ts). */
 import { LenetError } from '../base/index.js'
 import { read, type Tensor } from '../tensor/index.js'
-import { checkLabels, type Loss } from './losses.js'
+import { checkLabels, SparseCategoricalCrossentropy, type Loss } from './losses.js'
 import { Places, Rows } from './rows.js'
 
 /** [N, 1] of class numbers is [N]. */
@@ -10,10 +10,11 @@ function flatClasses(y: Tensor): Tensor {
 }
 
 /** Each label must be a class of the model: told before anything is computed. */
-function checkClasses(labels: Rows, classes: number): void {
+function checkClasses(labels: Rows, classes: number, ignored: number | null): void {
   const all = Int32Array.from({ length: labels.length }, (_, i) => i)
   const values = read(labels.at(new Places(all)).node)
-  const wrong = values.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes)
+  const isClass = (label: number): boolean => Number.isInteger(label) && label >= 0 && label < classes
+  const wrong = values.findIndex((label) => label !== ignored && !isClass(label))
   if (wrong >= 0)
     throw new LenetError(
       `label ${values[wrong]} of picture ${wrong} is not one of the ${classes} classes 0 to ${classes - 1} that the model tells apart`,
@@ -30,6 +31,6 @@ export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Ro
   const classes = flatClasses(y)
   checkLabels(loss, classes.shape.slice(1), outputs)
   const rows = new Rows(classes.to('i32'))
-  checkClasses(rows, outputs[0] ?? 0)
+  checkClasses(rows, outputs[0] ?? 0, loss instanceof SparseCategoricalCrossentropy ? loss.ignoreClass : null)
   return rows
 }

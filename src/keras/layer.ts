@@ -2,7 +2,14 @@
  * Layer: what all layers share: name, shapes, weights in Keras' order, and their configuration as Keras writes it.
  * Not here: the layers (layers/), their order in a model (sequential.ts).
  */
-import { LenetError, markCopy, refuseForeign, UsageError, type Shape } from '../base/index.js'
+import {
+  expectOptions as expectKnown,
+  LenetError,
+  markCopy,
+  refuseForeign,
+  UsageError,
+  type Shape,
+} from '../base/index.js'
 import { isLayerName } from '../formats/index.js'
 import { fromArray, ownTensor, tensor, type Tensor, type TensorData } from '../tensor/index.js'
 import { KerasTensor, type Use } from './kerasTensor.js'
@@ -49,9 +56,7 @@ const layerOptions = ['name', 'inputShape', 'trainable']
 
 /** Throws UsageError for an option that the layer does not have. */
 export function expectOptions(what: string, options: object, known: readonly string[]): void {
-  const all = [...known, ...layerOptions]
-  for (const name of Object.keys(options))
-    if (!all.includes(name)) throw new UsageError(`${what}: there is no option ${name}; there are ${all.join(', ')}`)
+  expectKnown(what, options, [...known, ...layerOptions])
 }
 
 /** A whole number of `least` or more. */
@@ -87,6 +92,8 @@ export abstract class Layer {
       throw new UsageError(
         `${this.className}: no layer can be called ${JSON.stringify(this.name)}: names are parts of paths in Keras's files, of 1 to 200 characters without /`,
       )
+    if (typeof trainable !== 'boolean')
+      throw new UsageError(`${this.className}: trainable must be true or false, got ${String(trainable)}`)
     this.#told = inputShape ?? null
     this.#trainable = trainable
   }

@@ -3,7 +3,7 @@
  * layer too: it can stand in another model.
  * Not here: which layers read which (sequential.ts, functional.ts), epochs and batches (run.ts), files (save.node.ts).
  */
-import { LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
+import { expectOptions, LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import { logitsOf } from './activations.js'
 import { History } from './callbacks/callback.js'
@@ -14,15 +14,24 @@ import {
   checkOptions,
   dataOf,
   split,
+  withWeights,
   type EvaluateOptions,
   type FitOptions,
   type Inputs,
   type PredictOptions,
 } from './given.js'
-import { compileConfigOf, readCompileConfig, type Compilation, type CompileOptions } from './config.js'
+import {
+  compileConfigOf,
+  compileOptions,
+  lossWeightOf,
+  readCompileConfig,
+  type Compilation,
+  type CompileOptions,
+} from './config.js'
 import { asTensor, isPicture, Layer, setWeights, showBatch, type CallContext, type Config, type Spec } from './layer.js'
-import { lossOf, type Prediction } from './losses.js'
-import { metricOf, type Metric } from './metrics.js'
+import { lossOf, type Loss, type Prediction } from './losses.js'
+import type { Metric } from './metric.js'
+import { metricOf, namedApart, type MetricInput } from './metrics.js'
 import type { Network } from './network.js'
 import type { Optimizer } from './optimizer.js'
 import { optimizerOf } from './optimizers.js'
@@ -31,7 +40,7 @@ import { output } from './output.js'
 import type { Verbose } from './progbar.js'
 import { penaltyOf } from './regularizers.js'
 import { Rows } from './rows.js'
-import { predict, test, train, type RunOptions } from './run.js'
+import { predict, test, train, type Data, type RunOptions } from './run.js'
 import { Steps, type Trained } from './steps.js'
 import { summaryText, type SummaryOptions } from './summary.js'
 import { flatOrder, type Weight } from './weight.js'
@@ -50,6 +59,10 @@ const verboseOf = (verbose: Verbose | 'auto' = 'auto'): Verbose => (verbose === 
 export abstract class Model extends Layer {
   /** Set by callbacks: training stops after the batch or epoch in progress. */
   stopTraining = false
+  /** Set by callbacks: `evaluate`, or the validation in `fit`, stops after the batch in progress. */
+  stopEvaluating = false
+  /** Set by callbacks: `predict` stops after the batch in progress; rows that were not reached are not in its result. */
+  stopPredicting = false
   /** What the last `fit` told. */
   history: History | null = null
   /** Where `fit` begins; BackupAndRestore sets it. */
@@ -171,13 +184,11 @@ export abstract class Model extends Layer {
   /** How to train. Source: keras.Model.compile. */
   compile(options: CompileOptions): void {
     const { stepsPerExecution = 1 } = options
-    const known = ['optimizer', 'loss', 'metrics', 'stepsPerExecution']
-    for (const name of Object.keys(options))
-      if (!known.includes(name))
-        throw new UsageError(`compile: there is no option ${name}; there are ${known.join(', ')}`)
+    expectOptions('compile', options, compileOptions)
     if (!Number.isInteger(stepsPerExecution) || stepsPerExecution < 1)
       throw new UsageError(`compile: stepsPerExecution must be a whole number of 1 or more, got ${stepsPerExecution}`)
-    this.#compiled = { options, optimizer: optimizerOf(options.optimizer ?? 'rmsprop'), loss: lossOf(options.loss) }
+    const optimizer = optimizerOf(options.optimizer ?? 'rmsprop')
+    this.#compiled = { options, optimizer, loss: lossOf(options.loss), lossWeight: lossWeightOf(options) }
     this.#ready = null
   }
 
@@ -188,12 +199,15 @@ export abstract class Model extends Layer {
 
   /** What is compiled, for inputs of these sizes. */
   #readyFor(what: string, sizes: Shape): Ready {
-    const { optimizer, loss, options } = this.#mustBeCompiled(what)
+    const compilation = this.#mustBeCompiled(what)
     const out = this.#builtFor(sizes)
     if (this.#ready) return this.#ready
-    const metrics = (options.metrics ?? []).map((metric) => metricOf(metric, loss, out.sizes))
-    const steps = new Steps(this.#trained, { optimizer, loss, metrics })
-    this.#ready = { options, optimizer, loss, metrics, steps }
+    const { loss, options } = compilation
+    const listOf = (metrics: readonly MetricInput[] = []): Metric[] =>
+      metrics.map((metric) => metricOf(metric, loss, out.sizes))
+    const metrics = namedApart(listOf(options.metrics), listOf(options.weightedMetrics))
+    const steps = new Steps(this.#trained, { ...compilation, metrics })
+    this.#ready = { ...compilation, metrics, steps }
     return this.#ready
   }
 
@@ -203,6 +217,19 @@ export abstract class Model extends Layer {
       penalty: () => penaltyOf(this.trainableWeights),
       forward: (x, training, drawn) => this.forward(x, training, drawn),
     }
+  }
+
+  /** As Keras: a last dimension of 1 is added or taken away where the model was built for that. */
+  #fitted(x: Inputs): Tensor {
+    const given = asTensor(x)
+    const [expected, rank] = [this.inputShape, given.dim() - 1]
+    if (expected?.length === rank + 1 && expected.at(-1) === 1) return given.unsqueeze(-1)
+    return expected?.length === rank - 1 && given.size(-1) === 1 ? given.squeeze(-1) : given
+  }
+
+  #heldOut(loss: Loss, [x, ...others]: NonNullable<FitOptions['validationData']>): Data {
+    const given = this.#fitted(x)
+    return dataOf(loss, this.#builtFor(given.shape.slice(1)).sizes, [given, ...others])
   }
 
   #mustBeCompiled(what: string): Compilation {
@@ -250,15 +277,15 @@ export abstract class Model extends Layer {
    */
   async fit(x: Inputs, y: Inputs, options: FitOptions = {}): Promise<History> {
     checkOptions('fit', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
     const all = dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
     const { validationData, validationSplit } = options
-    if (validationData) this.#builtFor(asTensor(validationData[0]).shape.slice(1))
-    const held = validationData && dataOf(ready.loss, outputs, validationData)
+    const held = validationData && this.#heldOut(ready.loss, validationData)
     const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
-    const data = byClass(plain, options.classWeight)
+    const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
+    const data = withWeights(byClass(plain, options.classWeight), wantsWeights)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -280,7 +307,7 @@ export abstract class Model extends Layer {
       batchSize,
       perTelling,
       data,
-      validation,
+      validation: validation && withWeights(validation, wantsWeights),
       validationBatchSize: options.validationBatchSize ?? batchSize,
       shuffle,
       epochs,
@@ -291,6 +318,7 @@ export abstract class Model extends Layer {
       ...run,
       firstEpoch: () => this.startEpoch,
       isStopped: () => this.stopTraining,
+      beginTest: () => this.#beginTest(),
       onUpdate: () => optimizer.iterations++,
     })
     return history
@@ -299,24 +327,41 @@ export abstract class Model extends Layer {
   /** [loss, metrics…], means over all pictures. Source: keras.Model.evaluate. */
   async evaluate(x: Inputs, y: Inputs, options: EvaluateOptions = {}): Promise<number[]> {
     checkOptions('evaluate', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
-    const data = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
-    return (await test(this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options), data)).values()
+    const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
+    const own = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
+    const data = withWeights(own, wantsWeights)
+    const run = this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options)
+    return (await test(run, data, () => this.#beginTest())).values()
+  }
+
+  #beginTest(): () => boolean {
+    this.stopEvaluating = false
+    return () => this.stopEvaluating
   }
 
   /** Outputs for all pictures, in Keras' order of dimensions. Source: keras.Model.predict. */
   async predict(x: Inputs, options: PredictOptions = {}): Promise<Tensor> {
     checkOptions('predict', options)
-    const given = asTensor(x)
+    const given = this.#fitted(x)
     const out = this.#builtFor(given.shape.slice(1))
     const inputs = new Rows(given)
     const steps = this.#ready?.steps ?? (this.#predicting ??= new Steps(this.#trained, null))
     const size = sizeOf(out.sizes)
     const all = new Float32Array(inputs.length * size)
-    const take = (found: Tensor, first: number): void => all.set(found.toTypedArray(), first * size)
-    await predict(this.#runOptions(steps, [], inputs.length, options), inputs, take)
-    return inKerasOrder(all, inputs.length, out)
+    let rows = 0
+    const take = (found: Tensor, first: number): (() => Tensor) => {
+      const values = Float32Array.from(found.toTypedArray())
+      all.set(values, first * size)
+      const count = values.length / size
+      rows = first + count
+      return () => inKerasOrder(values, count, out)
+    }
+    this.stopPredicting = false
+    const run = this.#runOptions(steps, [], inputs.length, options)
+    await predict(run, inputs, take, () => this.stopPredicting)
+    return inKerasOrder(rows === inputs.length ? all : all.slice(0, rows * size), rows, out)
   }
 
   /** Prints the table of layers. @param options lineLength, showTrainable, printFn (default: standard output) */
@@ -355,9 +400,12 @@ export abstract class Model extends Layer {
     return this.#compiled && compileConfigOf(this.#compiled)
   }
 
-  /** Compiles as `getCompileConfig()` tells, Keras' too. */
-  compileFromConfig(config: Config): void {
-    this.compile(readCompileConfig(config))
+  /**
+   * Compiles as `getCompileConfig()` tells, Keras' too.
+   * @param warn told of metrics that are not known here; default console.warn
+   */
+  compileFromConfig(config: Config, warn: (text: string) => void = (text) => console.warn(text)): void {
+    this.compile(readCompileConfig(config, warn))
   }
 
   /**

@@ -161,7 +161,7 @@ export function modelOf(file: KerasFile, where: string, compile: boolean, warn: 
   setKerasWeights(model, weights, where)
   if (!compile || !compiled || (compiled['loss'] ?? null) === null) return model
   try {
-    model.compileFromConfig(compiled)
+    model.compileFromConfig(compiled, (text) => warn(`${where}: ${text}`))
     if (optimizer) setKerasOptimizer(model, optimizer)
   } catch (error) {
     if (!(error instanceof LenetError)) throw error

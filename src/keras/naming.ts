@@ -8,6 +8,20 @@ export const snakeCase = (name: string): string =>
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .toLowerCase()
 
+/** 'hard_sigmoid' as 'hardSigmoid'. */
+export type CamelCase<S extends string> = S extends `${infer Head}_${infer Rest}`
+  ? `${Head}${Capitalize<CamelCase<Rest>>}`
+  : S
+
+/** 'meanSquaredError' and 'MeanSquaredError' as 'mean_squared_error'. */
+export type SnakeCase<S extends string> = S extends `${infer Head}${infer Rest}`
+  ? `${Lowercase<Head>}${Humps<Rest>}`
+  : S
+
+type Humps<S extends string> = S extends `${infer Head}${infer Rest}`
+  ? `${Head extends Lowercase<Head> ? Head : `_${Lowercase<Head>}`}${Humps<Rest>}`
+  : S
+
 const given = new Map<string, number>()
 
 /** The next free name of a class: the first has no number. */

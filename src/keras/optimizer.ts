@@ -83,14 +83,22 @@ export abstract class Optimizer {
     return this.#steps !== null
   }
 
-  /** Begins with these weights; does nothing when it has them already. */
+  /** Begins with these weights; goes on when it has them already, whichever of them were frozen meanwhile. */
   build(weights: readonly Weight[]): void {
-    const isSame = weights.length === this.#weights.length && weights.every((weight, i) => weight === this.#weights[i])
-    if (this.#steps && isSame) return
+    if (weights.every((weight) => this.#weights.includes(weight))) return
+    if (this.#steps && this.#weights.every((weight) => weights.includes(weight)))
+      throw new LenetError(
+        `the optimizer '${this.name}' was begun when fewer layers were trainable; call compile() again with a new optimizer`,
+      )
     if (this.#steps)
       throw new LenetError(`the optimizer '${this.name}' trains another model already; make a new one for this model`)
     this.#weights = weights
     this.#steps = this.make(weights.map(({ tensor }) => tensor))
+  }
+
+  /** Whether there is anything to train: not where all layers are frozen. */
+  get isIdle(): boolean {
+    return this.#weights.every(({ tensor }) => !tensor.requiresGrad)
   }
 
   zeroGrad(): void {

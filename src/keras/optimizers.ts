@@ -2,7 +2,7 @@
  * The optimizers with Keras' names, defaults and formulas, on ours. Not here: what they share (optimizer.ts), the updates
  * (nn's optim). Source: keras.optimizers.
  */
-import { LenetError, refuseForeign, UsageError } from '../base/index.js'
+import { expectOptions, LenetError, refuseForeign, UsageError } from '../base/index.js'
 import { optim } from '../nn/index.js'
 import type { Tensor } from '../tensor/index.js'
 import type { Config } from './layer.js'
@@ -49,12 +49,6 @@ export interface AdamOptions {
   readonly weightDecay?: number | null
 }
 
-function expectKnown(what: string, options: object, known: readonly string[]): void {
-  for (const name of Object.keys(options))
-    if (!known.includes(name))
-      throw new UsageError(`${what}: there is no option ${name}; there are ${known.join(', ')}`)
-}
-
 /** Source: keras.optimizers.Adam. */
 export class Adam extends Optimizer {
   readonly name: string = 'adam'
@@ -64,7 +58,7 @@ export class Adam extends Optimizer {
   constructor(options: AdamOptions = {}) {
     super(options.learningRate ?? 1e-3)
     const defaults = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, amsgrad: false, weightDecay: null }
-    expectKnown('adam', options, Object.keys(defaults))
+    expectOptions('adam', options, Object.keys(defaults))
     this.#options = { ...defaults, ...options }
   }
 
@@ -106,10 +100,7 @@ export interface SGDOptions {
   readonly nesterov?: boolean
 }
 
-/**
- * Source: keras.optimizers.SGD. Keras keeps -rate · gradient in its momentum, we the gradient: they part a little for a few
- * steps after the learning rate was changed.
- */
+/** Source: keras.optimizers.SGD. */
 export class SGD extends Optimizer {
   readonly name = 'sgd'
   readonly className = 'SGD'
@@ -118,7 +109,7 @@ export class SGD extends Optimizer {
 
   constructor(options: SGDOptions = {}) {
     super(options.learningRate ?? 0.01)
-    expectKnown('sgd', options, ['learningRate', 'momentum', 'nesterov'])
+    expectOptions('sgd', options, ['learningRate', 'momentum', 'nesterov'])
     const { momentum = 0, nesterov = false } = options
     if (!(momentum >= 0 && momentum <= 1)) throw new UsageError(`sgd: momentum must be from 0 to 1, got ${momentum}`)
     this.#momentum = momentum
@@ -131,11 +122,7 @@ export class SGD extends Optimizer {
 
   protected make(weights: readonly Tensor[]): Steps {
     const [momentum, nesterov] = [this.#momentum, this.#nesterov && this.#momentum > 0]
-    return new optim.SGD(weights, { lr: this.learningRate, momentum, nesterov })
-  }
-
-  protected override factor(): number {
-    return -this.learningRate
+    return new optim.SGD(weights, { lr: this.learningRate, momentum, nesterov, formula: 'keras' })
   }
 
   protected ownConfig(): Config {
@@ -165,7 +152,7 @@ export class RMSprop extends Optimizer {
   constructor(options: RMSpropOptions = {}) {
     super(options.learningRate ?? 1e-3)
     const defaults = { learningRate: 1e-3, rho: 0.9, momentum: 0, epsilon: 1e-7, centered: false }
-    expectKnown('rmsprop', options, Object.keys(defaults))
+    expectOptions('rmsprop', options, Object.keys(defaults))
     this.#options = { ...defaults, ...options }
   }
 
@@ -212,7 +199,7 @@ export class Adagrad extends Optimizer {
   constructor(options: AdagradOptions = {}) {
     super(options.learningRate ?? 1e-3)
     const defaults = { learningRate: 1e-3, initialAccumulatorValue: 0.1, epsilon: 1e-7 }
-    expectKnown('adagrad', options, Object.keys(defaults))
+    expectOptions('adagrad', options, Object.keys(defaults))
     this.#options = { ...defaults, ...options }
   }
 
@@ -247,6 +234,17 @@ export const optimizers = {
   rmsprop: (options: RMSpropOptions = {}) => new RMSprop(options),
   adagrad: (options: AdagradOptions = {}) => new Adagrad(options),
 } as const
+
+/** 'rmsprop' or, as Keras writes it, 'RMSprop'. */
+export type OptimizerName =
+  | keyof typeof optimizers
+  | 'Adam'
+  | 'AdamW'
+  | 'adamw'
+  | 'adam_w'
+  | 'SGD'
+  | 'RMSprop'
+  | 'Adagrad'
 
 const optionNames: Readonly<Record<string, string>> = {
   learning_rate: 'learningRate',

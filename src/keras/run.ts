@@ -7,7 +7,7 @@ import { defaultGenerator, endBatch, type Tensor } from '../tensor/index.js'
 import type { Logs } from './callbacks/callback.js'
 import type { CallbackList } from './callbacks/list.js'
 import type { ProgbarLogger } from './callbacks/progbarLogger.js'
-import type { Metric } from './metrics.js'
+import type { Metric } from './metric.js'
 import { Places, type Rows } from './rows.js'
 import { Means, type Batch, type Steps } from './steps.js'
 
@@ -40,6 +40,8 @@ export interface FitOptions extends RunOptions {
   /** Batches of the first epoch that were done in an earlier run. */
   readonly initialBatch: number
   readonly isStopped: () => boolean
+  /** Begins the validation, and gives what says whether it is to stop. */
+  readonly beginTest: () => () => boolean
   readonly signal: AbortSignal | undefined
   /** Called after each update. */
   readonly onUpdate: () => void
@@ -62,19 +64,26 @@ function* batchesOf(
 
 const noLogs: Logs = {}
 
+/** Batches one after the other: what is done, and who is told. */
+interface Pass {
+  readonly length: number
+  readonly shuffle?: boolean
+  readonly begin: `on${'Train' | 'Test' | 'Predict'}BatchBegin`
+  /** Null: nobody listens. */
+  readonly tellEnd: ((batch: number) => Promise<void> | undefined) | null
+  /** What the progress bar shows. */
+  readonly logs: () => Logs
+  readonly isStopped: () => boolean
+  /** Batches that were done in an earlier run. */
+  readonly done?: number
+  body(index: Int32Array<ArrayBuffer>): void
+}
+
 /** Batches, told to callbacks in groups of `perTelling`. */
-async function eachBatch(
-  { callbacks, progress, batchSize, perTelling }: RunOptions,
-  [length, shuffle]: readonly [number, boolean],
-  hooks: 'Train' | 'Test' | 'Predict',
-  body: (index: Int32Array<ArrayBuffer>) => void,
-  logs: () => Logs,
-  isStopped: () => boolean = () => false,
-  done = 0,
-): Promise<void> {
+async function eachBatch({ callbacks, progress, batchSize, perTelling }: RunOptions, pass: Pass): Promise<void> {
+  const { length, shuffle = false, begin, tellEnd, done = 0 } = pass
   const pause = pauser()
-  const [begin, end] = [`on${hooks}BatchBegin`, `on${hooks}BatchEnd`] as const
-  const [hearsBegin, hearsEnd] = [callbacks.hears(begin), callbacks.hears(end)]
+  const hearsBegin = callbacks.hears(begin)
   const last = Math.ceil(length / batchSize) - 1
   let batch = 0
   for (const index of batchesOf(length, batchSize, shuffle)) {
@@ -83,15 +92,24 @@ async function eachBatch(
       continue
     }
     if (hearsBegin && batch % perTelling === 0) await callbacks.tellBatch(begin, batch, noLogs)
-    body(index)
+    pass.body(index)
     const isTold = (batch + 1) % perTelling === 0 || batch === last
-    if (hearsEnd && isTold) await callbacks.tellBatch(end, batch, logs())
+    if (tellEnd && isTold) await tellEnd(batch)
     if (batch === done) progress?.first()
-    if (progress?.isDue === true && isTold) progress.progress(batch + 1, logs())
+    if (progress?.isDue === true && isTold) progress.progress(batch + 1, pass.logs())
     batch++
-    if (isStopped()) break
+    if (pass.isStopped()) break
     await pause()
   }
+}
+
+/** Tells all who listen to that hook; null where nobody does. */
+function teller(
+  callbacks: CallbackList,
+  hook: 'onTrainBatchEnd' | 'onTestBatchEnd',
+  logs: () => Logs,
+): Pass['tellEnd'] {
+  return callbacks.hears(hook) ? (batch) => callbacks.tellBatch(hook, batch, logs()) : null
 }
 
 function rowsAt({ inputs, labels, weights }: Data, index: Int32Array<ArrayBuffer>): Batch {
@@ -100,33 +118,51 @@ function rowsAt({ inputs, labels, weights }: Data, index: Int32Array<ArrayBuffer
 }
 
 /** [loss, metrics…] and logs of a whole pass. */
-export async function test(options: RunOptions, data: Data): Promise<Means> {
+export async function test(options: RunOptions, data: Data, begin: FitOptions['beginTest']): Promise<Means> {
+  const isStopped = begin()
   const means = new Means(options.metrics)
   const { callbacks, steps } = options
   await callbacks.tell('onTestBegin')
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    means.add(steps.test(rowsAt(data, index)), index.length)
-  }
-  await eachBatch(options, [data.inputs.length, false], 'Test', body, () => means.logs())
+  const logs = (): Logs => means.logs()
+  await eachBatch(options, {
+    length: data.inputs.length,
+    begin: 'onTestBatchBegin',
+    tellEnd: teller(callbacks, 'onTestBatchEnd', logs),
+    logs,
+    isStopped,
+    body: (index) => means.add(steps.test(rowsAt(data, index)), index.length),
+  })
   await callbacks.tell('onTestEnd', means.logs())
   return means
 }
 
-/** Outputs of all rows, in our order. */
+/**
+ * Outputs batch by batch, in our order.
+ * @param take is given them with the row of the first, and gives them as callbacks see them
+ */
 export async function predict(
   options: RunOptions,
   inputs: Rows,
-  take: (output: Tensor, first: number) => void,
+  take: (output: Tensor, first: number) => () => Tensor,
+  isStopped: () => boolean,
 ): Promise<void> {
   const { callbacks, steps } = options
   await callbacks.tell('onPredictBegin')
   let done = 0
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    const found = steps.predict(inputs.at(new Places(index)).float())
-    if (found) take(found, done)
-    done += index.length
-  }
-  await eachBatch(options, [inputs.length, false], 'Predict', body, () => noLogs)
+  let outputs: (() => Tensor) | null = null
+  const hears = callbacks.hears('onPredictBatchEnd')
+  await eachBatch(options, {
+    length: inputs.length,
+    begin: 'onPredictBatchBegin',
+    tellEnd: hears ? (batch) => callbacks.tellPredicted(batch, outputs ? { outputs: outputs() } : {}) : null,
+    logs: () => noLogs,
+    isStopped,
+    body(index) {
+      const found = steps.predict(inputs.at(new Places(index)).float())
+      if (found) outputs = take(found, done)
+      done += index.length
+    },
+  })
   await callbacks.tell('onPredictEnd')
 }
 
@@ -157,15 +193,26 @@ async function trainEpoch(options: FitOptions, epoch: number, done: number): Pro
     onUpdate()
     means.add(values, index.length)
     batch++
-    bad = values[0] ?? NaN
+    bad = values[0]?.[0] ?? NaN
   }
   const stops = (): boolean => {
     if (!Number.isFinite(bad) && !isStopped()) throw diverged(bad, epoch, batch)
     return isStopped() || signal?.aborted === true
   }
-  await eachBatch(options, [data.inputs.length, options.shuffle], 'Train', body, () => means.logs(), stops, done)
+  const logs = (): Logs => means.logs()
+  await eachBatch(options, {
+    length: data.inputs.length,
+    shuffle: options.shuffle,
+    begin: 'onTrainBatchBegin',
+    tellEnd: teller(options.callbacks, 'onTrainBatchEnd', logs),
+    logs,
+    isStopped: stops,
+    done,
+    body,
+  })
   if (!validation || signal?.aborted === true) return means.logs()
-  const validated = await test({ ...options, progress: null, batchSize: options.validationBatchSize }, validation)
+  const held = { ...options, progress: null, batchSize: options.validationBatchSize }
+  const validated = await test(held, validation, options.beginTest)
   return { ...means.logs(), ...validated.logs('val_') }
 }
 

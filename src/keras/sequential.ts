@@ -1,9 +1,9 @@
 /** Sequential: layers one after the other. Not here: training (model.ts), layers (layers/). */
-import { refuseForeign, UsageError, type Shape } from '../base/index.js'
+import { expectOptions, refuseForeign, sameShape, UsageError, type Shape } from '../base/index.js'
 import { configOf, readConfig } from './config.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor } from './kerasTensor.js'
-import { Layer, type Config, type Spec } from './layer.js'
+import { Layer, showBatch, type Config, type Spec } from './layer.js'
 import { InputLayer } from './layers/core.js'
 import { layerFromConfig, noteModel } from './layers/fromConfig.js'
 import { Model } from './model.js'
@@ -22,8 +22,10 @@ export class Sequential extends Model {
   #network: Network | null = null
 
   /** @param layers the first may be an `Input` */
-  constructor(layers: Iterable<Layer | KerasTensor> = [], { name }: SequentialOptions = {}) {
+  constructor(layers: Iterable<Layer | KerasTensor> = [], options: SequentialOptions = {}) {
+    const { name } = options
     super(name === undefined ? {} : { name })
+    expectOptions('sequential', options, ['name'])
     for (const layer of layers) this.add(layer)
   }
 
@@ -34,6 +36,7 @@ export class Sequential extends Model {
     if (!(layer instanceof Layer)) throw new UsageError(`model.add: expects a layer, got ${typeof layer}`)
     if (given instanceof KerasTensor && !(layer instanceof InputLayer))
       throw new UsageError(`model.add: expects a layer or an Input, got what layer '${layer.name}' gave`)
+    if (layer instanceof InputLayer && this.#layers.length > 0) throw this.#secondInput()
     if (this.#layers.some(({ name }) => name === layer.name))
       throw new UsageError(
         `All layers added to a Sequential model should have unique names. Name '${layer.name}' is already there`,
@@ -61,7 +64,17 @@ export class Sequential extends Model {
     this.#network = new Network(steps, this.#specs, steps.length)
   }
 
+  #secondInput(): UsageError {
+    const known = this.inputShape
+    return new UsageError(
+      known
+        ? `Sequential model '${this.name}' has already been configured to use input shape ${showBatch(known)}. You cannot add a different Input layer to it.`
+        : `Sequential model '${this.name}' has layers already: an Input comes before them`,
+    )
+  }
+
   build(sizes: Shape): void {
+    if (this.output && !sameShape(this.inputShape ?? [], sizes)) throw this.#secondInput()
     if (this.output) return
     const layers = this.#layers.splice(0)
     this.#append(new InputLayer({ shape: sizes }))

@@ -5,7 +5,7 @@
 import { compileStep, noGrad, type Tensor } from '../tensor/index.js'
 import type { Layer } from './layer.js'
 import type { Loss, Prediction } from './losses.js'
-import type { Metric } from './metrics.js'
+import { figureOf, type Metric } from './metric.js'
 import type { Optimizer } from './optimizer.js'
 
 /** Random numbers of a batch by layer, as a flat list and back. */
@@ -40,6 +40,8 @@ export interface Trained {
 export interface Compiled {
   readonly optimizer: Optimizer
   readonly loss: Loss
+  /** What the loss is multiplied by. */
+  readonly lossWeight: number
   readonly metrics: readonly Metric[]
 }
 
@@ -51,8 +53,8 @@ export interface Batch {
   readonly weights: Tensor | null
 }
 
-/** The mean loss of a batch, and what the batch adds to each metric's mean. */
-export type BatchValues = readonly number[]
+/** [the mean loss] of a batch, and what the batch adds to each metric's sums. */
+export type BatchValues = readonly (readonly number[])[]
 
 type Step = (...args: Tensor[]) => Tensor[]
 
@@ -78,7 +80,11 @@ function steppers(body: (batch: Batch, rest: readonly Tensor[]) => Tensor[]): St
 
 const stepperOf = (all: Steppers, { weights }: Batch): Step => (weights ? all.weighted : all.plain)
 
-const valuesOf = (results: readonly Tensor[]): number[] => results.map((result) => result.item())
+const valuesOf = (results: readonly Tensor[]): BatchValues =>
+  results.map((result) => (result.numel() === 1 ? [result.item()] : Array.from(result.toTypedArray())))
+
+const sumOf = (metric: Metric, { labels, weights }: Batch, prediction: Prediction): Tensor =>
+  metric.sum(labels, prediction, metric.isWeighted === true ? weights : null)
 
 export class Steps {
   readonly #model: Trained
@@ -108,60 +114,66 @@ export class Steps {
     return noGrad(() => this.#predict(inputs)[0])
   }
 
-  #trainOn({ optimizer, loss, metrics }: Compiled, batch: Batch, random: readonly Tensor[]): Tensor[] {
+  #trainOn({ optimizer, loss, lossWeight, metrics }: Compiled, batch: Batch, random: readonly Tensor[]): Tensor[] {
     const { inputs, labels, weights } = batch
     const prediction = this.#model.forward(inputs, true, (layer) => this.#drawn?.of(layer, random) ?? [])
-    const value = this.#penalised(loss.compute(labels, prediction, weights))
-    const sums = metrics.map((metric) => metric.sum(labels, detached(prediction)))
+    const value = this.#penalised(loss.compute(labels, prediction, weights), lossWeight)
+    const sums = metrics.map((metric) => sumOf(metric, batch, detached(prediction)))
+    if (optimizer.isIdle) return [value, ...sums]
     optimizer.zeroGrad()
     value.backward()
     optimizer.step()
     return [value, ...sums]
   }
 
-  #penalised(loss: Tensor): Tensor {
+  #penalised(loss: Tensor, lossWeight: number): Tensor {
     const penalty = this.#model.penalty()
-    return penalty ? loss.add(penalty) : loss
+    const weighted = lossWeight === 1 ? loss : loss.mul(lossWeight)
+    return penalty ? weighted.add(penalty) : weighted
   }
 
-  #test({ loss, metrics }: Compiled, { inputs, labels, weights }: Batch): Tensor[] {
+  #test({ loss, lossWeight, metrics }: Compiled, batch: Batch): Tensor[] {
+    const { inputs, labels, weights } = batch
     const prediction = this.#model.forward(inputs, false, () => [])
     return [
-      this.#penalised(loss.compute(labels, prediction, weights)),
-      ...metrics.map((metric) => metric.sum(labels, prediction)),
+      this.#penalised(loss.compute(labels, prediction, weights), lossWeight),
+      ...metrics.map((metric) => sumOf(metric, batch, prediction)),
     ]
   }
 }
 
-/** Means over pictures since the epoch began. */
+/** The loss's and the metrics' sums since the epoch began, and their figures. */
 export class Means {
-  /** By the alphabet, with the place in `#sums`. */
-  readonly #names: readonly (readonly [name: string, place: number])[]
-  readonly #sums: number[]
+  readonly #metrics: readonly Metric[]
+  readonly #sums: number[][] = []
+  #loss = 0
   #count = 0
 
   constructor(metrics: readonly Metric[]) {
-    const names = ['loss', ...metrics.map(({ name }) => name)]
-    this.#names = names.map((name, i) => [name, i] as const).toSorted(([a], [b]) => (a < b ? -1 : 1))
-    this.#sums = names.map(() => 0)
+    this.#metrics = metrics
   }
 
   /** A batch of `count` pictures. */
-  add([loss = NaN, ...sums]: BatchValues, count: number): void {
+  add([[loss = NaN] = [], ...sums]: BatchValues, count: number): void {
     this.#count += count
-    this.#sums[0] = (this.#sums[0] ?? 0) + loss * count
-    sums.forEach((sum, i) => (this.#sums[i + 1] = (this.#sums[i + 1] ?? 0) + sum))
+    this.#loss += loss * count
+    sums.forEach((added, i) => {
+      const known = (this.#sums[i] ??= added.map(() => 0))
+      added.forEach((value, k) => (known[k] = (known[k] ?? 0) + value))
+    })
   }
 
   /** [loss, metrics…]. */
   values(): number[] {
-    return this.#sums.map((sum) => sum / this.#count)
+    const figures = this.#metrics.map((metric, i) => figureOf(metric, this.#sums[i] ?? [], this.#count))
+    return [this.#loss / this.#count, ...figures]
   }
 
   /** By name, in the order in which Keras tells them: by the alphabet. */
   logs(prefix = ''): Record<string, number> {
-    const logs: Record<string, number> = {}
-    for (const [name, place] of this.#names) logs[prefix + name] = (this.#sums[place] ?? NaN) / this.#count
-    return logs
+    const names = ['loss', ...this.#metrics.map(({ name }) => name)]
+    const entries = this.values().map((value, i) => [names[i] ?? '', value] as const)
+    const sorted = entries.toSorted(([a], [b]) => (a < b ? -1 : 1))
+    return Object.fromEntries(sorted.map(([name, value]) => [prefix + name, value]))
   }
 }

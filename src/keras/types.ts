@@ -2,19 +2,20 @@
  * Names for the types of all that the factories give (`layers.dense(10)` is a `Dense`) and take, so that a program that
  * exports such a thing gets declarations. Types only: things are made by the factories.
  */
-export type { ActivationName } from './activations.js'
+export type { ActivationName, ActivationText } from './activations.js'
 export type { KerasEpochEvent, EpochEvents } from './callbacks/epochEvents.js'
 export type { LambdaHooks, Told } from './callbacks/callback.js'
 export type {
   EarlyStopping,
   EarlyStoppingOptions,
   MonitorCallback,
+  MonitorName,
   MonitorOptions,
   ReduceLROnPlateau,
   ReduceLROnPlateauOptions,
 } from './callbacks/monitor.js'
 export type { LearningRateScheduler, Schedule, TerminateOnNaN } from './callbacks/plain.js'
-export type { Initializer } from './initializers.js'
+export type { Initializer, InitializerName } from './initializers.js'
 export type { Use } from './kerasTensor.js'
 export type {
   Activation,
@@ -70,6 +71,7 @@ export type {
   RandomCropOptions,
   RandomFlip,
   RandomFlipOptions,
+  RandomOptions,
   RandomTranslation,
   RandomTranslationOptions,
 } from './layers/random.js'

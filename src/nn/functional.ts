@@ -2,7 +2,7 @@
  * F: layers as functions, without parameters of their own. Source: torch.nn.functional.
  * Not here: what they compute (graph), the layers that own parameters (layers/).
  */
-import { LenetError, showShape, type Shape } from '../base/index.js'
+import { expectNumbers, expectOptions, LenetError, showShape, type Shape } from '../base/index.js'
 import {
   type AvgPoolOptions,
   type ConvOptions,
@@ -27,6 +27,7 @@ export type { AvgPoolOptions, ConvOptions, PoolOptions, Reduction, Size2 }
  * @throws LenetError for wrong shapes, and a window that does not fit
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor | null, options: ConvOptions = {}): Tensor {
+  expectOptions('conv2d', options, ['stride', 'padding', 'dilation', 'groups'])
   checkSamePadding('conv2d', options.padding, options.stride)
   return new Tensor(ops.conv2d(x.node, weight.node, bias?.node, options))
 }
@@ -40,7 +41,8 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
  * The largest value of each window of [N, C, H, W].
  * @param options stride, default the kernel size; padding, default 0; ceilMode: windows may reach over the far edge, default false
  */
-export function maxPool2d(x: Tensor, kernelSize: Size2, options?: PoolOptions): Tensor {
+export function maxPool2d(x: Tensor, kernelSize: Size2, options: PoolOptions = {}): Tensor {
+  expectOptions('maxPool2d', options, ['stride', 'padding', 'ceilMode'])
   return new Tensor(ops.maxPool2d(x.node, kernelSize, options))
 }
 
@@ -48,7 +50,8 @@ export function maxPool2d(x: Tensor, kernelSize: Size2, options?: PoolOptions): 
  * The mean of each window; options as of maxPool2d, and `countIncludePad` (default true) counts padding as zeros. What
  * reaches over the far edge in ceil mode never counts.
  */
-export function avgPool2d(x: Tensor, kernelSize: Size2, options?: AvgPoolOptions): Tensor {
+export function avgPool2d(x: Tensor, kernelSize: Size2, options: AvgPoolOptions = {}): Tensor {
+  expectOptions('avgPool2d', options, ['stride', 'padding', 'countIncludePad', 'ceilMode'])
   return new Tensor(ops.avgPool2d(x.node, kernelSize, options))
 }
 
@@ -59,12 +62,14 @@ export const flatten = (x: Tensor, startDim = 1, endDim = -1): Tensor => x.flatt
  * The mask follows from the seed and the number of masks drawn before, not from PyTorch's numbers.
  */
 export function dropout(x: Tensor, p = 0.5, training = true): Tensor {
+  expectNumbers('dropout', { p })
   if (!training || p === 0) return x
   return new Tensor(ops.dropout(x.node, p, ops.hostLeaf(nextRandomKey(), [2], 'i32')))
 }
 
 /** In training each channel of a picture [N, C, …] is 0 with probability `p` and else divided by 1 - p. */
 export function dropout2d(x: Tensor, p = 0.5, training = true): Tensor {
+  expectNumbers('dropout2d', { p })
   if (!training || p === 0) return x
   return new Tensor(ops.dropoutChannels(x.node, p, ops.hostLeaf(nextRandomKey(), [2], 'i32')))
 }
@@ -102,6 +107,7 @@ export function groupNorm(
  */
 export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
   const rank = x.dim()
+  expectNumbers('pad', { value })
   if (padding.length % 2 !== 0 || padding.length > 2 * rank || !padding.every(Number.isInteger))
     throw new LenetError(
       `pad: expects whole numbers [before, after] for up to ${rank} dimensions, got ${showShape(padding)}`,

@@ -1,5 +1,7 @@
 /** F's losses. Source: torch.nn.functional. Not here: what they compute (graph). */
+import { expectNumbers, expectOptions, expectWord, LenetError } from '../base/index.js'
 import { ops, Tensor, type Reduction } from '../tensor/index.js'
+import { expectWhole } from './layers/check.js'
 
 /** Default reduction: 'mean', as PyTorch. */
 export interface LossOptions {
@@ -18,6 +20,13 @@ export interface CrossEntropyOptions extends ClassLossOptions {
   readonly labelSmoothing?: number
 }
 
+/** The options, where all are known. Throws UsageError. */
+function checked<O extends LossOptions>(what: string, options: O, known: readonly string[] = []): O {
+  expectOptions(what, options, [...known, 'reduction'])
+  expectWord(what, 'reduction', options.reduction ?? 'mean', ['mean', 'sum', 'none'])
+  return options
+}
+
 /** The options on nodes. */
 const onNodes = ({ weight, ...options }: CrossEntropyOptions): ops.CrossEntropyOptions => ({
   ...options,
@@ -29,21 +38,25 @@ const onNodes = ({ weight, ...options }: CrossEntropyOptions): ops.CrossEntropyO
  * `{ reduction: 'none' }`. Probabilities [N, C] (f32) may stand in the labels' place.
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  return new Tensor(ops.crossEntropyLoss(logits.node, target.node, onNodes(options)))
+  const known = checked('crossEntropy', options, ['weight', 'ignoreIndex', 'labelSmoothing'])
+  return new Tensor(ops.crossEntropyLoss(logits.node, target.node, onNodes(known)))
 }
 
 /** -logProbabilities[label]: logProbabilities [N, C], labels [N] → a number, or [N]. */
 export function nllLoss(logProbabilities: Tensor, labels: Tensor, options: ClassLossOptions = {}): Tensor {
-  return new Tensor(ops.nllLoss(logProbabilities.node, labels.node, onNodes(options)))
+  const known = checked('nllLoss', options, ['weight', 'ignoreIndex'])
+  return new Tensor(ops.nllLoss(logProbabilities.node, labels.node, onNodes(known)))
 }
 
 /** (x - target)² of two tensors of one shape. */
-export function mseLoss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
+export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  const { reduction } = checked('mseLoss', options)
   return new Tensor(ops.mseLoss(x.node, target.node, reduction))
 }
 
 /** |x - target| of two tensors of one shape. */
-export function l1Loss(x: Tensor, target: Tensor, { reduction }: LossOptions = {}): Tensor {
+export function l1Loss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  const { reduction } = checked('l1Loss', options)
   return new Tensor(ops.l1Loss(x.node, target.node, reduction))
 }
 
@@ -53,7 +66,9 @@ export interface SmoothL1Options extends LossOptions {
 }
 
 /** ½d²/beta where d = |x - target| is below beta, else d - ½beta. */
-export function smoothL1Loss(x: Tensor, target: Tensor, { beta = 1, reduction }: SmoothL1Options = {}): Tensor {
+export function smoothL1Loss(x: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  const { beta = 1, reduction } = checked('smoothL1Loss', options, ['beta'])
+  expectNumbers('smoothL1Loss', { beta })
   return new Tensor(ops.smoothL1Loss(x.node, target.node, beta, reduction))
 }
 
@@ -63,7 +78,9 @@ export interface HuberOptions extends LossOptions {
 }
 
 /** ½d² where d = |x - target| is below delta, else delta · (d - ½delta). */
-export function huberLoss(x: Tensor, target: Tensor, { delta = 1, reduction }: HuberOptions = {}): Tensor {
+export function huberLoss(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  const { delta = 1, reduction } = checked('huberLoss', options, ['delta'])
+  expectNumbers('huberLoss', { delta })
   return new Tensor(ops.huberLoss(x.node, target.node, delta, reduction))
 }
 
@@ -78,21 +95,28 @@ export interface BinaryLogitsLossOptions extends BinaryLossOptions {
 }
 
 /** -t log p - (1 - t) log(1 - p): probabilities p and targets t of 0 … 1, of one shape. */
-export function binaryCrossEntropy(x: Tensor, target: Tensor, { weight, reduction }: BinaryLossOptions = {}): Tensor {
+export function binaryCrossEntropy(x: Tensor, target: Tensor, options: BinaryLossOptions = {}): Tensor {
+  const { weight, reduction } = checked('binaryCrossEntropy', options, ['weight'])
   return new Tensor(ops.binaryCrossEntropy(x.node, target.node, { weight: weight?.node, reduction }))
 }
 
 /** `binaryCrossEntropy` of sigmoid(x), without overflow. */
-export function binaryCrossEntropyWithLogits(
-  x: Tensor,
-  target: Tensor,
-  { weight, posWeight, reduction }: BinaryLogitsLossOptions = {},
-): Tensor {
-  const options = { weight: weight?.node, posWeight: posWeight?.node, reduction }
-  return new Tensor(ops.bceWithLogits(x.node, target.node, options))
+export function binaryCrossEntropyWithLogits(x: Tensor, target: Tensor, options: BinaryLogitsLossOptions = {}): Tensor {
+  const { weight, posWeight, reduction } = checked('binaryCrossEntropyWithLogits', options, ['weight', 'posWeight'])
+  const nodes = { weight: weight?.node, posWeight: posWeight?.node, reduction }
+  return new Tensor(ops.bceWithLogits(x.node, target.node, nodes))
 }
 
-/** 1 at the label and 0 elsewhere (f32): labels [N] → [N, numClasses]. Other labels are an error where they are computed. */
-export function oneHot(labels: Tensor, numClasses: number): Tensor {
-  return new Tensor(ops.oneHot(ops.checkedLabels(labels.view(-1).node, numClasses), numClasses))
+/**
+ * 1 at the label and 0 elsewhere (f32): labels […] of whole numbers (i32, u8) → […, numClasses]. Other labels are an error
+ * where they are computed. Source: torch.nn.functional.one_hot, which gives int64.
+ * @param numClasses default: the largest label + 1, for which the labels are computed at once
+ */
+export function oneHot(labels: Tensor, numClasses = -1): Tensor {
+  if (labels.dtype === 'f32') throw new LenetError('oneHot: labels are whole numbers (i32 or u8), got f32')
+  const largest = (): number => Array.from(labels.toTypedArray()).reduce((most, label) => Math.max(most, label), -1)
+  const classes = numClasses === -1 ? largest() + 1 : numClasses
+  expectWhole('oneHot', { numClasses: classes })
+  const flat = labels.view(-1).node
+  return new Tensor(ops.oneHot(ops.checkedLabels(flat, classes), classes)).view(...labels.shape, classes)
 }

@@ -1,6 +1,7 @@
 /** Making tensors from values, and filled ones. Not here: what can be done with them (tensor.ts). */
 import {
   expectDType,
+  expectNumbers,
   expectOptions,
   type Generator,
   hostArray,
@@ -10,6 +11,7 @@ import {
   sameShape,
   showShape,
   sizeOf,
+  UsageError,
   type DType,
   type HostArray,
   type Shape,
@@ -66,7 +68,10 @@ function nestedShape(data: TensorData): number[] {
 function flattenInto(data: TensorData, shape: Shape, depth: number, out: number[]): void {
   if (!isList(data)) {
     if (depth < shape.length || isTyped(data)) throw new LenetError('tensor: the lists are not nested equally deep')
-    out.push(Number(data))
+    const value = Number(data)
+    if (typeof data !== 'number' && typeof data !== 'boolean' && Number.isNaN(value))
+      throw new UsageError(`tensor: expects numbers, got ${JSON.stringify(data) ?? String(data)}`)
+    out.push(value)
     return
   }
   if (data.length !== shape[depth]) {
@@ -114,6 +119,12 @@ export function tensor(data: TensorData, options: TensorOptions = {}): Tensor {
   return fromArray(copy, [...shape], dtype, requiresGrad)
 }
 
+/** Throws UsageError where sizes are given one by one. */
+function expectShape(what: string, shape: unknown): void {
+  if (!Array.isArray(shape))
+    throw new UsageError(`${what}: the shape is a list, [2, 3], or [] for a single number; got ${String(shape)}`)
+}
+
 export type FillOptions = Omit<TensorOptions, 'shape'>
 const fillOptions: readonly (keyof FillOptions)[] = ['dtype', 'requiresGrad']
 
@@ -122,6 +133,8 @@ export function full(shape: Shape, value: number, options: FillOptions = {}): Te
   const { dtype = 'f32', requiresGrad = false } = options
   expectOptions('a filled tensor', options, fillOptions)
   expectDType('a filled tensor', dtype)
+  expectShape('a filled tensor', shape)
+  expectNumbers('a filled tensor', { value })
   const size = sizeOf(shape)
   if (!Number.isInteger(size) || shape.some((n) => n < 0))
     throw new LenetError(`no tensor has the shape ${showShape(shape)}`)
@@ -142,6 +155,7 @@ const randomOptions: readonly (keyof RandomOptions)[] = ['generator', 'requiresG
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
   const { generator = defaultGenerator, requiresGrad = false } = options
   expectOptions('rand', options, randomOptions)
+  expectShape('rand', shape)
   return fromArray(generator.uniform(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 
@@ -149,6 +163,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   const { generator = defaultGenerator, requiresGrad = false } = options
   expectOptions('randn', options, randomOptions)
+  expectShape('randn', shape)
   return fromArray(generator.normal(new Float32Array(sizeOf(shape))), [...shape], 'f32', requiresGrad)
 }
 

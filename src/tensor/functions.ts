@@ -1,5 +1,6 @@
 /** PyTorch's functions on tensors that are no methods, or methods too: `max(x, 1)`. Not here: layers (nn's F). */
 import * as g from '../graph/index.js'
+import { expectOperand } from './scalars.js'
 import { Tensor, type MaxPair, type Operand } from './tensor.js'
 
 /** The largest element, or along `dim` values and their indices: `const [, predicted] = max(outputs, 1)`. */
@@ -11,7 +12,10 @@ export function max(x: Tensor, dim?: number, keepdim = false): Tensor | MaxPair 
 
 /** `a` where `condition` is not 0, else `b`. */
 export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
-  const node = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
+  const node = (x: Operand): g.Operand => {
+    expectOperand(x)
+    return typeof x === 'number' ? x : x.node
+  }
   return new Tensor(g.where(condition.node, node(a), node(b)))
 }
 

@@ -3,6 +3,7 @@
  * holds no graph. Single numbers whose inputs are known are computed here, in float32, with the devices' bits.
  * Not here: any other arithmetic.
  */
+import { UsageError } from '../base/index.js'
 import { add, div, gradEnabled, hostLeaf, maximum, minimum, mul, sub, type Node } from '../graph/index.js'
 import { carry, computeNode, isOwned } from './autograd.js'
 import { clock } from './clock.js'
@@ -80,6 +81,13 @@ function foldScalars(fold: Fold, a: Tensor, b: Operand): Node | undefined {
   return hostLeaf(Float32Array.of(fold(x, y)), [], 'f32', marked)
 }
 
+/** Throws UsageError for what plain JavaScript may pass: null, texts, lists. */
+export function expectOperand(x: unknown): void {
+  if (typeof x === 'number' || (typeof x === 'object' && x !== null && 'node' in x)) return
+  const shown = typeof x === 'string' ? `'${x}'` : Array.isArray(x) ? 'a list: tensor([…]) makes one of it' : String(x)
+  throw new UsageError(`arithmetic takes a tensor or a number, got ${shown}`)
+}
+
 const isSingle = (x: Operand): boolean => typeof x === 'number' || x.node.shape.length === 0
 
 /** So many additions in a row are put off at most where no batch tells that a loop is one. */
@@ -108,6 +116,7 @@ function pending(name: keyof typeof operations, a: Tensor, b: Operand): Node {
 
 /** The result of arithmetic; single numbers that are known take the short way, others can still be read after the step. */
 export function arithmetic(name: keyof typeof operations, a: Tensor, b: Operand): Node {
+  expectOperand(b)
   if (!isSingle(a) || !isSingle(b)) return pending(name, a, b)
   return foldScalars(scalarFolds[name], a, b) ?? carryScalar(pending(name, a, b))
 }

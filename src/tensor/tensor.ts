@@ -5,6 +5,7 @@
  */
 import {
   expectDType,
+  expectNumbers,
   isForeignTensor,
   LenetError,
   markCopy,
@@ -23,7 +24,7 @@ import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { overwriteLeaf, read, renewLeaf } from './runtime.js'
-import { arithmetic, carryScalar, knownScalar } from './scalars.js'
+import { arithmetic, carryScalar, expectOperand, knownScalar } from './scalars.js'
 import { hold } from './storage.js'
 
 export type Operand = Tensor | number
@@ -34,7 +35,14 @@ export type MaxPair = readonly [values: Tensor, indices: Tensor] & { readonly va
 /** Of this copy of the library or of another. */
 export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor || isForeignTensor(value)
 
-const nodeOf = (x: Operand): g.Operand => (typeof x === 'number' ? x : x.node)
+function nodeOf(x: Operand): g.Operand {
+  expectOperand(x)
+  return typeof x === 'number' ? x : x.node
+}
+
+/** Numbers one by one, or in a list. */
+const listed = (numbers: readonly number[] | readonly [Shape]): Shape =>
+  typeof numbers[0] === 'object' ? numbers[0] : (numbers as Shape)
 
 export class Tensor {
   static {
@@ -236,9 +244,10 @@ export class Tensor {
   neg(): Tensor {
     return new Tensor(g.neg(this.node))
   }
-  /** To the power of a number. Exponents that are multiples of ½ cost multiplications and a square root. */
-  pow(exponent: number): Tensor {
-    return new Tensor(g.pow(this.node, exponent))
+  /** To the power of a number, or of a tensor. Exponents that are multiples of ½ cost multiplications and a square root. */
+  pow(exponent: Operand): Tensor {
+    const power = nodeOf(exponent)
+    return new Tensor(typeof power === 'number' ? g.pow(this.node, power) : g.powTensor(this.node, power))
   }
   square(): Tensor {
     return new Tensor(g.square(this.node))
@@ -263,6 +272,7 @@ export class Tensor {
   }
   /** Not below `min`, not above `max`. */
   clamp(min = -Infinity, max = Infinity): Tensor {
+    expectNumbers('clamp', { min, max })
     const low = min === -Infinity ? this : this.maximum(min)
     return max === Infinity ? low : low.minimum(max)
   }
@@ -342,8 +352,7 @@ export class Tensor {
 
   /** The same elements in row-major order in another shape; one size may be -1. `view(2, -1)` or `view([2, -1])`. */
   view(...shape: readonly number[] | readonly [Shape]): Tensor {
-    const [first] = shape
-    return new Tensor(g.reshape(this.node, typeof first === 'object' ? first : (shape as readonly number[])))
+    return new Tensor(g.reshape(this.node, listed(shape)))
   }
   reshape(...shape: readonly number[] | readonly [Shape]): Tensor {
     return this.view(...shape)
@@ -351,16 +360,16 @@ export class Tensor {
   flatten(startDim = 0, endDim = -1): Tensor {
     return new Tensor(g.flatten(this.node, startDim, endDim))
   }
-  /** Dimension i of the result is dimension dims[i]. */
-  permute(...dims: readonly number[]): Tensor {
-    return new Tensor(g.permute(this.node, dims))
+  /** Dimension i of the result is dimension dims[i]: `permute(1, 0)` or `permute([1, 0])`. */
+  permute(...dims: readonly number[] | readonly [Shape]): Tensor {
+    return new Tensor(g.permute(this.node, listed(dims)))
   }
   transpose(dim0: number, dim1: number): Tensor {
     return new Tensor(g.transpose(this.node, dim0, dim1))
   }
   /** Repeats dimensions of size 1 (and new ones in front); -1 keeps a size. */
-  expand(...shape: readonly number[]): Tensor {
-    return new Tensor(g.expand(this.node, shape))
+  expand(...shape: readonly number[] | readonly [Shape]): Tensor {
+    return new Tensor(g.expand(this.node, listed(shape)))
   }
   /** A new dimension of size 1 at `dim`. */
   unsqueeze(dim: number): Tensor {
@@ -372,9 +381,11 @@ export class Tensor {
     const at = dim === undefined ? undefined : normalizeDim(dim, this.dim(), 'squeeze')
     return this.view(this.shape.filter((size, i) => size !== 1 || (at !== undefined && i !== at)))
   }
-  /** `length` elements from `start` along `dim`. */
+  /** `length` elements from `start` along `dim`; a negative start counts from the end. */
   narrow(dim: number, start: number, length: number): Tensor {
-    return new Tensor(g.narrow(this.node, normalizeDim(dim, this.dim(), 'narrow'), start, start + length))
+    const at = normalizeDim(dim, this.dim(), 'narrow')
+    const first = start < 0 ? start + (this.shape[at] ?? 0) : start
+    return new Tensor(g.narrow(this.node, at, first, first + length))
   }
   /** Elements `start` … `end` - 1 of dimension 0, as an array's slice: negative counts from the end. */
   slice(start = 0, end?: number): Tensor {

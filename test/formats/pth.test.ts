@@ -63,6 +63,7 @@ for (const name of [
   'protocol5',
   'deflated',
   'parallel',
+  'averaged',
   'compiled',
   'lightning',
 ]) {
@@ -85,6 +86,12 @@ test("Node's Buffers are read and not changed, wherever they lie", () => {
     for (const { data } of tensors.values()) assert.ok(!Buffer.isBuffer(data))
     assert.deepEqual(new Uint8Array(bytes.subarray(1)), pick(files, name))
   }
+})
+
+test("PyTorch's negative bit changes the sign", () => {
+  const file = read('negated')
+  assert.deepEqual(numbers(file, 'plain'), ramp(3))
+  assert.deepEqual(numbers(file, 'other'), ramp(3))
 })
 
 test('a prefix that not every name has stays', () => {

@@ -168,3 +168,19 @@ test('a damaged file gives a file or one error of ours, whatever byte is changed
     { numRuns: 500 },
   )
 })
+
+test('safetensors: notes that are null, as MLX writes them, are none', () => {
+  const header = '{"__metadata__":null,"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+  const bytes = new Uint8Array(8 + header.length + 4)
+  new DataView(bytes.buffer).setUint32(0, header.length, true)
+  bytes.set(new TextEncoder().encode(header), 8)
+  const { tensors, metadata } = readSafetensors(bytes, 'mlx.safetensors')
+  assert.deepEqual([[...metadata], [...tensors.keys()]], [[], ['w']])
+})
+
+test('npz: a member whose checksum does not match is refused, as NumPy refuses it', () => {
+  const bytes = pick(files, 'stored.npz').slice()
+  const at = Buffer.from(bytes).indexOf('NUMPY') + 127 // within the first array's numbers
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  assert.throws(() => readNpz(bytes, 'flipped.npz'), /the checksum of .* does not match: the file is damaged/)
+})

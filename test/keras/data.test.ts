@@ -102,15 +102,15 @@ describe('what does not fit', () => {
       /batchSize must be a whole number of 1 or more, got 0/,
     ],
     'an unknown loss': [
-      () => compiled().compile({ loss: 'hinge' }),
+      () => compiled().compile({ loss: 'hinge' as 'mse' }),
       /there is no loss 'hinge'; there are sparseCategoricalCrossentropy/,
     ],
     'an unknown optimizer': [
-      () => compiled().compile({ optimizer: 'lion', loss: 'mse' }),
+      () => compiled().compile({ optimizer: 'lion' as 'adam', loss: 'mse' }),
       /there is no optimizer 'lion'/,
     ],
     'an unknown padding': [
-      () => layers.conv2d(1, 3, { padding: 'full' }),
+      () => layers.conv2d(1, 3, { padding: 'full' as 'same' }),
       /must be one of \{'same', 'valid'\}\. Received: full/,
     ],
     'an unknown option': [
@@ -163,7 +163,7 @@ describe('what does not fit', () => {
       () => new Sequential([layers.layerNormalization({ axis: 1, inputShape: [4, 4, 3] })]),
       /works on the last axis \(-1\) or on all behind the batch, got 1/,
     ],
-    'a negative slope below 0': [() => layers.leakyReLU(-1), /negative_slope of the layer cannot be a negative value/],
+    'a negative slope below 0': [() => layers.leakyReLU(-1), /negative_slope must be a number of 0 or more/],
     'too small for a window': [
       () => new Sequential([layers.conv2d(2, 5, { inputShape: [4, 4, 3] })]),
       /layer 'conv2d[_\d]*': Computed output size would be zero or negative/,

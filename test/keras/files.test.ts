@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { saveModel } from '../../src/files/model.node.js'
-import { ZipArchive } from '../../src/formats/index.js'
+import { writeZip, ZipArchive } from '../../src/formats/index.js'
 import * as keras from '../../src/keras/index.node.js'
 import {
   callbacks,
@@ -20,6 +20,7 @@ import {
   utils,
   type Model,
   type Optimizer,
+  type OptimizerName,
 } from '../../src/keras/index.node.js'
 import { Numbers } from '../oracle/kerasCases.js'
 
@@ -33,7 +34,7 @@ const x = tensor(new Numbers(3).uniform(40 * 6 * 6 * 2), { shape: [40, 6, 6, 2] 
 const y = tensor(Int32Array.from({ length: 40 }, (_, i) => i % 3))
 const quiet = { verbose: 0, shuffle: false, batchSize: 8 } as const
 
-function model(optimizer: Optimizer | string = 'adam'): Sequential {
+function model(optimizer: Optimizer | OptimizerName = 'adam'): Sequential {
   const made = new Sequential([
     layers.rescaling(2, { inputShape: [6, 6, 2], offset: -1 }),
     layers.randomFlip('horizontal'),
@@ -234,4 +235,19 @@ test('names of layers that no file can hold are refused where the layer is made'
       message: /^Dense: no layer can be called /,
     })
   assert.equal(keras.layers.dense(2, { name: 'größe 1.5' }).name, 'größe 1.5')
+})
+
+test('hard_sigmoid of a file that Keras 2 wrote is refused: it is another function there', async (t) => {
+  const path = join(folderFor(t), 'net.keras')
+  const net = new Sequential([layers.dense(2, { inputShape: [3], activation: 'hard_sigmoid' })])
+  await net.save(path)
+  assert.deepEqual((await loadModel(path)).outputShape, [2])
+  const zip = new ZipArchive(readFileSync(path), 'net.keras')
+  const members = [...zip.members.keys()].map((name): [string, Uint8Array] => {
+    const bytes = zip.read(name, 1e6)
+    const isMetadata = name === 'metadata.json'
+    return [name, isMetadata ? new TextEncoder().encode('{"keras_version": "2.21.0"}') : bytes]
+  })
+  writeFileSync(path, writeZip(members))
+  await assert.rejects(loadModel(path), /layer dense.*: hard_sigmoid is one function in Keras 2 and another in Keras 3/)
 })

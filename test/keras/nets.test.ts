@@ -9,6 +9,7 @@ import {
   Sequential,
   summaryText,
   type Optimizer,
+  type OptimizerName,
 } from '../../src/keras/index.js'
 import { callbacks, datasets } from '../../src/keras/index.node.js'
 import { lenet } from '../../src/models/lenetKeras.js'
@@ -56,7 +57,7 @@ test('a model that is not built yet: layers without weights wait for nothing, or
 })
 
 /** Losses of 100 batches in the data's own order, and the model. */
-async function stepLosses(name: keyof typeof nets, optimizer: Optimizer | string, weights = 1) {
+async function stepLosses(name: keyof typeof nets, optimizer: Optimizer | OptimizerName, weights = 1) {
   clearSession()
   const [[images, labels]] = await datasets.cifar10.loadData()
   const [x, y] = [images.div(255).slice(0, 3200), labels.slice(0, 3200)]

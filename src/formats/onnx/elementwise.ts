@@ -44,9 +44,10 @@ function channelAxis({ hwc }: NetValue): number {
 
 function overChannels(context: NodeContext, op: NetOp): void {
   const x = context.net()
-  const isOld = context.state.opset < 13 // then over all axes from `axis` on
-  const axis = context.axis(context.int('axis', isOld ? 1 : -1), x.shape.length + 1)
-  if (axis !== channelAxis(x) || (isOld && x.shape.length > 1)) {
+  // Before opset 13 over all axes from `axis` on: the same where there is nothing behind the channels.
+  const isOld = context.state.opset < 13 && x.shape.slice(1).some((size) => size !== 1)
+  const axis = context.axis(context.int('axis', context.state.opset < 13 ? 1 : -1), x.shape.length + 1)
+  if (axis !== channelAxis(x) || isOld) {
     context.fail(`over axis ${axis} of [N, ${fileShape(x).join(', ')}]; channels or features are expected`)
   }
   activation(context, op)

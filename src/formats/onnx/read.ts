@@ -63,7 +63,7 @@ const operators: Readonly<Record<string, readonly [read: (context: NodeContext) 
 /** Known only as parts of activations (fuse.ts), or on constants. */
 const partsOnly = new Set(['Erf', 'Pow', 'Sqrt', 'HardSigmoid', ...constantOps])
 const oldestOpset = 7
-const newestOpset = 26
+const newestOpset = 28
 const floatTypes = new Set(['float', 'float16', 'double', 'bfloat16'])
 const numberTypes = new Set([...floatTypes, 'int32', 'int64'])
 

@@ -1,4 +1,6 @@
 /** Callback: what is told during training, under Keras' names in camelCase. Not here: who tells (run.ts). */
+import { expectOptions } from '../../base/index.js'
+import type { Tensor } from '../../tensor/index.js'
 import type { Model } from '../model.js'
 import type { Logs } from '../progbar.js'
 
@@ -12,6 +14,11 @@ export interface CallbackParams {
   readonly epochs: number
   /** Batches in an epoch. */
   readonly steps: number
+}
+
+/** What is told of a predicted batch. */
+export interface PredictLogs {
+  readonly outputs?: Tensor
 }
 
 /** Source: keras.callbacks.Callback. Epochs and batches are counted from 0. */
@@ -47,20 +54,26 @@ export class Callback {
   onPredictBegin(_logs: Logs): Told {}
   onPredictEnd(_logs: Logs): Told {}
   onPredictBatchBegin(_batch: number, _logs: Logs): Told {}
-  onPredictBatchEnd(_batch: number, _logs: Logs): Told {}
+  /** `outputs`: of this batch, in Keras' order of dimensions. */
+  onPredictBatchEnd(_batch: number, _logs: PredictLogs): Told {}
 }
 
-export type LambdaHooks = Partial<
-  Pick<
-    Callback,
-    'onTrainBegin' | 'onTrainEnd' | 'onEpochBegin' | 'onEpochEnd' | 'onTrainBatchBegin' | 'onTrainBatchEnd'
-  >
->
+const lambdaHooks = [
+  'onTrainBegin',
+  'onTrainEnd',
+  'onEpochBegin',
+  'onEpochEnd',
+  'onTrainBatchBegin',
+  'onTrainBatchEnd',
+] as const
+
+export type LambdaHooks = Partial<Pick<Callback, (typeof lambdaHooks)[number]>>
 
 /** A callback of functions. Source: keras.callbacks.LambdaCallback. */
 export class LambdaCallback extends Callback {
   constructor(hooks: LambdaHooks) {
     super()
+    expectOptions('LambdaCallback', hooks, lambdaHooks)
     Object.assign(this, hooks)
   }
 }

@@ -2,9 +2,9 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileError, isThere, makeFolder, writeFileAtomicSync } from '../../base/fs.node.js'
-import { LenetError, UsageError, isError } from '../../base/index.js'
+import { expectOptions, LenetError, UsageError, isError } from '../../base/index.js'
 import { output } from '../output.js'
-import { fixed } from '../pythonText.js'
+import { fixed, formatted } from '../pythonText.js'
 import { loadWeights, saveModel, saveWeights } from '../save.node.js'
 import { Callback, type Logs, type Told } from './callback.js'
 import { MonitorCallback, type MonitorOptions } from './monitor.js'
@@ -53,7 +53,7 @@ export class ModelCheckpoint extends MonitorCallback {
   #epoch = 0
 
   constructor(path: string, options: ModelCheckpointOptions = {}) {
-    super(options)
+    super('ModelCheckpoint', options, ['saveBestOnly', 'saveWeightsOnly', 'saveFreq', 'initialValueThreshold'])
     const { saveWeightsOnly = false, saveFreq = 'epoch', initialValueThreshold = null } = options
     const endings = saveWeightsOnly ? ['.weights.h5'] : ['.keras', '.h5']
     if (!endings.some((ending) => path.endsWith(ending)))
@@ -108,20 +108,17 @@ export class ModelCheckpoint extends MonitorCallback {
   }
 }
 
-/** `{epoch:02d}` and `{val_loss:.2f}` of a path. Throws LenetError for a name that logs do not have. */
+/** `{epoch:02d}` and `{val_loss:.2f}` of a path. Throws LenetError for a name that logs do not have, and for other formats. */
 function formatPath(path: string, values: Logs): string {
-  return path.replace(
-    /\{(\w+)(?::(0?)(\d*)(?:\.(\d+)f|d)?)?\}/g,
-    (_, name: string, zero: string, width: string, digits?: string) => {
-      const value = values[name]
-      if (value === undefined)
-        throw new LenetError(
-          `Failed to format this callback filepath: "${path}". There is no '${name}', only ${Object.keys(values).join(', ')}`,
-        )
-      const text = digits === undefined ? String(value) : fixed(value, Number(digits))
-      return text.padStart(Number(width), zero === '0' ? '0' : ' ')
-    },
-  )
+  const fail = (what: string): never => {
+    throw new LenetError(`Failed to format this callback filepath: "${path}". ${what}`)
+  }
+  return path.replace(/\{([^{}:]*)(?::([^{}]*))?\}/g, (field, name: string, spec = '') => {
+    const value = values[name]
+    if (value === undefined) return fail(`There is no '${name}', only ${Object.keys(values).join(', ')}`)
+    const isWhole = name === 'epoch' || name === 'batch'
+    return formatted(value, spec, isWhole) ?? fail(`${field} has a format that is not known here`)
+  })
 }
 
 export interface BackupAndRestoreOptions {
@@ -144,6 +141,7 @@ export class BackupAndRestore extends Callback {
 
   constructor(backupDir: string, options: BackupAndRestoreOptions = {}) {
     super()
+    expectOptions('BackupAndRestore', options, ['saveFreq', 'deleteCheckpoint'])
     if (backupDir === '') throw new UsageError('Empty `backupDir` argument passed')
     this.#folder = backupDir
     this.#options = options

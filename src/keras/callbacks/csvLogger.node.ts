@@ -1,6 +1,7 @@
 /** A table of all epochs. Source: keras.callbacks.CSVLogger. */
 import { appendFileSync, statSync, writeFileSync } from 'node:fs'
 import { fileError, isThere } from '../../base/fs.node.js'
+import { expectOptions } from '../../base/index.js'
 import { floatText } from '../pythonText.js'
 import { Callback, type Logs } from './callback.js'
 
@@ -18,8 +19,10 @@ export class CSVLogger extends Callback {
   #keys: readonly string[] | null = null
   #hasHeader = false
 
-  constructor(path: string, { separator = ',', append = false }: CSVLoggerOptions = {}) {
+  constructor(path: string, options: CSVLoggerOptions = {}) {
     super()
+    expectOptions('CSVLogger', options, ['separator', 'append'])
+    const { separator = ',', append = false } = options
     this.#path = path
     this.#separator = separator
     this.#append = append

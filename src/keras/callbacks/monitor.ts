@@ -2,7 +2,7 @@
  * Callbacks that watch a value: EarlyStopping, ReduceLROnPlateau. Not here: those that write files (*.node.ts).
  * Source: keras.src.callbacks.monitor_callback.
  */
-import { LenetError, UsageError } from '../../base/index.js'
+import { expectOptions, LenetError, UsageError } from '../../base/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import { output } from '../output.js'
 import { floatText } from '../pythonText.js'
@@ -10,9 +10,12 @@ import { Callback, type Logs } from './callback.js'
 
 export type Mode = 'auto' | 'min' | 'max'
 
+/** A key of logs; these are the usual ones. */
+export type MonitorName = 'loss' | 'accuracy' | 'val_loss' | 'val_accuracy' | (string & Record<never, never>)
+
 export interface MonitorOptions {
   /** The key in logs; default 'val_loss'. */
-  readonly monitor?: string
+  readonly monitor?: MonitorName
   /** Whether less or more is better; 'auto' (default) knows it of losses and metrics. */
   readonly mode?: Mode
   /** How much better counts; default 0 (ReduceLROnPlateau: 1e-4). */
@@ -21,6 +24,8 @@ export interface MonitorOptions {
   readonly verbose?: 0 | 1
 }
 
+const monitorOptions = ['monitor', 'mode', 'minDelta', 'verbose'] as const
+
 export abstract class MonitorCallback extends Callback {
   readonly monitor: string
   protected readonly verbose: number
@@ -28,8 +33,11 @@ export abstract class MonitorCallback extends Callback {
   readonly #minDelta: number
   #isMore: boolean | null = null
 
-  constructor({ monitor = 'val_loss', mode = 'auto', minDelta = 0, verbose = 0 }: MonitorOptions) {
+  /** @param known options of the class itself */
+  constructor(what: string, options: MonitorOptions, known: readonly string[]) {
     super()
+    expectOptions(what, options, [...known, ...monitorOptions])
+    const { monitor = 'val_loss', mode = 'auto', minDelta = 0, verbose = 0 } = options
     if (!['auto', 'min', 'max'].includes(mode))
       throw new UsageError(`mode must be 'auto', 'min' or 'max', got '${mode}'`)
     this.monitor = monitor
@@ -87,7 +95,7 @@ export class EarlyStopping extends MonitorCallback {
   #bestWeights: Tensor[] | null = null
 
   constructor(options: EarlyStoppingOptions = {}) {
-    super(options)
+    super('EarlyStopping', options, ['patience', 'baseline', 'restoreBestWeights', 'startFromEpoch'])
     this.#options = options
   }
 
@@ -150,7 +158,7 @@ export class ReduceLROnPlateau extends MonitorCallback {
   #cooling = 0
 
   constructor(options: ReduceLROnPlateauOptions = {}) {
-    super({ minDelta: 1e-4, ...options })
+    super('ReduceLROnPlateau', { minDelta: 1e-4, ...options }, ['factor', 'patience', 'cooldown', 'minLr'])
     const { factor = 0.1 } = options
     if (!(factor < 1))
       throw new UsageError(`ReduceLROnPlateau does not support a factor >= 1.0. Received factor=${factor}`)

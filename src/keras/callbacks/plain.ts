@@ -1,5 +1,5 @@
 /** Callbacks that neither watch a value nor write files. */
-import { LenetError, UsageError } from '../../base/index.js'
+import { expectOptions, LenetError, UsageError } from '../../base/index.js'
 import { output } from '../output.js'
 import { floatText } from '../pythonText.js'
 import { Callback, type Logs } from './callback.js'
@@ -12,10 +12,11 @@ export class LearningRateScheduler extends Callback {
   readonly #schedule: Schedule
   readonly #verbose: number
 
-  constructor(schedule: Schedule, { verbose = 0 }: { readonly verbose?: 0 | 1 } = {}) {
+  constructor(schedule: Schedule, options: { readonly verbose?: 0 | 1 } = {}) {
     super()
+    expectOptions('LearningRateScheduler', options, ['verbose'])
     this.#schedule = schedule
-    this.#verbose = verbose
+    this.#verbose = options.verbose ?? 0
   }
 
   override onEpochBegin(epoch: number): void {
@@ -38,9 +39,10 @@ export class LearningRateScheduler extends Callback {
 export class TerminateOnNaN extends Callback {
   readonly #raise: boolean
 
-  constructor({ raiseError = false }: { readonly raiseError?: boolean } = {}) {
+  constructor(options: { readonly raiseError?: boolean } = {}) {
     super()
-    this.#raise = raiseError
+    expectOptions('TerminateOnNaN', options, ['raiseError'])
+    this.#raise = options.raiseError ?? false
   }
 
   override onTrainBatchEnd(batch: number, logs: Logs): void {

@@ -1,6 +1,6 @@
 /** Scalars for TensorBoard. Source: keras.callbacks.TensorBoard (graphs, histograms and profiles are not written). */
 import { join } from 'node:path'
-import { UsageError } from '../../base/index.js'
+import { expectOptions, UsageError } from '../../base/index.js'
 import { Callback, type Logs } from './callback.js'
 import { EventFile } from './eventFile.node.js'
 
@@ -17,8 +17,10 @@ export class TensorBoard extends Callback {
   readonly #files = new Map<string, EventFile>()
   #batches = 0
 
-  constructor({ logDir = 'logs', updateFreq = 'epoch' }: TensorBoardOptions = {}) {
+  constructor(options: TensorBoardOptions = {}) {
     super()
+    expectOptions('TensorBoard', options, ['logDir', 'updateFreq'])
+    const { logDir = 'logs', updateFreq = 'epoch' } = options
     this.#folder = logDir
     this.#every = updateFreq === 'epoch' ? Infinity : updateFreq === 'batch' ? 1 : updateFreq
     if (!(this.#every >= 1))

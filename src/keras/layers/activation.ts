@@ -2,7 +2,7 @@
 import { UsageError } from '../../base/index.js'
 import { F } from '../../nn/index.js'
 import { where, type Tensor } from '../../tensor/index.js'
-import { activate, activationName, type ActivationName } from '../activations.js'
+import { activate, activationName, type ActivationName, type ActivationText } from '../activations.js'
 import { expectOptions, featuresOf, Layer, type Config, type LayerOptions, type Spec } from '../layer.js'
 
 /** Element by element, or over features: sizes stay. */
@@ -17,7 +17,7 @@ abstract class ActivationLayer extends Layer {
 }
 
 export interface ActivationOptions extends LayerOptions {
-  readonly activation: string
+  readonly activation: ActivationText
 }
 
 /** An activation by its name. Source: keras.layers.Activation. */
@@ -41,8 +41,8 @@ export class Activation extends ActivationLayer {
 
 /** Throws UsageError where it is no number of 0 or more. */
 function expectPositive(what: string, name: string, value: number): void {
-  if (value >= 0 && Number.isFinite(value)) return
-  throw new UsageError(`${what}: ${name} of the layer cannot be a negative value. Received: ${name}=${value}`)
+  if (typeof value === 'number' && value >= 0 && Number.isFinite(value)) return
+  throw new UsageError(`${what}: ${name} must be a number of 0 or more. Received: ${name}=${String(value)}`)
 }
 
 export interface ReLUOptions extends LayerOptions {
@@ -98,7 +98,8 @@ export class LeakyReLU extends ActivationLayer {
   constructor(options: LeakyReLUOptions = {}) {
     super(options)
     expectOptions('leakyReLU', options, ['negativeSlope'])
-    this.negativeSlope = options.negativeSlope ?? 0.3
+    const { negativeSlope = 0.3 } = options
+    this.negativeSlope = negativeSlope
     expectPositive('leakyReLU', 'negative_slope', this.negativeSlope)
   }
 

@@ -2,7 +2,7 @@
 import { UsageError, type Shape } from '../../base/index.js'
 import { F, nn } from '../../nn/index.js'
 import { ops, Tensor, zeros } from '../../tensor/index.js'
-import { activate, activationName, type ActivationName } from '../activations.js'
+import { activate, activationName, type ActivationName, type ActivationText } from '../activations.js'
 import { initialise, initializerConfig, type Initializer } from '../initializers.js'
 import {
   expectOptions,
@@ -24,11 +24,11 @@ interface ConvolutionOptions extends LayerOptions {
   /** Default 1. */
   readonly strides?: Size2
   /** 'valid' (default), or 'same': as many zeros around the picture that the result is ⌈size / stride⌉. */
-  readonly padding?: string
+  readonly padding?: Padding
   /** Pixels from one of the kernel's taps to the next; default 1. */
   readonly dilationRate?: Size2
   /** Default none. */
-  readonly activation?: string | null
+  readonly activation?: ActivationText | null
   /** Default true. */
   readonly useBias?: boolean
   /** Default 'zeros'. */

@@ -2,7 +2,7 @@
 import { UsageError, type Shape } from '../../base/index.js'
 import { F, nn } from '../../nn/index.js'
 import { type Tensor, zeros } from '../../tensor/index.js'
-import { activate, activationName, type ActivationName } from '../activations.js'
+import { activate, activationName, type ActivationName, type ActivationText } from '../activations.js'
 import { initialise, initializerConfig, type Initializer } from '../initializers.js'
 import {
   expectOptions,
@@ -22,7 +22,7 @@ import { denseOrder, flatOrder, Weight } from '../weight.js'
 export interface DenseOptions extends LayerOptions {
   readonly units: number
   /** Default none. */
-  readonly activation?: string | null
+  readonly activation?: ActivationText | null
   /** Default true. */
   readonly useBias?: boolean
   /** Default 'glorotUniform'. */

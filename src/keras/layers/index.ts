@@ -62,6 +62,7 @@ import {
   type Sides,
   type ZeroPadding2DOptions,
 } from './reshape.js'
+import type { ActivationText } from '../activations.js'
 import type { Size2 } from './window.js'
 
 const isOptions = (value: unknown): value is object =>
@@ -177,7 +178,7 @@ export function eLU(first: number | ELUOptions = {}, options: Rest<ELUOptions, '
 export const softmax = (options: SoftmaxOptions = {}): Softmax => new Softmax(options)
 
 /** `activation('relu')`. */
-export function activation(first: string | ActivationOptions, options: LayerOptions = {}): Activation {
+export function activation(first: ActivationText | ActivationOptions, options: LayerOptions = {}): Activation {
   return new Activation(isOptions(first) ? first : { activation: first, ...options })
 }
 

@@ -87,7 +87,7 @@ export class BatchNormalization extends Layer {
     // A second pass before the first one's statistics were written: they go first.
     flushWrites(mean.node)
     if (!training || !this.trainable) return new Tensor(ops.batchNormEval(x.node, mean.node, variance.node, affine))
-    const batch = ops.batchNormTrain(x.node, affine)
+    const batch = ops.batchNormTrain(x.node, { ...affine, takesSingles: true })
     this.#follow(mean, batch.mean)
     this.#follow(variance, batch.variance)
     return new Tensor(batch.output)
@@ -150,6 +150,10 @@ export class LayerNormalization extends Layer {
     expectOptions('layerNormalization', options, ['axis', 'epsilon', 'center', 'scale'])
     const { axis = -1, epsilon = 1e-3, center = true, scale = true } = options
     if (!(epsilon >= 0)) throw new UsageError(`layerNormalization: epsilon must be 0 or more, got ${epsilon}`)
+    if (typeof axis !== 'number' && !Array.isArray(axis))
+      throw new UsageError(
+        `layerNormalization: axis must be a whole number or a list of them, got ${JSON.stringify(axis)}`,
+      )
     this.#axis = typeof axis === 'number' ? [axis] : [...axis]
     this.epsilon = epsilon
     this.#center = center

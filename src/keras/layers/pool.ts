@@ -10,7 +10,7 @@ export interface PoolingOptions extends LayerOptions {
   /** Default: the pool's size. */
   readonly strides?: Size2 | null
   /** 'valid' (default) or 'same'. */
-  readonly padding?: string
+  readonly padding?: Padding
 }
 
 abstract class Pooling2D extends Layer {

@@ -2,7 +2,7 @@
  * Layers that change pictures at random in training: flips, translations, crops. What is drawn follows from
  * `utils.setRandomSeed`; the numbers are not Keras' own. Not here: how pixels move (pixelMaps.ts).
  */
-import { LenetError, UsageError, type Shape } from '../../base/index.js'
+import { Generator, LenetError, UsageError, type Shape } from '../../base/index.js'
 import { defaultGenerator, fromArray, type Tensor } from '../../tensor/index.js'
 import {
   expectOptions,
@@ -16,13 +16,34 @@ import {
 } from '../layer.js'
 import { fillModes, mapPixels, PixelMaps, type FillMode } from './pixelMaps.js'
 
-const uniform = (count: number): Float32Array => defaultGenerator.uniform(new Float32Array(count))
-
 const tensorOf = (maps: PixelMaps): Tensor =>
   fromArray(maps.data, [maps.data.length / (maps.out * maps.size), maps.out, maps.size], 'f32')
 
+/** Options of all random layers. */
+export interface RandomOptions extends LayerOptions {
+  /** What is drawn is the same for the same seed, whatever else draws; default null: it follows `utils.setRandomSeed`. */
+  readonly seed?: number | null
+}
+
 abstract class RandomLayer extends Layer {
   protected sizes: Shape = []
+  protected readonly seed: number | null
+  readonly #generator: Generator
+
+  constructor(what: string, options: RandomOptions, known: readonly string[]) {
+    super(options)
+    expectOptions(what, options, [...known, 'seed'])
+    const { seed = null } = options
+    if (seed !== null && !Number.isInteger(seed))
+      throw new UsageError(`${what}: seed must be a whole number or null, got ${String(seed)}`)
+    this.seed = seed
+    this.#generator = seed === null ? defaultGenerator : new Generator(seed)
+  }
+
+  /** Numbers of [0, 1). */
+  protected uniform(count: number): Float32Array {
+    return this.#generator.uniform(new Float32Array(count))
+  }
 
   protected setUp(input: Spec): { output: Spec } {
     if (!isPicture(input)) throw this.misfit(`ndim=4, found ndim=${input.sizes.length + 1}`, input)
@@ -60,10 +81,9 @@ abstract class RandomLayer extends Layer {
 export type FlipMode = 'horizontal' | 'vertical' | 'horizontal_and_vertical'
 const flipModes: readonly FlipMode[] = ['horizontal', 'vertical', 'horizontal_and_vertical']
 
-export interface RandomFlipOptions extends LayerOptions {
+export interface RandomFlipOptions extends RandomOptions {
   /** Default 'horizontal_and_vertical'. */
   readonly mode?: FlipMode
-  readonly seed?: number | null
 }
 
 /** Turns every picture over with probability ½, each direction by itself. Source: keras.layers.RandomFlip. */
@@ -71,8 +91,7 @@ export class RandomFlip extends RandomLayer {
   readonly mode: FlipMode
 
   constructor(options: RandomFlipOptions = {}) {
-    super(options)
-    expectOptions('randomFlip', options, ['mode', 'seed'])
+    super('randomFlip', options, ['mode'])
     const { mode = 'horizontal_and_vertical' } = options
     if (!flipModes.includes(mode))
       throw new UsageError(`randomFlip: mode must be one of ${flipModes.join(', ')}, got '${mode}'`)
@@ -86,7 +105,7 @@ export class RandomFlip extends RandomLayer {
   protected maps(count: number): readonly [PixelMaps | null, PixelMaps | null] {
     const flips = (size: number): PixelMaps => {
       const maps = new PixelMaps(count, size, size)
-      uniform(count).forEach((u, n) => {
+      this.uniform(count).forEach((u, n) => {
         for (let o = 0; o < size; o++) maps.sample(n, o, u < 0.5 ? size - 1 - o : o, 'nearest')
       })
       return maps
@@ -97,19 +116,18 @@ export class RandomFlip extends RandomLayer {
   }
 
   protected ownConfig(): Config {
-    return { data_format: 'channels_last', seed: null, mode: this.mode }
+    return { data_format: 'channels_last', seed: this.seed, mode: this.mode }
   }
 }
 
 /** A fraction f for [-f, f], or [lowest, highest]; of the height or width. */
 export type Factor = number | readonly number[]
 
-export interface RandomTranslationOptions extends LayerOptions {
+export interface RandomTranslationOptions extends RandomOptions {
   readonly heightFactor: Factor
   readonly widthFactor: Factor
   /** What comes in from outside; default 'reflect'. */
   readonly fillMode?: FillMode
-  readonly seed?: number | null
 }
 
 function rangeOf(name: string, factor: Factor): readonly [number, number] {
@@ -125,8 +143,7 @@ export class RandomTranslation extends RandomLayer {
   readonly #fill: FillMode
 
   constructor(options: RandomTranslationOptions) {
-    super(options)
-    expectOptions('randomTranslation', options, ['heightFactor', 'widthFactor', 'fillMode', 'seed'])
+    super('randomTranslation', options, ['heightFactor', 'widthFactor', 'fillMode'])
     const { heightFactor, widthFactor, fillMode = 'reflect' } = options
     if (!fillModes.includes(fillMode))
       throw new UsageError(`randomTranslation: fillMode must be one of ${fillModes.join(', ')}, got '${fillMode}'`)
@@ -142,7 +159,7 @@ export class RandomTranslation extends RandomLayer {
   protected maps(count: number): readonly [PixelMaps, PixelMaps] {
     const moves = (size: number, [lowest, highest]: readonly [number, number]): PixelMaps => {
       const maps = new PixelMaps(count, size, size)
-      uniform(count).forEach((u, n) => {
+      this.uniform(count).forEach((u, n) => {
         const shift = (lowest + u * (highest - lowest)) * size
         for (let o = 0; o < size; o++) maps.sample(n, o, o - shift, this.#fill)
       })
@@ -154,15 +171,14 @@ export class RandomTranslation extends RandomLayer {
 
   protected ownConfig(): Config {
     const factors = { height_factor: this.#factors[0], width_factor: this.#factors[1] }
-    const fixed = { interpolation: 'bilinear', seed: null, fill_value: 0 }
+    const fixed = { interpolation: 'bilinear', seed: this.seed, fill_value: 0 }
     return { data_format: 'channels_last', ...factors, fill_mode: this.#fill, ...fixed }
   }
 }
 
-export interface RandomCropOptions extends LayerOptions {
+export interface RandomCropOptions extends RandomOptions {
   readonly height: number
   readonly width: number
-  readonly seed?: number | null
 }
 
 /**
@@ -174,8 +190,7 @@ export class RandomCrop extends RandomLayer {
   readonly width: number
 
   constructor(options: RandomCropOptions) {
-    super(options)
-    expectOptions('randomCrop', options, ['height', 'width', 'seed'])
+    super('randomCrop', options, ['height', 'width'])
     expectWhole('randomCrop', 'height', options.height)
     expectWhole('randomCrop', 'width', options.width)
     this.height = options.height
@@ -197,7 +212,7 @@ export class RandomCrop extends RandomLayer {
   protected maps(count: number): readonly [PixelMaps, PixelMaps] {
     const [height = 1, width = 1] = this.sizes
     if (height <= this.height || width <= this.width) return this.#middle(count)
-    const [u = 0, v = 0] = uniform(2)
+    const [u = 0, v = 0] = this.uniform(2)
     const crop = (out: number, size: number, share: number): PixelMaps => {
       const maps = new PixelMaps(count, out, size)
       const start = Math.floor(share * (size - out + 1))
@@ -233,6 +248,6 @@ export class RandomCrop extends RandomLayer {
   }
 
   protected ownConfig(): Config {
-    return { data_format: 'channels_last', height: this.height, width: this.width, seed: null }
+    return { data_format: 'channels_last', height: this.height, width: this.width, seed: this.seed }
   }
 }

@@ -113,9 +113,12 @@ export class Permute extends Layer {
 export type Sides = number | readonly [vertical: number | Edge, horizontal: number | Edge]
 type Edge = readonly [before: number, after: number]
 
+/** In plain JavaScript it may be anything. */
+const listOf = <T>(value: readonly T[]): readonly T[] => (Array.isArray(value) ? value : [])
+
 function edgesOf(what: string, name: string, sides: Sides): readonly [Edge, Edge] {
-  const both: readonly (number | Edge)[] = typeof sides === 'number' ? [sides, sides] : sides
-  const edges = both.map((side): readonly number[] => (typeof side === 'number' ? [side, side] : side))
+  const both: readonly (number | Edge)[] = typeof sides === 'number' ? [sides, sides] : listOf(sides)
+  const edges = both.map((side): readonly number[] => (typeof side === 'number' ? [side, side] : listOf(side)))
   const [[top = NaN, bottom = NaN] = [], [left = NaN, right = NaN] = []] = edges
   const fits = both.length === 2 && edges.every((edge) => edge.length === 2)
   if (fits && [top, bottom, left, right].every((size) => Number.isInteger(size) && size >= 0))

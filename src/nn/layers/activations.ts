@@ -1,5 +1,5 @@
 /** Activations as layers, printed as PyTorch prints them. Not here: what they compute (graph). */
-import { UsageError } from '../../base/index.js'
+import { expectNumbers, expectWord, UsageError } from '../../base/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { Module } from '../module.js'
@@ -31,6 +31,7 @@ export class LeakyReLU extends Module {
   readonly negativeSlope: number
   constructor(negativeSlope = 0.01) {
     super()
+    expectNumbers('LeakyReLU', { negativeSlope })
     this.negativeSlope = negativeSlope
   }
   forward(x: Tensor): Tensor {
@@ -46,6 +47,7 @@ export class ELU extends Module {
   readonly alpha: number
   constructor(alpha = 1) {
     super()
+    expectNumbers('ELU', { alpha })
     this.alpha = alpha
   }
   forward(x: Tensor): Tensor {
@@ -76,8 +78,7 @@ export class GELU extends Module {
     super()
     expectOptions('GELU', options, ['approximate'])
     const { approximate = 'none' } = options
-    if (approximate !== 'none' && approximate !== 'tanh')
-      throw new UsageError(`GELU: approximate must be 'none' or 'tanh', got '${String(approximate)}'`)
+    expectWord('GELU', 'approximate', approximate, ['none', 'tanh'])
     this.approximate = approximate
   }
   forward(x: Tensor): Tensor {
@@ -94,6 +95,7 @@ export class Softplus extends Module {
   readonly threshold: number
   constructor(beta = 1, threshold = 20) {
     super()
+    expectNumbers('Softplus', { beta, threshold })
     this.beta = beta
     this.threshold = threshold
   }
@@ -125,6 +127,7 @@ export class Hardtanh extends Module {
   readonly maxVal: number
   constructor(minVal = -1, maxVal = 1) {
     super()
+    expectNumbers('Hardtanh', { minVal, maxVal })
     if (!(minVal < maxVal)) throw new UsageError(`Hardtanh: minVal must be below maxVal, got ${minVal} and ${maxVal}`)
     this.minVal = minVal
     this.maxVal = maxVal
@@ -162,14 +165,18 @@ export interface DimOptions {
   readonly dim: number
 }
 
-const dimOf = (dim: number | DimOptions): number => (typeof dim === 'number' ? dim : dim.dim)
+function dimOf(what: string, given: number | DimOptions): number {
+  const dim = typeof given === 'object' && given !== null ? given.dim : given
+  if (Number.isInteger(dim)) return dim
+  throw new UsageError(`${what}: say along which dimension: new ${what}(1), got ${String(dim)}`)
+}
 
 /** Probabilities along `dim`: `new Softmax(1)` or `new Softmax({ dim: 1 })`. */
 export class Softmax extends Module {
   readonly dim: number
   constructor(dim: number | DimOptions) {
     super()
-    this.dim = dimOf(dim)
+    this.dim = dimOf('Softmax', dim)
   }
   forward(x: Tensor): Tensor {
     return x.softmax(this.dim)
@@ -184,7 +191,7 @@ export class LogSoftmax extends Module {
   readonly dim: number
   constructor(dim: number | DimOptions) {
     super()
-    this.dim = dimOf(dim)
+    this.dim = dimOf('LogSoftmax', dim)
   }
   forward(x: Tensor): Tensor {
     return x.logSoftmax(this.dim)

@@ -9,3 +9,9 @@ export function expectWhole(layer: string, values: Readonly<Record<string, numbe
     if (!Number.isInteger(value) || value < least)
       throw new UsageError(`${layer}: ${name} must be a whole number of ${least} or more, got ${value}`)
 }
+
+/** Throws UsageError where a layer of windows was not told how large they are. */
+export function expectSize(layer: string, kernelSize: unknown): void {
+  if (typeof kernelSize === 'number' || Array.isArray(kernelSize)) return
+  throw new UsageError(`${layer}: kernelSize must be a number or [vertical, horizontal], got ${String(kernelSize)}`)
+}

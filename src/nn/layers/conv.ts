@@ -5,7 +5,7 @@ import * as F from '../functional.js'
 import { fans, kaimingUniform_, uniform_ } from '../init.js'
 import { Module } from '../module.js'
 import { emptyParameter, type Parameter } from '../parameter.js'
-import { expectOptions, expectWhole } from './check.js'
+import { expectOptions, expectSize, expectWhole } from './check.js'
 import { checkSamePadding } from '../samePadding.js'
 import { showBool, showSize } from './text.js'
 
@@ -67,6 +67,7 @@ export class Conv2d extends Module {
   constructor(inChannels: number, outChannels: number, kernelSize: F.Size2, options: Conv2dOptions = {}) {
     super()
     expectOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias'])
+    expectSize('Conv2d', kernelSize)
     const kernel = ops.pair(kernelSize)
     expectWhole('Conv2d', { inChannels, outChannels, 'kernel height': kernel[0], 'kernel width': kernel[1] })
     this.#channels = [inChannels, outChannels]

@@ -1,6 +1,6 @@
 /** Losses as modules, as PyTorch's criteria. Not here: what they compute (graph). */
-import { UsageError } from '../../base/index.js'
-import type { Tensor } from '../../tensor/index.js'
+import { expectWord, UsageError } from '../../base/index.js'
+import { Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { Module } from '../module.js'
 import { Buffer } from '../parameter.js'
@@ -8,13 +8,15 @@ import { expectOptions } from './check.js'
 
 function checked<O extends F.LossOptions>(what: string, options: O, known: readonly string[] = []): O {
   expectOptions(what, options, [...known, 'reduction'])
-  const { reduction = 'mean' } = options
-  if (!['mean', 'sum', 'none'].includes(reduction))
-    throw new UsageError(`${what}: reduction must be 'mean', 'sum' or 'none', got '${reduction}'`)
+  expectWord(what, 'reduction', options.reduction ?? 'mean', ['mean', 'sum', 'none'])
   return options
 }
 
-const bufferOf = (values: Tensor | null | undefined): Buffer | null => (values ? new Buffer(values) : null)
+function bufferOf(what: string, values: Tensor | null | undefined): Buffer | null {
+  if (values && !(values instanceof Tensor))
+    throw new UsageError(`${what}: weights are a tensor, such as tensor([1, 2]), got ${JSON.stringify(values)}`)
+  return values ? new Buffer(values) : null
+}
 
 /**
  * Softmax and negative log likelihood in one: (logits [N, C], labels [N] or probabilities [N, C]) → the mean over the
@@ -30,7 +32,7 @@ export class CrossEntropyLoss extends Module {
     const { labelSmoothing = 0 } = rest
     if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
       throw new UsageError(`CrossEntropyLoss: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`)
-    this.weight = bufferOf(weight)
+    this.weight = bufferOf('CrossEntropyLoss', weight)
     this.#options = rest
   }
   forward(logits: Tensor, labels: Tensor): Tensor {
@@ -45,7 +47,7 @@ export class NLLLoss extends Module {
   constructor(options: F.ClassLossOptions = {}) {
     super()
     const { weight, ...rest } = checked('NLLLoss', options, ['weight', 'ignoreIndex'])
-    this.weight = bufferOf(weight)
+    this.weight = bufferOf('NLLLoss', weight)
     this.#options = rest
   }
   forward(logProbabilities: Tensor, labels: Tensor): Tensor {
@@ -108,7 +110,7 @@ export class BCELoss extends Module {
   constructor(options: F.BinaryLossOptions = {}) {
     super()
     const { weight, ...rest } = checked('BCELoss', options, ['weight'])
-    this.weight = bufferOf(weight)
+    this.weight = bufferOf('BCELoss', weight)
     this.#options = rest
   }
   forward(x: Tensor, target: Tensor): Tensor {
@@ -124,8 +126,8 @@ export class BCEWithLogitsLoss extends Module {
   constructor(options: F.BinaryLogitsLossOptions = {}) {
     super()
     const { weight, posWeight, ...rest } = checked('BCEWithLogitsLoss', options, ['weight', 'posWeight'])
-    this.weight = bufferOf(weight)
-    this.posWeight = bufferOf(posWeight)
+    this.weight = bufferOf('BCEWithLogitsLoss', weight)
+    this.posWeight = bufferOf('BCEWithLogitsLoss', posWeight)
     this.#options = rest
   }
   forward(x: Tensor, target: Tensor): Tensor {

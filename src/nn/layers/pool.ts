@@ -3,10 +3,11 @@ import { UsageError } from '../../base/index.js'
 import { ops, type Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { Module } from '../module.js'
-import { expectOptions, expectWhole } from './check.js'
+import { expectOptions, expectSize, expectWhole } from './check.js'
 import { showSize } from './text.js'
 
 function checkWindow(layer: string, kernelSize: F.Size2, stride: F.Size2, padding: F.Size2): void {
+  expectSize(layer, kernelSize)
   const [kernel, strides, paddings] = [ops.pair(kernelSize), ops.pair(stride), ops.pair(padding)]
   expectWhole(layer, { 'kernel height': kernel[0], 'kernel width': kernel[1] })
   expectWhole(layer, { 'vertical stride': strides[0], 'horizontal stride': strides[1] })

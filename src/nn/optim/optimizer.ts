@@ -6,6 +6,7 @@ import { isMap, LenetError, refuseForeign, UsageError } from '../../base/index.j
 import {
   compute,
   endStep,
+  fromArray,
   type Node,
   ops,
   ownTensor,
@@ -18,7 +19,7 @@ import { forgetPasses, noteTrained, refuseStray } from '../calls.js'
 import { Block, floats } from './block.js'
 
 /** Parameters with options of their own; what is left out is taken from the optimizer's. */
-export type GroupInput<O> = { readonly params: Iterable<Tensor> } & Partial<O>
+export type GroupInput<O> = { readonly params: Iterable<Tensor> | Tensor } & Partial<O>
 
 /** Tensors, or groups of them. */
 export type ParamsInput<O> = Iterable<Tensor> | Iterable<GroupInput<O>>
@@ -51,6 +52,20 @@ const fixedOptions = <O extends object>(group: ParamGroup<O>): [keyof ParamGroup
 const sameOption = (a: unknown, b: unknown): boolean =>
   a === b || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, i) => item === b[i]))
 
+/** Throws UsageError for what is neither tensors nor groups of them. */
+function listOf<O>(what: string, params: ParamsInput<O>): (Tensor | GroupInput<O>)[] {
+  const isList = typeof params === 'object' && params !== null && Symbol.iterator in params
+  if (!isList || params instanceof Tensor)
+    throw new UsageError(`${what}: expects a list of parameters, such as net.parameters(), or of groups { params: … }`)
+  const list: (Tensor | GroupInput<O>)[] = [...params]
+  const wrong = list.findIndex((item) => typeof item !== 'object' || item === null || Array.isArray(item))
+  if (wrong >= 0)
+    throw new UsageError(
+      `${what}: item ${wrong} of the list is neither a parameter nor a group { params: … } (names are not taken: pass net.parameters())`,
+    )
+  return list
+}
+
 const hasGrad = (parameter: Tensor): boolean => parameter.grad !== null && parameter.requiresGrad
 
 export abstract class Optimizer<O extends object> {
@@ -63,7 +78,7 @@ export abstract class Optimizer<O extends object> {
 
   constructor(params: ParamsInput<O>, defaults: O) {
     this.#defaults = defaults
-    const list: (Tensor | GroupInput<O>)[] = [...params]
+    const list = listOf(new.target.name, params)
     const tensors = list.filter((item): item is Tensor => item instanceof Tensor)
     if (tensors.length > 0) this.addParamGroup({ params: tensors, ...({} as Partial<O>) })
     for (const item of list) {
@@ -99,7 +114,7 @@ export abstract class Optimizer<O extends object> {
 
   /** Adds parameters with options of their own, such as layers thawed later. */
   addParamGroup(input: GroupInput<O>): void {
-    const params = [...input.params]
+    const params = input.params instanceof Tensor ? [input.params] : [...input.params]
     const group: ParamGroup<O> = { ...this.#defaults, ...input, params }
     this.check(group)
     for (const parameter of params) {
@@ -227,10 +242,29 @@ export abstract class Optimizer<O extends object> {
           `${this.constructor.name}.loadStateDict: group ${i}: expected ${slot.group.params.length} parameters, found ${found}`,
         )
       }
+      this.#refuseOthersState(slot.group, group, state, first)
       Object.assign(slot.group, this.groupFrom(group))
       slot.blocks = this.#loadBlocks(slot.group.params, state, first)
       first += found
     })
+  }
+
+  /** Throws LenetError for what another class of optimizer wrote. */
+  #refuseOthersState(
+    own: ParamGroup<O>,
+    group: Readonly<Record<string, unknown>>,
+    state: ReadonlyMap<number, ReadonlyMap<string, Tensor>>,
+    first: number,
+  ): void {
+    const known = this.groupState(own)
+    const option = Object.keys(group).find((name) => characteristic.has(name) && !(name in known))
+    const names = new Set([...Object.values(this.stateNames), 'step'])
+    const entries = own.params.flatMap((_, i) => [...(state.get(first + i)?.keys() ?? [])])
+    const found = option ?? entries.find((name) => !names.has(name))
+    if (found !== undefined)
+      throw new LenetError(
+        `${this.constructor.name}.loadStateDict: the state has ${found}, which is another optimizer's`,
+      )
   }
 
   /** One block for the parameters of each step count; those without state begin anew. */
@@ -266,6 +300,20 @@ export abstract class Optimizer<O extends object> {
   }
 }
 
+/** Options that not all optimizers have, under PyTorch's names. */
+const characteristic: ReadonlySet<string> = new Set([
+  'alpha',
+  'amsgrad',
+  'betas',
+  'centered',
+  'dampening',
+  'etas',
+  'lr_decay',
+  'momentum',
+  'nesterov',
+  'rho',
+])
+
 /** The blocks whose parameters have gradients. PyTorch leaves the others alone, their step counts too: they part. */
 function ready<O>(slot: Slot<O>): Block[] {
   if (slot.blocks.every((block) => block.parameters.every(hasGrad))) return slot.blocks
@@ -297,7 +345,8 @@ function parseState(saved: unknown, what: string): ParsedState {
   }
   const entries = [...state].map(([key, entry]) => {
     const tensors = [...(asMap(entry) ?? [])].flatMap(([name, value]): [string, Tensor][] => {
-      const tensor = ownTensor(value)
+      // PyTorch up to 1.11 wrote the step count as an int.
+      const tensor = typeof value === 'number' ? fromArray(Float32Array.of(value), [], 'f32') : ownTensor(value)
       return tensor ? [[String(name), tensor]] : []
     })
     return [Number(key), new Map(tensors)] as const

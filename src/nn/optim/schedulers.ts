@@ -26,16 +26,25 @@ function numberIn(state: SchedulerState, name: string, what: string): number {
   throw new LenetError(`${what}.loadStateDict: ${name} must be a number`)
 }
 
+const firstRates = new WeakMap<object, number>()
+
+/** Schedulers that are made later begin from it too. */
+function firstRate(group: { readonly lr: number }): number {
+  const rate = firstRates.get(group) ?? group.lr
+  firstRates.set(group, rate)
+  return rate
+}
+
 abstract class Scheduler {
   readonly optimizer: Scheduled
-  /** The learning rates of the groups when the scheduler was made. */
+  /** The learning rates of the groups before the first of all their schedulers: PyTorch's initial_lr. */
   protected baseRates: number[]
   /** Steps done. */
   protected epoch = 0
 
   constructor(optimizer: Scheduled) {
     this.optimizer = optimizer
-    this.baseRates = optimizer.paramGroups.map(({ lr }) => lr)
+    this.baseRates = optimizer.paramGroups.map(firstRate)
   }
 
   /** The rate of a group after step `epoch`, from the one before it. */
@@ -95,6 +104,7 @@ export class MultiStepLR extends Scheduler {
     milestones.forEach((milestone) => expectWhole('MultiStepLR', { milestone }, 0))
     this.milestones = [...milestones]
     this.gamma = gamma
+    for (const group of optimizer.paramGroups) group.lr = this.next(group.lr, group.lr, 0)
   }
   protected next(rate: number, _base: number, epoch: number): number {
     return rate * this.gamma ** this.milestones.filter((milestone) => milestone === epoch).length
@@ -120,7 +130,7 @@ export class LambdaLR extends Scheduler {
   constructor(optimizer: Scheduled, factor: (epoch: number) => number) {
     super(optimizer)
     this.#factor = factor
-    optimizer.paramGroups.forEach((group) => (group.lr *= factor(0)))
+    optimizer.paramGroups.forEach((group, i) => (group.lr = (this.baseRates[i] ?? group.lr) * factor(0)))
   }
   protected next(_rate: number, base: number, epoch: number): number {
     return base * this.#factor(epoch)
@@ -158,8 +168,8 @@ export interface PlateauOptions {
   readonly thresholdMode?: 'rel' | 'abs'
   /** Steps after a reduction in which nothing is counted; default 0. */
   readonly cooldown?: number
-  /** Rates do not fall below; default 0. */
-  readonly minLr?: number
+  /** Rates do not fall below; one number, or one a group; default 0. */
+  readonly minLr?: number | readonly number[]
   /** A smaller change of the rate is not made; default 1e-8. */
   readonly eps?: number
 }
@@ -194,6 +204,9 @@ export class ReduceLROnPlateau {
         `ReduceLROnPlateau: thresholdMode must be 'rel' or 'abs', got '${String(all.thresholdMode)}'`,
       )
     expectNumber('ReduceLROnPlateau', 'factor', all.factor, 0, 1)
+    const count = optimizer.paramGroups.length
+    if (typeof all.minLr !== 'number' && all.minLr.length !== count)
+      throw new UsageError(`ReduceLROnPlateau: minLr must be a number, or ${count}, one for each group`)
     this.optimizer = optimizer
     this.#options = all
     this.#best = all.mode === 'min' ? Infinity : -Infinity
@@ -205,10 +218,10 @@ export class ReduceLROnPlateau {
     this.#count(metric)
     if (this.#bad <= this.#options.patience) return
     const { factor, minLr, eps, cooldown } = this.#options
-    for (const group of this.optimizer.paramGroups) {
-      const lower = Math.max(group.lr * factor, minLr)
+    this.optimizer.paramGroups.forEach((group, i) => {
+      const lower = Math.max(group.lr * factor, typeof minLr === 'number' ? minLr : (minLr[i] ?? 0))
       if (group.lr - lower > eps) group.lr = lower
-    }
+    })
     this.#cooling = cooldown
     this.#bad = 0
   }

@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { losses, type Sequential } from '../../../src/keras/index.js'
+import { losses, type OptimizerName, type Sequential } from '../../../src/keras/index.js'
 import { lenet } from '../../../src/models/lenetKeras.js'
 import { lenet1 } from '../../../src/models/lenet1Keras.js'
 import { fromArray, type Tensor } from '../../../src/tensor/index.js'
@@ -43,7 +43,7 @@ function distance(model: Sequential, row: Float32Array): number {
 }
 
 async function repeat(name: string): Promise<{ losses: number[]; weights: number[] | null }> {
-  const [net = '', optimizer = ''] = name.split(' ')
+  const [net = '', optimizer = 'adam'] = name.split(' ') as [string, OptimizerName]
   const model = nets[net as keyof typeof nets](3, 10)
   model.compile({ optimizer, loss: losses.sparseCategoricalCrossentropy({ fromLogits: true }) })
   const rows = floatsOf(`${name}.bin`)
