@@ -2,7 +2,7 @@
  * Pictures in, classes with their probabilities out: a trained net as a function for servers and scripts.
  * Not here: training (train), decoding itself (data), the command line (cli).
  */
-import { isArrayOf, LenetError, refuseForeign, UsageError } from './base/index.js'
+import { isArrayOf, isPromise, LenetError, refuseForeign, UsageError } from './base/index.js'
 import { decodePicture, type PictureFit } from './data/index.node.js'
 import { channelsOf, meanAndStd, type ModelFile } from './files/index.js'
 import { usualActivation, type OutputActivation } from './formats/index.js'
@@ -224,6 +224,7 @@ function formOf(usual: InputForm, { size, mean, std }: ClassifierOptions): Input
  */
 export function classifier(model: Net | ModelFile, options: ClassifierOptions = {}): Classifier {
   refuseForeign('classifier: the net', model)
+  if (isPromise(model)) throw new UsageError('classifier: got a promise: classifier(await loadModel(path))')
   const file = model instanceof nn.Module ? undefined : model
   const net = model instanceof nn.Module ? model : model.net
   const { classes = file?.classes ?? [], top = 5, fit = 'cover' } = options

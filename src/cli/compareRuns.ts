@@ -65,7 +65,7 @@ function torchNet({ net }: RunSpec, { train, seed }: RunContext): Net {
 async function torchRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): Promise<Found | null> {
   const { epochs, signal, onStep, onEpoch, check } = context
   const [net, set] = [torchNet(spec, context), normalised(context.train)]
-  const parameters = [...net.parameters()]
+  const parameters = net.parameters()
   const optimizer =
     spec.optimizer === 'sgd'
       ? new optim.SGD(parameters, { lr: 0.001, momentum: 0.9 })
@@ -95,7 +95,7 @@ async function torchRun(spec: RunSpec, context: RunContext, onFirst: OnFirst): P
 
 /** Both idioms keep weights in PyTorch's order inside: only what is seen outside is in Keras' order. */
 export function giveWeights(model: Model, net: Net): void {
-  const values = [...net.parameters()].map((parameter) => parameter.toTypedArray())
+  const values = net.parameters().map((parameter) => parameter.toTypedArray())
   model.setWeights(model.weights.map((weight, i) => fromArray(weight.toKeras(values[i] ?? []), weight.shape, 'f32')))
 }
 

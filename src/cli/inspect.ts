@@ -125,7 +125,7 @@ async function summaryOfFile(path: string, { idiom, model: said }: SummaryOption
 }
 
 function tellTorch(output: Output, net: Net): void {
-  const rows = [...net.namedParameters()].map(([name, { shape }]) => rowOf(name, shape))
+  const rows = net.namedParameters().map(([name, { shape }]) => rowOf(name, shape))
   output.text(String(net))
   output.text('')
   const cells = rows.map(({ name, shape, count }) => [name, `[${shape.join(', ')}]`, count.toLocaleString('en')])

@@ -122,7 +122,7 @@ class TrainJob {
   }
 
   #showParameters(net: Net): void {
-    const parameters = [...net.parameters()]
+    const parameters = net.parameters()
     this.#output.text(String(parameters.length))
     for (const { shape } of parameters) this.#output.text(`torch.Size([${shape.join(', ')}])`)
   }

@@ -159,8 +159,8 @@ class Tuner {
 }
 
 function learntTheSame(a: Trial, b: Trial): boolean {
-  const others = [...b.net.parameters()]
-  return [...a.net.parameters()].every((parameter, i) => {
+  const others = b.net.parameters()
+  return a.net.parameters().every((parameter, i) => {
     const [one, other] = [parameter.toTypedArray(), others[i]?.toTypedArray()]
     return other !== undefined && one.every((value, k) => Object.is(value, other[k]))
   })

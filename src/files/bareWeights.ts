@@ -99,7 +99,7 @@ function inNaturalOrder(state: Tensors): [string, PthTensor][] {
 
 /** Of a net's pictures: its first layer for pictures tells. */
 export const channelsOf = (net: Layer): number | undefined =>
-  [...net.parameters()].find(({ shape }) => shape.length === 4)?.shape[1]
+  net.parameters().find(({ shape }) => shape.length === 4)?.shape[1]
 
 /** One of our nets under other names, Keras's for instance: its shapes, in the file's order or that of the names. */
 function byShapes(state: Tensors): { name: string; state: Tensors; order: readonly string[] } | undefined {

@@ -217,7 +217,7 @@ export async function readModelFrom(source: Source, says?: Says): Promise<ModelF
     classes: notes.classes,
     activation: (bare ? notes.activation : undefined) ?? found.activation,
     inputShape: net?.inputs[0]?.shape ?? [channelsOf(found.module) ?? null, null, null],
-    outputs: net ? outputSize(net) : [...found.module.parameters()].at(-1)?.shape[0],
+    outputs: net ? outputSize(net) : found.module.parameters().at(-1)?.shape[0],
     notices: found.guessed && says === undefined ? [...warnings, guess] : warnings,
   }
 }

@@ -10,6 +10,7 @@ export class LeNet1 extends nn.Module {
   fc1: nn.Linear
   fc2: nn.Linear
 
+  /** @param inDim channels of a picture: 1 (default) for MNIST, 3 for CIFAR-10; nClass: classes, default 10 */
   constructor(inDim = 1, nClass = 10) {
     super()
     this.conv1 = new nn.Conv2d(inDim, 32, 3)

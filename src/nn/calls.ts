@@ -76,8 +76,8 @@ function acceptStrays(net: Module): void {
   const found = strays.get(net)
   for (const layer of found ?? []) {
     known.get(net)?.add(layer)
-    const isTrained = [...layer.parameters()].some((each) => each.requiresGrad && trained.has(each))
-    if (!isTrained && layer.buffers().next().done === true) found?.delete(layer)
+    const isTrained = layer.parameters().some((each) => each.requiresGrad && trained.has(each))
+    if (!isTrained && layer.buffers().length === 0) found?.delete(layer)
   }
 }
 
@@ -85,7 +85,7 @@ function acceptStrays(net: Module): void {
 export function strayPart(net: Module): StrayError | undefined {
   const own = new Set<Tensor>([...net.parameters(), ...net.buffers()])
   for (const layer of strays.get(net) ?? []) {
-    const parameters = [...layer.parameters()].filter((each) => each.requiresGrad && !given.has(each))
+    const parameters = layer.parameters().filter((each) => each.requiresGrad && !given.has(each))
     const left = [...parameters, ...layer.buffers()].find((each) => !own.has(each))
     if (left) return strayError(net, layer, left)
   }

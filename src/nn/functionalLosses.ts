@@ -1,5 +1,5 @@
 /** F's losses. Source: torch.nn.functional. Not here: what they compute (graph). */
-import { expectNumbers, expectOptions, expectWord, LenetError } from '../base/index.js'
+import { expectNumbers, expectOptions, expectWord, LenetError, UsageError } from '../base/index.js'
 import { ops, Tensor, type Reduction } from '../tensor/index.js'
 import { expectWhole } from './layers/check.js'
 
@@ -27,6 +27,15 @@ function checked<O extends LossOptions>(what: string, options: O, known: readonl
   return options
 }
 
+/** Throws UsageError for what is no tensor, such as labels in a list. */
+function expectTensors(what: string, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values))
+    if (!(value instanceof Tensor))
+      throw new UsageError(
+        `${what}: ${name} must be a tensor, such as tensor([0, 1], { dtype: 'i32' }), got ${Array.isArray(value) ? 'a list' : String(value)}`,
+      )
+}
+
 /** The options on nodes. */
 const onNodes = ({ weight, ...options }: CrossEntropyOptions): ops.CrossEntropyOptions => ({
   ...options,
@@ -38,24 +47,28 @@ const onNodes = ({ weight, ...options }: CrossEntropyOptions): ops.CrossEntropyO
  * `{ reduction: 'none' }`. Probabilities [N, C] (f32) may stand in the labels' place.
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  expectTensors('crossEntropy', { logits, target })
   const known = checked('crossEntropy', options, ['weight', 'ignoreIndex', 'labelSmoothing'])
   return new Tensor(ops.crossEntropyLoss(logits.node, target.node, onNodes(known)))
 }
 
 /** -logProbabilities[label]: logProbabilities [N, C], labels [N] → a number, or [N]. */
 export function nllLoss(logProbabilities: Tensor, labels: Tensor, options: ClassLossOptions = {}): Tensor {
+  expectTensors('nllLoss', { logProbabilities, labels })
   const known = checked('nllLoss', options, ['weight', 'ignoreIndex'])
   return new Tensor(ops.nllLoss(logProbabilities.node, labels.node, onNodes(known)))
 }
 
 /** (x - target)² of two tensors of one shape. */
 export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  expectTensors('mseLoss', { x, target })
   const { reduction } = checked('mseLoss', options)
   return new Tensor(ops.mseLoss(x.node, target.node, reduction))
 }
 
 /** |x - target| of two tensors of one shape. */
 export function l1Loss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  expectTensors('l1Loss', { x, target })
   const { reduction } = checked('l1Loss', options)
   return new Tensor(ops.l1Loss(x.node, target.node, reduction))
 }
@@ -67,6 +80,7 @@ export interface SmoothL1Options extends LossOptions {
 
 /** ½d²/beta where d = |x - target| is below beta, else d - ½beta. */
 export function smoothL1Loss(x: Tensor, target: Tensor, options: SmoothL1Options = {}): Tensor {
+  expectTensors('smoothL1Loss', { x, target })
   const { beta = 1, reduction } = checked('smoothL1Loss', options, ['beta'])
   expectNumbers('smoothL1Loss', { beta })
   return new Tensor(ops.smoothL1Loss(x.node, target.node, beta, reduction))
@@ -79,6 +93,7 @@ export interface HuberOptions extends LossOptions {
 
 /** ½d² where d = |x - target| is below delta, else delta · (d - ½delta). */
 export function huberLoss(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  expectTensors('huberLoss', { x, target })
   const { delta = 1, reduction } = checked('huberLoss', options, ['delta'])
   expectNumbers('huberLoss', { delta })
   return new Tensor(ops.huberLoss(x.node, target.node, delta, reduction))
@@ -96,12 +111,14 @@ export interface BinaryLogitsLossOptions extends BinaryLossOptions {
 
 /** -t log p - (1 - t) log(1 - p): probabilities p and targets t of 0 … 1, of one shape. */
 export function binaryCrossEntropy(x: Tensor, target: Tensor, options: BinaryLossOptions = {}): Tensor {
+  expectTensors('binaryCrossEntropy', { x, target })
   const { weight, reduction } = checked('binaryCrossEntropy', options, ['weight'])
   return new Tensor(ops.binaryCrossEntropy(x.node, target.node, { weight: weight?.node, reduction }))
 }
 
 /** `binaryCrossEntropy` of sigmoid(x), without overflow. */
 export function binaryCrossEntropyWithLogits(x: Tensor, target: Tensor, options: BinaryLogitsLossOptions = {}): Tensor {
+  expectTensors('binaryCrossEntropyWithLogits', { x, target })
   const { weight, posWeight, reduction } = checked('binaryCrossEntropyWithLogits', options, ['weight', 'posWeight'])
   const nodes = { weight: weight?.node, posWeight: posWeight?.node, reduction }
   return new Tensor(ops.bceWithLogits(x.node, target.node, nodes))

@@ -88,56 +88,57 @@ export abstract class Module {
       else refuseForeignPart(this, name, value)
   }
 
-  *namedChildren(): Generator<[string, Module]> {
-    for (const [name, value] of Object.entries(this) as [string, unknown][])
-      if (value instanceof Module) yield [snakeCase(name), value]
-      else refuseForeignPart(this, name, value)
+  /** The modules among its attributes, with their names. */
+  namedChildren(): [string, Module][] {
+    return Object.entries(this).flatMap(([name, value]: [string, unknown]): [string, Module][] => {
+      if (value instanceof Module) return [[snakeCase(name), value]]
+      refuseForeignPart(this, name, value)
+      return []
+    })
   }
 
-  *children(): Generator<Module> {
-    for (const [, child] of this.namedChildren()) yield child
+  children(): Module[] {
+    return this.namedChildren().map(([, child]) => child)
   }
 
   /** This module ('') and all below it, each once, parents first. */
-  *namedModules(prefix = '', seen: Set<Module> = new Set()): Generator<[string, Module]> {
-    if (seen.has(this)) return
+  namedModules(prefix = '', seen: Set<Module> = new Set()): [string, Module][] {
+    if (seen.has(this)) return []
     seen.add(this)
-    yield [prefix, this]
-    for (const [name, child] of this.namedChildren())
-      yield* child.namedModules(prefix === '' ? name : `${prefix}.${name}`, seen)
+    const below = this.namedChildren().flatMap(([name, child]) =>
+      child.namedModules(prefix === '' ? name : `${prefix}.${name}`, seen),
+    )
+    return [[prefix, this], ...below]
   }
 
-  *modules(): Generator<Module> {
-    for (const [, module] of this.namedModules()) yield module
+  modules(): Module[] {
+    return this.namedModules().map(([, module]) => module)
   }
 
   /** All tensors of one kind with their full names; a shared one once, under its first name. */
-  private *named<T extends Tensor>(kind: new (...args: never[]) => T): Generator<[string, T]> {
-    const seen = new Set<Tensor>()
-    for (const [path, module] of this.namedModules()) {
-      for (const [name, tensor] of module.ownTensors()) {
-        if (!(tensor instanceof kind) || seen.has(tensor)) continue
-        seen.add(tensor)
-        yield [path === '' ? name : `${path}.${name}`, tensor]
-      }
-    }
+  private named<T extends Tensor>(kind: new (...args: never[]) => T): [string, T][] {
+    const names = new Map<T, string>()
+    for (const [path, module] of this.namedModules())
+      for (const [name, tensor] of module.ownTensors())
+        if (tensor instanceof kind && !names.has(tensor)) names.set(tensor, path === '' ? name : `${path}.${name}`)
+    return [...names].map(([tensor, name]) => [name, tensor])
   }
 
-  namedParameters(): Generator<[string, Parameter]> {
+  namedParameters(): [string, Parameter][] {
     return this.named(Parameter)
   }
 
-  /** All parameters in the order of definition: what an optimizer takes. */
-  *parameters(): Generator<Parameter> {
-    for (const [, parameter] of this.namedParameters()) yield parameter
+  /** All parameters in the order of definition: what an optimizer takes. A list, made anew at each call. */
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter)
   }
 
-  namedBuffers(): Generator<[string, Buffer]> {
+  namedBuffers(): [string, Buffer][] {
     return this.named(Buffer)
   }
 
-  *buffers(): Generator<Buffer> {
-    for (const [, buffer] of this.namedBuffers()) yield buffer
+  buffers(): Buffer[] {
+    return this.namedBuffers().map(([, buffer]) => buffer)
   }
 
   /**
@@ -205,12 +206,12 @@ export abstract class Module {
 
   /** The module in one line: its own text where it has no parts, else the class's name. */
   summary(): string {
-    return this.namedChildren().next().done === true ? this.toString() : this.constructor.name
+    return this.namedChildren().length === 0 ? this.toString() : this.constructor.name
   }
 
   /** As PyTorch prints it. */
   toString(): string {
-    const parts = [...this.namedChildren()].map(([name, child]) => `(${name}): ${indented(String(child))}`)
+    const parts = this.namedChildren().map(([name, child]) => `(${name}): ${indented(String(child))}`)
     const own = this.extraRepr()
     const { name } = this.constructor
     if (parts.length === 0) return `${name}(${own})`

@@ -1,7 +1,7 @@
 /** Calls in PyTorch's own words: what is taken gives PyTorch 2.15's numbers, what is not is refused by name. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { F, nn, optim, tensor, torch, type Tensor } from '../../src/index.js'
+import { classifier, F, nn, optim, tensor, torch, type Tensor } from '../../src/index.js'
 
 const { full, ones, where, zeros } = torch
 
@@ -181,5 +181,30 @@ describe('taken', () => {
     const entry = new Map<string, unknown>([['step', 5], ['exp_avg', zeros([2])], ['exp_avg_sq', zeros([2])]]) // prettier-ignore
     adam.loadStateDict({ state: new Map([[0, entry]]), param_groups: adam.stateDict().param_groups })
     assert.equal(adam.stateDict().state.get(0)?.['step']?.item(), 5)
+  })
+})
+
+describe('the first hour', () => {
+  test('a list of labels, and lists of modules and parameters', () => {
+    assert.throws(
+      () => F.crossEntropy(ones([2, 3]), anything([0, 1])),
+      /target must be a tensor, such as tensor\(\[0, 1\]/,
+    )
+    const net = new nn.Sequential(new nn.Linear(3, 2), new nn.ReLU())
+    assert.equal(net.parameters().length, 2)
+    assert.equal(
+      net.parameters().reduce((sum, parameter) => sum + parameter.numel(), 0),
+      8,
+    )
+    assert.deepEqual(
+      net.namedModules().map(([name]) => name),
+      ['', '0', '1'],
+    )
+    assert.equal(net.children().length, 2)
+    assert.deepEqual([net.buffers(), net.namedBuffers()], [[], []])
+  })
+
+  test('a classifier of a promise', () => {
+    assert.throws(() => classifier(anything(Promise.resolve(null))), /classifier\(await loadModel\(path\)\)/)
   })
 })

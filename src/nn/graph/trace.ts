@@ -166,7 +166,7 @@ const what = (node: Node): string =>
 
 /** The graph of one run in eval mode, but for dropout. No random number is drawn that somebody else would get. */
 function run(module: Layer, x: Tensor): Node {
-  const modes = [...module.modules()].map((part) => [part, part.training] as const)
+  const modes = module.modules().map((part) => [part, part.training] as const)
   const random = randomState()
   module.eval()
   for (const [part] of modes) if (part instanceof Dropout) part.training = true
@@ -217,6 +217,6 @@ export function netOfModule(module: Layer, inputShape: Shape, where: string = mo
   netShapes(net, where)
   return withParameterOrder(
     net,
-    [...module.namedParameters()].map(([name]) => name),
+    module.namedParameters().map(([name]) => name),
   )
 }
