@@ -16,6 +16,7 @@ import type { NetTensor } from './net.js'
 import { isPlainName } from './onnx/tensors.js'
 import { shownName } from './shownName.js'
 import { tfjsConfig } from './tfjsModel.js'
+import { widenHalves } from './torchTensors.js'
 
 const shardBytes = 4 * 2 ** 20
 const mostJsonBytes = 2 ** 24
@@ -31,6 +32,7 @@ interface Spec {
   readonly name: string
   readonly shape: readonly number[]
   readonly bytes: number
+  readonly decode: Coding['decode']
 }
 
 /** One of the weight files, which `name` says plainly; throws where there is none, or one of more than `most` bytes. */
@@ -80,21 +82,57 @@ function plainName(place: JsonPlace): string {
   return name
 }
 
+/** How numbers of a weight lie in its bytes. */
+interface Coding {
+  readonly itemBytes: number
+  readonly decode: (bytes: Uint8Array) => Float32Array
+}
+
+const plainFloats: Coding = { itemBytes: 4, decode: (bytes) => new Float32Array(bytes.slice().buffer) }
+const halves: Coding = { itemBytes: 2, decode: (bytes) => widenHalves(new Uint16Array(bytes.slice().buffer)) }
+
+/** Whole numbers q for q · scale + min. Source: tfjs-core's `decodeWeights`. */
+function scaled(itemBytes: 1 | 2, scale: number, min: number): Coding {
+  const decode = (bytes: Uint8Array): Float32Array =>
+    Float32Array.from(itemBytes === 1 ? bytes : new Uint16Array(bytes.slice().buffer), (q) => q * scale + min)
+  return { itemBytes, decode }
+}
+
+function codingOf(quantization: JsonPlace): Coding {
+  if (!quantization.there) return plainFloats
+  const dtype = quantization.at('dtype')
+  const number = (key: string): number => {
+    const place = quantization.at(key)
+    const { value } = place
+    return typeof value === 'number' && Number.isFinite(value) ? value : place.fail('should be a number')
+  }
+  if (dtype.value === 'float16') return halves
+  if (dtype.value === 'uint8') return scaled(1, number('scale'), number('min'))
+  if (dtype.value === 'uint16') return scaled(2, number('scale'), number('min'))
+  return dtype.fail(`refused: weights quantised as ${shownName(dtype.text())}; uint8, uint16 and float16 are known`)
+}
+
 function readSpec(place: JsonPlace): Spec {
   const dtype = place.at('dtype')
-  if (place.at('quantization').there) place.at('quantization').fail('refused: quantised weights are not known')
+  const { itemBytes, decode } = codingOf(place.at('quantization'))
   if (dtype.value !== 'float32') dtype.fail(`refused: weights of ${shownName(dtype.text())}; float32 is known`)
   const shape = place
     .at('shape')
     .items()
     .map((size) => size.size(0))
-  return { name: place.at('name').text(), shape, bytes: shape.reduce((product, size) => product * size, 4) }
+  const bytes = shape.reduce((product, size) => product * size, itemBytes)
+  return { name: place.at('name').text(), shape, bytes, decode }
 }
 
 async function readManifest(manifest: JsonPlace, readShard: ReadShard, name: string): Promise<Map<string, NetTensor>> {
   const tensors = new Map<string, NetTensor>()
+  const seen = new Set<string>()
   for (const group of manifest.items()) {
     const paths = group.at('paths').items().map(plainName)
+    for (const path of paths) {
+      if (seen.has(path)) group.at('paths').fail(`refused: the file ${shownName(path)} is named twice`)
+      seen.add(path)
+    }
     if (paths.length > mostShards) group.at('paths').fail(`refused: ${paths.length} files`)
     const specs = group.at('weights').items().map(readSpec)
     const wanted = specs.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -103,7 +141,7 @@ async function readManifest(manifest: JsonPlace, readShard: ReadShard, name: str
     for (const spec of specs) {
       if (tensors.has(spec.name))
         group.fail(`damaged: the weight ${JSON.stringify(shownName(spec.name))} is there twice`)
-      tensors.set(spec.name, { shape: spec.shape, data: floats(bytes.subarray(at, at + spec.bytes)) })
+      tensors.set(spec.name, { shape: spec.shape, data: spec.decode(bytes.subarray(at, at + spec.bytes)) })
       at += spec.bytes
     }
   }
@@ -137,10 +175,6 @@ async function joined(
     at += shard.length
   }
   return bytes
-}
-
-function floats(bytes: Uint8Array): Float32Array {
-  return new Float32Array(bytes.slice().buffer)
 }
 
 /** `conv1/kernel`, or `sequential/conv1/kernel`: the layer is the last part before that which the model knows. */

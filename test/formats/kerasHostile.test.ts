@@ -172,9 +172,15 @@ const tfjsCases: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['too long a file', manifest(['a.bin'], { shape: [2] }), /need 8 bytes; .* hold more/],
   [
     'quantised weights',
-    manifest(['a.bin'], { quantization: { min: 0, scale: 1, dtype: 'uint8' } }),
-    /quantised weights/,
+    manifest(['a.bin'], { quantization: { min: 0, scale: 1, dtype: 'int4' } }),
+    /quantised as int4; uint8, uint16 and float16 are known/,
   ],
+  [
+    'a scale that is no number',
+    manifest(['a.bin'], { quantization: { min: 0, scale: '1', dtype: 'uint8' } }),
+    /scale: should be a number/,
+  ],
+  ['one file named twice', manifest(['a.bin', 'a.bin'], {}), /the file a\.bin is named twice/],
   ['int32 weights', manifest(['a.bin'], { dtype: 'int32' }), /weights of int32; float32 is known/],
   ['a graph model', encoder.encode('{"format": "graph-model"}'), /graph-model; only layers models are known/],
 ]

@@ -27,6 +27,37 @@ test('a model that TF.js saved gives its logits', async () => {
   assert.ok(logitDifference(netFromKeras(file), logits) < 1e-6)
 })
 
+/** The weights of the fixture as --quantize_… writes them, by their bits; TF.js computes q · scale + min. */
+test('quantised weights', async () => {
+  const { modelJson, weights } = fixture()
+  const plain = await readTfjs(modelJson, () => weights, 'model.json')
+  const json = JSON.parse(new TextDecoder().decode(modelJson)) as {
+    weightsManifest: { weights: { quantization?: object; shape: number[] }[] }[]
+  }
+  const floats = new Float32Array(weights.slice().buffer)
+  const [scale, min] = [2 / 255, -1]
+  const codings = {
+    uint8: (x: number) => [Math.round(Math.min(Math.max((x - min) / scale, 0), 255))],
+    uint16: (x: number) => {
+      const q = Math.round(Math.min(Math.max((x - min) / (2 / 65535), 0), 65535))
+      return [q & 255, q >> 8]
+    },
+  }
+  for (const [dtype, code] of Object.entries(codings)) {
+    const own = dtype === 'uint8' ? scale : 2 / 65535
+    for (const group of json.weightsManifest)
+      for (const weight of group.weights) weight.quantization = { dtype, scale: own, min, original_dtype: 'float32' }
+    const packed = Uint8Array.from([...floats].flatMap(code))
+    const read = await readTfjs(encoder.encode(JSON.stringify(json)), () => packed, 'model.json')
+    for (const [layer, variables] of plain.weights)
+      for (const [name, { data }] of variables)
+        data.forEach((value, i) => {
+          const found = read.weights.get(layer)?.get(name)?.data[i] ?? NaN
+          assert.ok(Math.abs(found - Math.min(Math.max(value, -1), 1)) <= own / 2 + 1e-6, `${layer} ${name}`)
+        })
+  }
+})
+
 test('a model goes out and comes back', async () => {
   const file = await readKeras(pick(files, 'keras3.keras'), 'keras3')
   const { modelJson, shards } = writeTfjs(file)
