@@ -56,7 +56,7 @@ export interface Node<K extends OpName = OpName> {
   differentiated: boolean
   /** What a net gave: its value can be read after whatever run computes it. */
   isOutput: boolean
-  /** The walk that met it last, and where in that walk's order it stands (tensor/plans.ts). */
+  /** The walk that met it last, and where in that walk's order it stands (tensor/structure.ts). */
   walk: number
   place: number
 }

@@ -3,7 +3,7 @@
  * layer too: it can stand in another model.
  * Not here: which layers read which (sequential.ts, functional.ts), epochs and batches (run.ts), files (save.node.ts).
  */
-import { LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
+import { LenetError, UsageError, sizeOf, type HostArray, type Shape } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import { logitsOf } from './activations.js'
 import { History } from './callbacks/callback.js'
@@ -314,7 +314,7 @@ export abstract class Model extends Layer {
     const steps = this.#ready?.steps ?? (this.#predicting ??= new Steps(this.#trained, null))
     const size = sizeOf(out.sizes)
     const all = new Float32Array(inputs.length * size)
-    const take = (found: Tensor, first: number): void => all.set(found.toTypedArray(), first * size)
+    const take = (found: HostArray, first: number): void => all.set(found, first * size)
     await predict(this.#runOptions(steps, [], inputs.length, options), inputs, take)
     return inKerasOrder(all, inputs.length, out)
   }

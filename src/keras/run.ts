@@ -2,8 +2,8 @@
  * Epochs and batches: what `fit`, `evaluate` and `predict` run. Not here: one batch (steps.ts), checks of what is given
  * (sequential.ts).
  */
-import { Generator, LenetError, pauser } from '../base/index.js'
-import { defaultGenerator, endBatch, type Tensor } from '../tensor/index.js'
+import { Generator, LenetError, pauser, type HostArray } from '../base/index.js'
+import { defaultGenerator, endBatch } from '../tensor/index.js'
 import type { Logs } from './callbacks/callback.js'
 import type { CallbackList } from './callbacks/list.js'
 import type { ProgbarLogger } from './callbacks/progbarLogger.js'
@@ -67,7 +67,7 @@ async function eachBatch(
   { callbacks, progress, batchSize, perTelling }: RunOptions,
   [length, shuffle]: readonly [number, boolean],
   hooks: 'Train' | 'Test' | 'Predict',
-  body: (index: Int32Array<ArrayBuffer>) => void,
+  body: (index: Int32Array<ArrayBuffer>) => Promise<void>,
   logs: () => Logs,
   isStopped: () => boolean = () => false,
   done = 0,
@@ -83,7 +83,7 @@ async function eachBatch(
       continue
     }
     if (hearsBegin && batch % perTelling === 0) await callbacks.tellBatch(begin, batch, noLogs)
-    body(index)
+    await body(index)
     const isTold = (batch + 1) % perTelling === 0 || batch === last
     if (hearsEnd && isTold) await callbacks.tellBatch(end, batch, logs())
     if (batch === done) progress?.first()
@@ -104,8 +104,8 @@ export async function test(options: RunOptions, data: Data): Promise<Means> {
   const means = new Means(options.metrics)
   const { callbacks, steps } = options
   await callbacks.tell('onTestBegin')
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    means.add(steps.test(rowsAt(data, index)), index.length)
+  const body = async (index: Int32Array<ArrayBuffer>): Promise<void> => {
+    means.add(await steps.test(rowsAt(data, index)), index.length)
   }
   await eachBatch(options, [data.inputs.length, false], 'Test', body, () => means.logs())
   await callbacks.tell('onTestEnd', means.logs())
@@ -116,13 +116,13 @@ export async function test(options: RunOptions, data: Data): Promise<Means> {
 export async function predict(
   options: RunOptions,
   inputs: Rows,
-  take: (output: Tensor, first: number) => void,
+  take: (output: HostArray, first: number) => void,
 ): Promise<void> {
   const { callbacks, steps } = options
   await callbacks.tell('onPredictBegin')
   let done = 0
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    const found = steps.predict(inputs.at(new Places(index)).float())
+  const body = async (index: Int32Array<ArrayBuffer>): Promise<void> => {
+    const found = await steps.predict(inputs.at(new Places(index)).float())?.toTypedArrayAsync()
     if (found) take(found, done)
     done += index.length
   }
@@ -152,8 +152,8 @@ async function trainEpoch(options: FitOptions, epoch: number, done: number): Pro
   const { data, steps, isStopped, signal, validation, onUpdate } = options
   const means = new Means(options.metrics)
   let [batch, bad] = [done, NaN]
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    const values = steps.train(rowsAt(data, index), index.length)
+  const body = async (index: Int32Array<ArrayBuffer>): Promise<void> => {
+    const values = await steps.train(rowsAt(data, index), index.length)
     onUpdate()
     means.add(values, index.length)
     batch++

@@ -78,7 +78,8 @@ function steppers(body: (batch: Batch, rest: readonly Tensor[]) => Tensor[]): St
 
 const stepperOf = (all: Steppers, { weights }: Batch): Step => (weights ? all.weighted : all.plain)
 
-const valuesOf = (results: readonly Tensor[]): number[] => results.map((result) => result.item())
+const valuesOf = (results: readonly Tensor[]): Promise<number[]> =>
+  Promise.all(results.map((result) => result.itemAsync()))
 
 export class Steps {
   readonly #model: Trained
@@ -94,13 +95,13 @@ export class Steps {
     this.#predict = compileStep((...args: Tensor[]) => args.map((x) => model.forward(x, false, () => []).output))
   }
 
-  train(batch: Batch, count: number): BatchValues {
+  train(batch: Batch, count: number): Promise<BatchValues> {
     this.#drawn = new Drawn(this.#model.layers, count)
     return valuesOf(stepperOf(this.#learn, batch)(...listOf(batch), ...this.#drawn.tensors))
   }
 
-  test(batch: Batch): BatchValues {
-    return noGrad(() => valuesOf(stepperOf(this.#judge, batch)(...listOf(batch))))
+  test(batch: Batch): Promise<BatchValues> {
+    return valuesOf(noGrad(() => stepperOf(this.#judge, batch)(...listOf(batch))))
   }
 
   /** The output in our order. */

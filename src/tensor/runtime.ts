@@ -11,14 +11,14 @@ import {
   type HostArray,
   type Shape,
 } from '../base/index.js'
-import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
-import { computeInPieces, isLarge } from './pieces.js'
+import type { Backend } from '../device/index.js'
+import { hostLeaf, isOwn, leafLike, type HostStorage, type Node, type Storage } from '../graph/index.js'
+import { canCut, computeInPieces } from './pieces.js'
 import { planFor } from './plans.js'
-import { forgetLost, isLost, structureOf, type Structure } from './structure.js'
+import { forgetLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
-import { addressOf, isHost, noteWritten, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
-import { device } from './current.js'
-import { Region } from './region.js'
+import { backendWith, bytesIn, hold, isHost, isLost, isReadable, leafOver, placeOf, put, Stale, Stored, valuesLater, valuesOf } from './storage.js'
+import { backend } from './current.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {
@@ -34,9 +34,11 @@ export function realize(targets: readonly Node[]): void {
 
 /** Runs a plan of one size of batch: at once, or what of it is large in pieces and then the rest. */
 function run(structure: Structure, targets: readonly Node[]): void {
-  const plan = planFor(structure, targets)
-  if (isLarge(structure, targets, plan) && computeInPieces(structure, targets, plan, realize)) realize(targets)
-  else plan.run(structure.order, targets, structure.batch)
+  const { batch, order } = structure
+  const known = planFor(structure, targets)
+  const piece = canCut(structure, targets) ? known.plan.piece(batch) : batch
+  if (piece < batch && computeInPieces(structure, targets, piece, realize)) realize(targets)
+  else known.run(order, targets, batch)
 }
 
 /**
@@ -51,11 +53,14 @@ function realizeMixed(targets: readonly Node[], first: Structure): void {
     const size = meeting.map((node) => sizes.get(node)).find((found) => found !== 'several')
     const ready = meeting.filter((node) => sizes.get(node) === size)
     realizeUnmixed(ready.length > 0 ? ready : meeting)
-    for (const node of ready) node.storage = hostOf(node)
+    ready.filter(mayGo).forEach((node) => (node.storage = hostOf(node)))
   }
   for (const target of targets) if (target.layout !== 'plain') realizeUnmixed([target])
   realizeUnmixed(targets.filter((target) => target.layout === 'plain'))
 }
+
+/** What the next run of its plan takes away. */
+const mayGo = ({ storage }: Node): boolean => storage instanceof Stored && !storage.buf.stays
 
 /** A plain value made of a batch, not computed yet. */
 const meets = (node: Node): boolean =>
@@ -97,13 +102,34 @@ function realizeLost(node: Node): void {
   realize([node])
 }
 
-/** The node's values, row-major in logical order, computed first if need be. */
-export function read(node: Node): HostArray {
+/** Computes the node if need be, also where its value was overwritten. */
+function ensure(node: Node): void {
   spoilRecording()
   if (!node.storage) realize([node])
   else if (isLost(node)) realizeLost(node)
-  if (!node.storage) throw new Error(`${node.op} was not computed`)
-  return valuesOf(node)
+}
+
+/**
+ * The node's values, row-major in logical order, computed first if need be.
+ * @param instead the method of tensors that reads where values come only later
+ */
+export function read(node: Node, instead?: string): HostArray {
+  ensure(node)
+  return valuesOf(node, instead)
+}
+
+/** A copy from every device, of what they are now. */
+export function readLater(node: Node): Promise<HostArray> {
+  ensure(node)
+  return valuesLater(node)
+}
+
+/** A leaf of a computed node's values that no later run takes away: on the host, if they can be read. */
+export function keptLeaf(node: Node, requiresGrad = node.requiresGrad): Node {
+  ensure(node)
+  if (mayGo(node) && isReadable(node)) return hostLeaf(read(node), node.shape, node.dtype, requiresGrad)
+  hold(node, Infinity)
+  return leafOver({ ...node, layout: 'plain' }, node.storage as Storage, requiresGrad)
 }
 
 /**
@@ -111,45 +137,46 @@ export function read(node: Node): HostArray {
  * The leaves stay what they are, now as views of that block: an `assign` to the whole changes them.
  */
 export function packLeaves(leaves: readonly Node[]): Node {
-  const values = leaves.map(read)
-  const total = values.reduce((sum, data) => sum + data.length, 0)
-  const region = new Region(total * 4)
+  leaves.forEach(ensure)
+  const on = leaves.reduce<Backend | null>(backendWith, null) ?? backend()
+  const total = leaves.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+  const buf = on.alloc(total * 4)
   let at = 0
-  leaves.forEach((leaf, i) => {
-    const data = values[i] as HostArray
-    viewAt('f32', region.address + at, data.length).set(data)
-    leaf.storage = new Resident(region, at)
-    at += data.length * 4
-  })
-  return leafOf([total], 'f32', new Resident(region), false)
+  for (const leaf of leaves) {
+    const to = new Stored(on, buf, at)
+    move(leaf, to)
+    leaf.storage = to
+    at += bytesIn(leaf)
+  }
+  return leafOver({ shape: [total], dtype: 'f32', layout: 'plain' }, new Stored(on, buf), false)
 }
 
-function leafOf(shape: Shape, dtype: DType, storage: Resident | HostStorage, requiresGrad: boolean): Node {
-  const leaf = createNode('leaf', {}, [], { shape, dtype, layout: 'plain' }, requiresGrad)
-  leaf.storage = storage
-  return leaf
+function move(leaf: Node, to: Stored): void {
+  const from = placeOf(leaf)
+  if (isHost(from)) to.backend.write(to.buf, to.at, from.data)
+  else to.backend.copy(from, to, bytesIn(leaf))
 }
 
 /** A zero leaf that lives in the device's memory: an optimizer's state. */
 export const zerosLeaf = (shape: Shape): Node => residentLeaf(shape, 'f32', new Float32Array(sizeOf(shape)))
 
-const regions = new WeakMap<HostArray, Region>()
+const mapped = new WeakMap<HostArray, Stored>()
 
 /**
- * Bytes in the device's memory, to be filled in place: `residentLeaf` then takes them as they lie, so that a data set
- * need not be in memory twice.
+ * Bytes to be filled in place, in the device's memory where JavaScript sees that: `residentLeaf` then takes them as they
+ * lie, so that a data set need not be in memory twice.
  */
 export function residentBytes(length: number): Uint8Array {
-  const region = new Region(length, true)
-  const bytes = device().memory.u8(region.address, length)
-  regions.set(bytes, region)
-  return bytes
+  const on = backend()
+  const found = on.map?.(length)
+  if (!found) return new Uint8Array(length)
+  mapped.set(found.bytes, new Stored(on, found.buf))
+  return found.bytes
 }
 
 /** A leaf that lives in the device's memory for good: a copy of `data`, or bytes of `residentBytes` themselves. */
 export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node {
-  const region = regions.get(data)
-  return leafOf(shape, dtype, region ? new Resident(region) : upload(data), false)
+  return leafOver({ shape, dtype, layout: 'plain' }, mapped.get(data) ?? put(backend(), data), false)
 }
 
 /**
@@ -157,19 +184,18 @@ export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node 
  * are written over the old ones, and the old node is stale; on the host what was built on the old values keeps them.
  */
 export function overwriteLeaf(leaf: Node, values: ArrayLike<number>, requiresGrad: boolean): Node {
-  const { storage } = leaf
-  if (storage && isHost(storage)) {
-    const fresh = leafLike(leaf, requiresGrad)
-    const data = hostArray(leaf.dtype, values.length)
-    data.set(values)
-    const now: HostStorage = { kind: 'host', data }
-    fresh.storage = now
-    storage.isPast = true
-    return fresh
+  const place = placeOf(leaf)
+  const data = hostArray(leaf.dtype, values.length)
+  data.set(values)
+  if (!isHost(place)) {
+    place.backend.write(place.buf, place.at, data)
+    return renewLeaf(leaf, requiresGrad)
   }
-  viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
-  noteWritten(leaf)
-  return renewLeaf(leaf, requiresGrad)
+  const fresh = leafLike(leaf, requiresGrad)
+  const now: HostStorage = { kind: 'host', data }
+  fresh.storage = now
+  place.isPast = true
+  return fresh
 }
 
 /**
@@ -177,9 +203,7 @@ export function overwriteLeaf(leaf: Node, values: ArrayLike<number>, requiresGra
  * a pending computation that was built on it must not silently see the new values.
  */
 export function renewLeaf(leaf: Node, requiresGrad: boolean): Node {
-  const { storage } = leaf
-  if (!storage || !(isHost(storage) || storage instanceof Resident))
-    throw new Error('only leaves with values are renewed')
+  if (!leaf.storage || leaf.storage instanceof Stale) throw new Error('only leaves with values are renewed')
   const fresh = leafLike(leaf, requiresGrad)
   leaf.storage = stale
   return fresh

@@ -1,6 +1,6 @@
 /**
  * Runs a graph's plan on a device of its own, in memory full of NaN: what a kernel reads and nobody wrote shows.
- * Not a test. The way that users' tensors go is src/tensor/plans.ts.
+ * Not a test. The way that users' tensors go is src/device/cpu/cpuPlan.ts.
  */
 import { sizeOf } from '../../src/base/index.js'
 import type { DType, HostArray } from '../../src/base/index.js'

@@ -2,7 +2,7 @@
  * The plan of a forward pass for few pictures: one picture at a time, vectors along the channels instead of the batch
  * (which would fill one lane of many). Values of a batch lie in rows; results of convolutions and linear layers with their
  * channels side by side ("spread"). What depends on parameters alone is prepared: computed again only when they change.
- * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (tensor/plans.ts).
+ * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (device/cpu/cpuPlan.ts).
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
