@@ -2,7 +2,6 @@
 export {
   bytesOf,
   isShortage,
-  OutOfMemory,
   valuesIn,
   type Backend,
   type BackendState,
@@ -20,8 +19,7 @@ export {
 export { CpuBackend } from './cpu/cpuBackend.js'
 export { CpuPlan } from './cpu/cpuPlan.js'
 export { createDevice, deviceInfo, deviceNames, type DeviceName, type DeviceOptions } from './cpu/createDevice.js'
-export type { BackgroundTier, Device, Executable, Pending } from './cpu/device.js'
+export type { Device } from './cpu/device.js'
 export { createInterpDevice } from './cpu/interp.js'
 export { DeviceMemory } from './cpu/memory.js'
 export { choiceName } from './cpu/tuning.js'
-export type { WasmSupport } from './cpu/wasm.js'

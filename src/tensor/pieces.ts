@@ -58,7 +58,7 @@ function endsOf(order: readonly Node[], targets: readonly Node[]): Node[] | null
     if (node.layout !== 'plain' || node.storage) continue
     for (const input of node.inputs) if (isOpen(input)) ends.add(input)
   }
-  return [...ends].every(({ layout }) => layout === 'lanes') ? [...ends] : null
+  return [...ends].every(({ layout }) => layout === 'batch') ? [...ends] : null
 }
 
 /** The ends and all of the batch that they are made of, inputs first; null where pictures depend on one another. */
@@ -66,7 +66,7 @@ function batchNodes(ends: readonly Node[]): Set<Node> | null {
   const found = new Set(ends)
   for (const node of found) {
     if (node.storage) continue
-    if (node.layout !== 'lanes' || node.requiresGrad || node.op === 'random') return null
+    if (node.layout !== 'batch' || node.requiresGrad || node.op === 'random') return null
     for (const input of node.inputs) {
       if (input.layout !== 'plain') found.add(input)
       else if (node.op !== 'batch' && knowsBatch(input)) return null

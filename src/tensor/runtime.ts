@@ -17,7 +17,21 @@ import { canCut, computeInPieces } from './pieces.js'
 import { planFor } from './plans.js'
 import { forgetLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
-import { backendWith, bytesIn, hold, isHost, isLost, isReadable, leafOver, placeOf, put, Stale, Stored, valuesLater, valuesOf } from './storage.js'
+import {
+  backendWith,
+  bytesIn,
+  hold,
+  isHost,
+  isLost,
+  isReadable,
+  leafOver,
+  placeOf,
+  put,
+  Stale,
+  Stored,
+  valuesLater,
+  valuesOf,
+} from './storage.js'
 import { backend } from './current.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */

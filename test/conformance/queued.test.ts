@@ -8,7 +8,15 @@ import { describe, test } from 'node:test'
 import { LenetError, type HostArray } from '../../src/base/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { compileInference, nn, optim, type Layer } from '../../src/nn/index.js'
-import { compileStep, fromArray, manualSeed, setDevice, tensor, useBackend, type Tensor } from '../../src/tensor/index.js'
+import {
+  compileStep,
+  fromArray,
+  manualSeed,
+  setDevice,
+  tensor,
+  useBackend,
+  type Tensor,
+} from '../../src/tensor/index.js'
 import { read, readLater } from '../../src/tensor/runtime.js'
 import { evaluateNet, Trainer } from '../../src/train/index.js'
 import { QueuedBackend } from '../device/queuedBackend.js'
@@ -145,7 +153,15 @@ test('a label that is no class rejects what was to be read, and the parameters s
     const optimizer = new optim.SGD(net.parameters(), { lr: 0.1 })
     const before = await net.weight.toTypedArrayAsync()
     const labels = tensor([0, 5], { dtype: 'i32' }).add(0).to('i32').realize()
-    const loss = new nn.CrossEntropyLoss()(net(tensor([[1, 2], [3, 4]])), labels)
+    const loss = new nn.CrossEntropyLoss()(
+      net(
+        tensor([
+          [1, 2],
+          [3, 4],
+        ]),
+      ),
+      labels,
+    )
     loss.backward()
     optimizer.step()
     await assert.rejects(loss.itemAsync(), /Target 5 is out of bounds/)

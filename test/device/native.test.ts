@@ -37,7 +37,8 @@ import {
 } from './nativeTools.js'
 
 const skip = whyNoCompiler()
-const urlOf = (name: string): string => JSON.stringify(new URL(`../../src/device/cpu/native/${name}`, import.meta.url).href)
+const urlOf = (name: string): string =>
+  JSON.stringify(new URL(`../../src/device/cpu/native/${name}`, import.meta.url).href)
 const SERVICE = urlOf('service.node.js')
 const LIBRARY = urlOf('library.node.js')
 

@@ -197,8 +197,8 @@ class QueuedPlan implements Plan {
     const { memory } = this.#backend.device
     const length = sizeOf(type.shape)
     const values = 'buf' in input ? this.#valuesOf(input, type) : input
-    const laid = type.layout === 'lanes' ? intoLanes(type, values, this.#compiled.lanes) : values
-    const wanted = type.layout === 'lanes' ? Math.ceil(length / groupSize) * groupSize * 4 : 0
+    const laid = type.layout === 'batch' ? intoLanes(type, values, this.#compiled.lanes) : values
+    const wanted = type.layout === 'batch' ? Math.ceil(length / groupSize) * groupSize * 4 : 0
     const address = room(Math.max(laid.byteLength, wanted))
     memory.u8(address, Math.max(laid.byteLength, wanted)).fill(0)
     memory.u8(address, laid.byteLength).set(bytesOf(laid))

@@ -314,7 +314,7 @@ export class Bound implements Tenant {
     const all = isArrayOf('Float32Array', data) ? floats : isArrayOf('Int32Array', data) ? ints : bytes
     const start = (this.#addresses[word] ?? 0) / all.BYTES_PER_ELEMENT
     const step = Math.max(groupSize, this.plan.lanes)
-    const room = layout === 'lanes' ? Math.ceil(data.length / step) * step : data.length
+    const room = layout === 'batch' ? Math.ceil(data.length / step) * step : data.length
     if (room > FEW) {
       all.set(data, start)
       if (room > data.length) all.fill(0, start + data.length, start + room)
@@ -339,9 +339,9 @@ const FEW = 64
 
 function stagedOf(type: NodeType, { last }: LeafWord, input: number, word: number, lanes: number): Staged {
   const { layout } = type
-  if (layout === 'lanes' && type.shape.length > 1)
+  if (layout === 'batch' && type.shape.length > 1)
     throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
-  const per = layout === 'lanes' ? lanes : layout === 'rows' ? 1 : 0
+  const per = layout === 'batch' ? lanes : layout === 'rows' ? 1 : 0
   const piece = { bytes: unitBytes(type, lanes), per, first: -1, last, kept: false }
   return { input, word, layout, piece }
 }

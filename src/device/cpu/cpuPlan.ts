@@ -3,7 +3,14 @@
  * goes, it saves what somebody may still read.
  * Not here: a plan's memory (bound.ts), code (wasm.ts, native/), finding plans (tensor/plans.ts).
  */
-import { makeFewPlan, makePlan, suitsFew, type Plan as Compiled, type Target, type Value } from '../../compiler/index.js'
+import {
+  makeFewPlan,
+  makePlan,
+  suitsFew,
+  type Plan as Compiled,
+  type Target,
+  type Value,
+} from '../../compiler/index.js'
 import type { Node, NodeType } from '../../graph/index.js'
 import type { Graph, Holder, Input, Plan, Result, TierName } from '../backend.js'
 import { Bound, type Home, type Leaf } from './bound.js'

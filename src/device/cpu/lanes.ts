@@ -10,7 +10,7 @@ import type { DeviceMemory } from './memory.js'
 /** What stands in memory for values of a type, in blocks of so many lanes. Bytes in lanes are words there. */
 function stored(type: NodeType, lanes: number): { dtype: DType; length: number } {
   const { dtype, layout, shape } = type
-  if (layout !== 'lanes') return { dtype, length: sizeOf(shape) }
+  if (layout !== 'batch') return { dtype, length: sizeOf(shape) }
   const blocks = Math.ceil((shape[0] ?? 1) / lanes)
   return { dtype: dtype === 'u8' ? 'i32' : dtype, length: (blocks * unitBytes(type, lanes)) / 4 }
 }
@@ -24,7 +24,7 @@ export function viewAt(memory: DeviceMemory, type: NodeType, address: number, la
 
 /** Values as they lie in memory, row-major; a copy. */
 export function rowMajor(type: NodeType, from: HostArray, lanes: number): HostArray {
-  if (type.layout !== 'lanes') return from.slice()
+  if (type.layout !== 'batch') return from.slice()
   const length = sizeOf(type.shape)
   const [N = 1] = type.shape
   const rest = length / Math.max(N, 1)

@@ -55,7 +55,7 @@ export class Region implements CpuBuf {
 
   /** Row-major is no order in lanes. */
   addressFor(at: number, { layout }: NodeType): number | null {
-    return layout === 'lanes' ? null : this.address + at
+    return layout === 'batch' ? null : this.address + at
   }
 
   valuesFor(at: number, type: NodeType, lanes: number): HostArray {

@@ -106,12 +106,12 @@ export class CpuResult implements CpuBuf {
 
   addressFor(_at: number, { layout }: NodeType, lanes: number): number | null {
     if (this.#saved) return null
-    return layout !== 'lanes' || this.#owner.lanes === lanes ? this.#address : null
+    return layout !== 'batch' || this.#owner.lanes === lanes ? this.#address : null
   }
 
   valuesFor(_at: number, type: NodeType, lanes: number): HostArray {
     const saved = this.#saved
-    if (saved && (type.layout !== 'lanes' || saved.lanes === lanes)) return saved.values
+    if (saved && (type.layout !== 'batch' || saved.lanes === lanes)) return saved.values
     return intoLanes(type, this.#values(), lanes)
   }
 
