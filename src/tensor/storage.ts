@@ -86,6 +86,9 @@ export const bytesIn = ({ shape, dtype }: NodeType): number => sizeOf(shape) * (
 export const isReadable = ({ storage }: Node): boolean =>
   !(storage instanceof Stored) || storage.backend.readSync !== undefined
 
+/** The name of the device that has a node's values. */
+export const deviceOf = ({ storage }: Node): string => (storage instanceof Stored ? storage.backend.name : 'host')
+
 /**
  * A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone.
  * @param instead the method of tensors that reads where this cannot

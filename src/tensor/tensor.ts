@@ -24,7 +24,7 @@ import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
 import { overwriteLeaf, read, readLater, renewLeaf } from './runtime.js'
 import { arithmetic, carryScalar, knownScalar } from './scalars.js'
-import { hold } from './storage.js'
+import { deviceOf, hold, isReadable } from './storage.js'
 
 export type Operand = Tensor | number
 
@@ -426,8 +426,10 @@ export class Tensor {
 
   // ── text ──
 
-  /** As PyTorch prints it. Computes the values. */
+  /** As PyTorch prints it. Computes the values; where they cannot be read at once, device and shape stand for them. */
   toString(): string {
+    computeNode(this.node)
+    if (!isReadable(this.node)) return `tensor(..., device='${deviceOf(this.node)}', size=${showShape(this.shape)})`
     const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node.op)]
     return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
   }

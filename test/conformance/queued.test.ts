@@ -139,6 +139,7 @@ test('inference gives its numbers by a promise', async () => {
 test('a read that cannot be at once names the method that can', () => {
   const x = there(() => tensor([1, 2]).add(1).realize())
   assert.throws(() => x.toTypedArray(), LenetError)
+  assert.equal(String(x), "tensor(..., device='queued', size=[2])")
   assert.throws(() => there(() => x.sum().item()), {
     name: 'LenetError',
     message: "device 'queued' gives values only later: write await tensor.itemAsync()",
