@@ -84,8 +84,8 @@ export interface BackendState {
   readonly notices: readonly string[]
 }
 
-/** Bytes, as `memoryUsage` tells them. */
-export interface BackendUsage {
+/** What values take of memory, in bytes. */
+export interface MemoryUsage {
   /** Values may take so much at most. */
   readonly limit: number
   /** In use now. */
@@ -121,7 +121,7 @@ export interface Backend {
   /** @param n pictures of the batch that is to be computed first */
   plan(graph: Graph, n: number): Plan
   state(): BackendState
-  usage(): BackendUsage
+  usage(): MemoryUsage
   /** Ends what works in the background. Values stay, and what is computed next starts it anew. */
   close(): Promise<void>
 }

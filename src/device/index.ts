@@ -5,7 +5,7 @@ export {
   valuesIn,
   type Backend,
   type BackendState,
-  type BackendUsage,
+  type MemoryUsage,
   type Buf,
   type Graph,
   type Holder,

@@ -1,6 +1,6 @@
 /** Labels as losses take them. Not here: losses (losses.ts), gathering (rows.ts). */
 import { LenetError } from '../base/index.js'
-import { read, type Tensor } from '../tensor/index.js'
+import type { Tensor } from '../tensor/index.js'
 import { checkLabels, type Loss } from './losses.js'
 import { Places, Rows } from './rows.js'
 
@@ -10,9 +10,9 @@ function flatClasses(y: Tensor): Tensor {
 }
 
 /** Each label must be a class of the model: told before anything is computed. */
-function checkClasses(labels: Rows, classes: number): void {
+async function checkClasses(labels: Rows, classes: number): Promise<void> {
   const all = Int32Array.from({ length: labels.length }, (_, i) => i)
-  const values = read(labels.at(new Places(all)).node)
+  const values = await labels.at(new Places(all)).toTypedArrayAsync()
   const wrong = values.findIndex((label) => !Number.isInteger(label) || label < 0 || label >= classes)
   if (wrong >= 0)
     throw new LenetError(
@@ -21,7 +21,7 @@ function checkClasses(labels: Rows, classes: number): void {
 }
 
 /** @param outputs sizes of the model's output without the batch */
-export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Rows {
+export async function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Promise<Rows> {
   if (loss.labels === 'values') {
     const values = y.dim() === 1 && outputs.length === 1 && outputs[0] === 1 ? y.view(-1, 1) : y
     checkLabels(loss, values.shape.slice(1), outputs)
@@ -30,6 +30,6 @@ export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Ro
   const classes = flatClasses(y)
   checkLabels(loss, classes.shape.slice(1), outputs)
   const rows = new Rows(classes.to('i32'))
-  checkClasses(rows, outputs[0] ?? 0)
+  await checkClasses(rows, outputs[0] ?? 0)
   return rows
 }

@@ -253,12 +253,12 @@ export abstract class Model extends Layer {
     const given = asTensor(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
-    const all = dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
+    const all = await dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
     const { validationData, validationSplit } = options
     if (validationData) this.#builtFor(asTensor(validationData[0]).shape.slice(1))
-    const held = validationData && dataOf(ready.loss, outputs, validationData)
+    const held = validationData && (await dataOf(ready.loss, outputs, validationData))
     const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
-    const data = byClass(plain, options.classWeight)
+    const data = await byClass(plain, options.classWeight)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -301,7 +301,7 @@ export abstract class Model extends Layer {
     checkOptions('evaluate', options)
     const given = asTensor(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
-    const data = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
+    const data = await dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
     return (await test(this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options), data)).values()
   }
 

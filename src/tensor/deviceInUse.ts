@@ -1,7 +1,7 @@
 /**
  * What people are told of the device that computes, and of its memory. Not here: choosing and ending it (current.ts).
  */
-import type { BackendUsage, NativeState, TierName } from '../device/index.js'
+import type { MemoryUsage, NativeState, TierName } from '../device/index.js'
 import { backend, closeDevice } from './current.js'
 
 // older engines have no such symbols, nor have the globals that test runners make on Node 20
@@ -41,8 +41,6 @@ export class DeviceInUse {
  * chosen afterwards (`setDevice`).
  */
 export const deviceInUse = (): DeviceInUse => new DeviceInUse()
-
-export type MemoryUsage = BackendUsage
 
 /**
  * What lenet's values take of memory, in bytes. What was not used for long leaves this memory by itself: tensors of nets that

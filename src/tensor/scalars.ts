@@ -6,7 +6,8 @@
 import { add, div, gradEnabled, hostLeaf, maximum, minimum, mul, sub, type Node } from '../graph/index.js'
 import { carry, computeNode, isOwned } from './autograd.js'
 import { clock } from './clock.js'
-import { keptLeaf, read } from './runtime.js'
+import { keptLeaf } from './leaves.js'
+import { read } from './runtime.js'
 import { isReadable } from './storage.js'
 import type { Operand, Tensor } from './tensor.js'
 

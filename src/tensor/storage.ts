@@ -54,6 +54,9 @@ export function backendWith(before: Backend | null, { op, shape, storage }: Node
 /** Whether what a run left has been overwritten, or made room for others. */
 export const isLost = ({ storage }: Node): boolean => storage instanceof Stored && !storage.buf.kept
 
+/** Whether a later run of its plan may take the value away. */
+export const mayGo = ({ storage }: Node): boolean => storage instanceof Stored && !storage.buf.stays
+
 /**
  * Lets a result outlive further runs of its plan up to a time of `clock`: the batch or step of now by default. Costs a copy
  * at the next run in that time, and nothing else.

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { LenetError, type HostArray } from '../../src/base/index.js'
+import { layers, Sequential } from '../../src/keras/index.node.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { compileInference, nn, optim, type Layer } from '../../src/nn/index.js'
 import {
@@ -119,6 +120,36 @@ describe('steps', () => {
       }
       assert.ok(queued.runs - before >= 12)
     })
+})
+
+/** What `fit`, `evaluate` and `predict` tell; the same numbers wherever it is computed. */
+async function fitted(): Promise<unknown> {
+  manualSeed(5)
+  const model = new Sequential([
+    layers.conv2d(4, 3, { activation: 'relu', inputShape: [6, 6, 1] }),
+    layers.flatten(),
+    layers.dense(3, { activation: 'softmax' }),
+  ])
+  model.compile({ optimizer: 'adam', loss: 'sparse_categorical_crossentropy', metrics: ['accuracy'] })
+  const x = fromArray(
+    Float32Array.from({ length: 20 * 36 }, (_, i) => Math.sin(i * i)),
+    [20, 6, 6, 1],
+    'f32',
+  )
+  const y = tensor(Array.from({ length: 20 }, (_, i) => i % 3))
+  const { history } = await model.fit(x, y, { batchSize: 8, epochs: 2, verbose: 0, classWeight: { 0: 2 } })
+  const told = await model.evaluate(x, y, { batchSize: 8, verbose: 0 })
+  return [history, told, (await model.predict(x, { batchSize: 8, verbose: 0 })).toArray()]
+}
+
+test("Keras' idiom", async () => {
+  const here = await fitted()
+  useBackend(queued)
+  try {
+    assert.deepEqual(await fitted(), here)
+  } finally {
+    useBackend(null)
+  }
 })
 
 test('inference gives its numbers by a promise', async () => {

@@ -13,7 +13,7 @@ import {
   createInterpDevice,
   type Backend,
   type BackendState,
-  type BackendUsage,
+  type MemoryUsage,
   type Buf,
   type Graph,
   type Input,
@@ -82,7 +82,7 @@ export class QueuedBackend implements Backend {
     return { threads: 1, native: 'none', notices: [] }
   }
 
-  usage(): BackendUsage {
+  usage(): MemoryUsage {
     return { limit: Infinity, used: 0, reserved: 0, plans: 0, arena: 0, tensors: 0, data: 0 }
   }
 

@@ -9,7 +9,7 @@ import {
   bytesOf,
   type Backend,
   type BackendState,
-  type BackendUsage,
+  type MemoryUsage,
   type Buf,
   type Graph,
   type Place,
@@ -107,7 +107,7 @@ export class CpuBackend implements Backend, Cpu {
     return { threads, notices, native: this.device.native() }
   }
 
-  usage(): BackendUsage {
+  usage(): MemoryUsage {
     const { limitBytes, usedBytes, totalBytes } = this.device.memory
     return { limit: limitBytes, used: usedBytes, reserved: totalBytes, ...this.tenants.held }
   }
