@@ -47,7 +47,7 @@ function removeStale() {
   }
 }
 
-const device = join(root, 'src', 'device')
+const device = join(root, 'src', 'device', 'cpu')
 
 /** A worker's code with all that it imports, as one CommonJS text. */
 async function textOf(file) {

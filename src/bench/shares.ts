@@ -13,7 +13,7 @@ import {
   type Program,
 } from '../compiler/index.js'
 import { nn, optim } from '../nn/index.js'
-import { manualSeed, planOnly } from '../tensor/index.js'
+import { cpuBackend, manualSeed } from '../tensor/index.js'
 import { builtNet } from './builtNet.js'
 import { layersOf, usualInput, type NetName } from './nets.js'
 import { noise } from './pictures.js'
@@ -53,7 +53,7 @@ function programOf(net: NetName, threads: number): { program: Program; batch: nu
   const model = builtNet(layersOf(net))
   const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 })
   const [inputs, labels] = noise(batch, side)
-  const plan = planOnly(target, () => {
+  const plan = cpuBackend().planOnly(target, () => {
     new nn.CrossEntropyLoss()(model(inputs), labels).backward()
     optimizer.step()
   })

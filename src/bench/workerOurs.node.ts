@@ -6,7 +6,7 @@ import { LenetError } from '../base/index.js'
 import { DataLoader } from '../data/index.js'
 import { LeNet, LeNet1 } from '../models/index.js'
 import { compileInference, nn, optim } from '../nn/index.js'
-import { allPlans, compileStep, device, manualSeed, setDevice, type Tensor } from '../tensor/index.js'
+import { compileStep, cpuPlans, device, manualSeed, setDevice, type Tensor } from '../tensor/index.js'
 import { participate, type Stepper } from './answering.node.js'
 import { median } from './figures.js'
 import { builtNet, type Net } from './builtNet.js'
@@ -69,9 +69,9 @@ function predictStep(task: Task): () => void {
 }
 
 /** Plans that ran in most of the steps. */
-function busyPlans(): ReturnType<typeof allPlans> {
-  const most = allPlans().reduce((runs, plan) => Math.max(runs, plan.runs), 0)
-  return allPlans().filter((plan) => plan.runs > most / 2)
+function busyPlans(): ReturnType<typeof cpuPlans> {
+  const most = cpuPlans().reduce((runs, plan) => Math.max(runs, plan.runs), 0)
+  return cpuPlans().filter((plan) => plan.runs > most / 2)
 }
 
 const timed = (call: () => void, times: number): number =>

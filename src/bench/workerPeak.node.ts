@@ -1,5 +1,5 @@
 /** The participant that measures WebAssembly's peak on one core: a step is a measurement, its "milliseconds" GFLOP/s. */
-import { enableRelaxedSimd } from '../device/switches.node.js'
+import { enableRelaxedSimd } from '../device/index.node.js'
 import { wasmPeak } from './peakWasm.js'
 import { createInterface } from 'node:readline'
 

@@ -5,7 +5,7 @@
 import { blobs } from '../bench/index.js'
 import { DataLoader, type Batch, type Dataset } from '../data/index.js'
 import { nn, optim } from '../nn/index.js'
-import { allPlans, device, forgetPlans, manualSeed } from '../tensor/index.js'
+import { cpuPlans, device, forgetPlans, manualSeed } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
 import type { MakeNet } from '../files/index.js'
 import { bestOf, inTurns, least, type Way } from './tuneTiming.js'
@@ -13,12 +13,12 @@ import { bestOf, inTurns, least, type Way } from './tuneTiming.js'
 /** Gives one of the candidates, or nothing for the first. */
 export type Choose = (key: string, candidates: readonly string[]) => string | undefined
 
-type BoundPlan = ReturnType<typeof allPlans>[number]
+type CpuPlan = ReturnType<typeof cpuPlans>[number]
 
 /** A step with choices of its own; it has a net and memory of its own, too. */
 export interface Trial {
   readonly net: Net
-  readonly plan: BoundPlan
+  readonly plan: CpuPlan
 }
 
 let pictures: Dataset | undefined
@@ -50,8 +50,8 @@ export function makeTrial(make: MakeNet, batchSize: number, choose: Choose): Tri
   const net = make(3, 10)
   const step = stepOf(net, batchSize)
   for (let i = 0; i < 3; i++) step()
-  const kernels = (plan: BoundPlan): number => plan.plan.program.kernels.length
-  const plan = allPlans().reduce((a, b) => (kernels(b) > kernels(a) ? b : a))
+  const kernels = (plan: CpuPlan): number => plan.plan.program.kernels.length
+  const plan = cpuPlans().reduce((a, b) => (kernels(b) > kernels(a) ? b : a))
   device().tune(null)
   return { net, plan }
 }

@@ -24,7 +24,10 @@ export interface Spread {
   readonly size: number
 }
 
-/** Values in memory: address = the allocation's (or the leaf's) plus `offset` bytes. */
+/**
+ * Values in memory: address = the allocation's (or the leaf's) plus `offset` bytes. A batch lies in blocks of the target's
+ * lanes, the picture index innermost: [⌈N/L⌉][rest…][L].
+ */
 export interface Value extends NodeType {
   /** For rows that are not row-major. */
   readonly spread?: Spread | undefined
@@ -46,9 +49,9 @@ export const slackBytes = 256
 
 /** The bytes of a picture (lanes: of L pictures, groups: of a group, plain: of all). Everything is 4 bytes wide but u8 outside of lanes. */
 export function unitBytes(type: NodeType, lanes: number): number {
-  const width = type.dtype === 'u8' && type.layout !== 'lanes' ? 1 : 4
+  const width = type.dtype === 'u8' && type.layout !== 'batch' ? 1 : 4
   const elements = type.layout === 'plain' ? sizeOf(type.shape) : sizeOf(type.shape.slice(1))
-  return elements * width * (type.layout === 'lanes' ? lanes : 1)
+  return elements * width * (type.layout === 'batch' ? lanes : 1)
 }
 
 /** The bytes of one unit (see `unitBytes`) of a value, which may be spread. */
@@ -56,7 +59,7 @@ export const valueBytes = (value: Value, lanes: number): number =>
   value.spread ? value.spread.size * 4 : unitBytes(value, lanes)
 
 export function allocFor(type: NodeType, lanes: number): Alloc {
-  const per = { plain: 0, lanes, rows: 1, groups: groupSize }[type.layout]
+  const per = { plain: 0, batch: lanes, rows: 1, groups: groupSize }[type.layout]
   return { bytes: unitBytes(type, lanes), per }
 }
 

@@ -6,7 +6,7 @@
 import { LenetError } from '../base/index.js'
 import type { DType } from '../base/index.js'
 import { make } from './infer.js'
-import { fitsLanes } from './inferElementwise.js'
+import { fitsBatch } from './inferElementwise.js'
 import { createNode, hostLeaf } from './node.js'
 import type { Layout, Node } from './node.js'
 
@@ -34,7 +34,7 @@ function undone(x: Node, op: 'batch' | 'unbatch'): Node | undefined {
 
 /** The same values with dim 0 as the batch. The node itself where it is so already. */
 export function batch(x: Node): Node {
-  if (x.layout === 'lanes') return x
+  if (x.layout === 'batch') return x
   if (x.shape.length === 0) throw new LenetError('batch: expects a tensor of 1 dimension or more, got a scalar')
   return undone(x, 'unbatch') ?? batchLeaf(x) ?? make('batch', {}, [x])
 }
@@ -50,10 +50,10 @@ function hostLeafAs(x: Node, layout: Layout): Node | undefined {
 
 /**
  * Values on the host are given anew each time a plan runs: with the batch as their dim 0 from the start, batches of
- * another size need no second plan. A list [N] lies in lanes as it is, if its elements are words.
+ * another size need no second plan. A list [N] is one as it is, if its elements are words.
  */
 function batchLeaf(x: Node): Node | undefined {
-  if (x.shape.length === 1 && x.dtype !== 'u8') return hostLeafAs(x, 'lanes')
+  if (x.shape.length === 1 && x.dtype !== 'u8') return hostLeafAs(x, 'batch')
   const rows = hostLeafAs(x, 'rows')
   return rows && make('batch', {}, [rows])
 }
@@ -68,24 +68,24 @@ export function unbatch(x: Node): Node {
   return hostLeafAs(inner, 'plain') ?? (x.dtype === 'u8' ? packed() : make('unbatch', {}, [x]))
 }
 
-/** Plain, of the same rank as `lanes` and as long in dim 0: it becomes a batch too. */
-const joins = (x: Node, lanes: Node): boolean =>
-  x.layout === 'plain' && x.shape.length === lanes.shape.length && x.shape[0] === lanes.shape[0]
+/** Plain, of the same rank as `like` and as long in dim 0: it becomes a batch too. */
+const joins = (x: Node, like: Node): boolean =>
+  x.layout === 'plain' && x.shape.length === like.shape.length && x.shape[0] === like.shape[0]
 
 /** Operands in layouts that may stand beside each other. */
 function fit(operands: Node[]): Node[] {
-  let lanes: Node | undefined
+  let like: Node | undefined
   let fits = true
-  for (const x of operands) if (x.layout === 'lanes') lanes ??= x
-  if (!lanes) return operands
-  for (const x of operands) fits &&= fitsLanes(x, lanes)
+  for (const x of operands) if (x.layout === 'batch') like ??= x
+  if (!like) return operands
+  for (const x of operands) fits &&= fitsBatch(x, like)
   if (fits) return operands
-  return refit(operands, lanes)
+  return refit(operands, like)
 }
 
-function refit(operands: Node[], lanes: Node): Node[] {
-  if (!operands.every((x) => fitsLanes(x, lanes) || joins(x, lanes))) return operands.map(unbatch)
-  return operands.map((x) => (fitsLanes(x, lanes) ? x : batch(x)))
+function refit(operands: Node[], like: Node): Node[] {
+  if (!operands.every((x) => fitsBatch(x, like) || joins(x, like))) return operands.map(unbatch)
+  return operands.map((x) => (fitsBatch(x, like) ? x : batch(x)))
 }
 
 type Unary = 'neg' | 'exp' | 'log' | 'sqrt' | 'abs' | 'relu' | 'tanh' | 'sigmoid' | 'erf' | 'expm1' | 'log1p'

@@ -19,12 +19,12 @@ function fullShape(x: Node, shape: Shape): Shape {
   return filled
 }
 
-/** The same values in row-major order in another shape; one size may be −1. Lanes stay lanes where dim 0 is kept. */
+/** The same values in row-major order in another shape; one size may be −1. A batch stays one where dim 0 is kept. */
 export function reshape(x: Node, shape: Shape): Node {
   if (sameShape(shape, x.shape)) return x
   const full = fullShape(x, shape)
   if (sameShape(full, x.shape)) return x
-  if (x.layout === 'lanes' && full[0] === x.shape[0]) return typed('reshape', x, full, 'lanes')
+  if (x.layout === 'batch' && full[0] === x.shape[0]) return typed('reshape', x, full, 'batch')
   return typed('reshape', unbatch(x), full, 'plain')
 }
 
@@ -42,7 +42,7 @@ export function flatten(x: Node, startDim = 0, endDim = -1): Node {
 export function permute(x: Node, dims: readonly number[]): Node {
   const order = dims.map((d) => normalizeDim(d, x.shape.length, 'permute'))
   if (order.length === x.shape.length && order.every((d, i) => d === i)) return x
-  return make('permute', { dims: order }, [x.layout === 'lanes' && order[0] === 0 ? x : unbatch(x)])
+  return make('permute', { dims: order }, [x.layout === 'batch' && order[0] === 0 ? x : unbatch(x)])
 }
 
 /** Two dimensions change places. */
@@ -63,7 +63,7 @@ export function expand(x: Node, shape: Shape): Node {
   if (added < 0 || !fits || full.some((size) => size < 0))
     throw new LenetError(`expand: ${showShape(x.shape)} cannot be expanded to ${showShape(shape)}`)
   if (sameShape(full, x.shape)) return x
-  if (x.layout === 'lanes' && added === 0 && full[0] === x.shape[0]) return typed('expand', x, full, 'lanes')
+  if (x.layout === 'batch' && added === 0 && full[0] === x.shape[0]) return typed('expand', x, full, 'batch')
   return typed('expand', unbatch(x), full, 'plain')
 }
 
@@ -75,10 +75,10 @@ export function expandLike(x: Node, like: Pick<Node, 'shape' | 'layout'>): Node 
 
 const isZero = (size: number): boolean => size === 0
 
-/** Values starts[i] … ends[i] − 1 of each dimension i. Lanes stay lanes where dim 0 is kept. */
+/** Values starts[i] … ends[i] − 1 of each dimension i. A batch stays one where dim 0 is kept. */
 export function slice(x: Node, starts: readonly number[], ends: readonly number[]): Node {
   if (starts.every(isZero) && sameShape(ends, x.shape)) return x
-  if (x.layout === 'lanes' && starts[0] === 0 && ends[0] === x.shape[0])
+  if (x.layout === 'batch' && starts[0] === 0 && ends[0] === x.shape[0])
     return make('slice', { starts: starts.slice(1), ends: ends.slice(1) }, [x])
   return make('slice', { starts, ends }, [unbatch(x)])
 }
@@ -93,17 +93,17 @@ export function narrow(x: Node, dim: number, start: number, end: number): Node {
   )
 }
 
-/** `value` before and after each dimension. Lanes stay lanes where dim 0 is kept. */
+/** `value` before and after each dimension. A batch stays one where dim 0 is kept. */
 export function pad(x: Node, before: readonly number[], after: readonly number[], value = 0): Node {
   if (before.length === x.shape.length && before.every(isZero) && after.every(isZero)) return x
   // bytes are written in one go, without gaps
   if (x.dtype === 'u8' && x.layout === 'plain') return cast(pad(cast(x, 'i32'), before, after, value), 'u8')
-  if (x.layout === 'lanes' && before[0] === 0 && after[0] === 0)
+  if (x.layout === 'batch' && before[0] === 0 && after[0] === 0)
     return make('pad', { before: before.slice(1), after: after.slice(1), value }, [x])
   return make('pad', { before, after, value }, [unbatch(x)])
 }
 
-/** One after the other along `dim`; all other sizes agree (torch.cat). Lanes stay lanes but along dim 0. */
+/** One after the other along `dim`; all other sizes agree (torch.cat). A batch stays one but along dim 0. */
 export function concat(parts: readonly Node[], dim = 0): Node {
   const [first] = parts
   if (!first) throw new LenetError('concat: expects one tensor or more, got none')
@@ -115,7 +115,7 @@ export function concat(parts: readonly Node[], dim = 0): Node {
       throw new LenetError(
         `concat: ${showShape(x.shape)} and ${showShape(first.shape)} may differ in dimension ${along} only`,
       )
-  const kept = along > 0 && parts.some(({ layout }) => layout === 'lanes') ? 1 : 0
+  const kept = along > 0 && parts.some(({ layout }) => layout === 'batch') ? 1 : 0
   return endToEnd(
     parts.map((x) => (kept === 1 ? batch(x) : unbatch(x))),
     along,
@@ -144,7 +144,7 @@ export function matmul(left: Node, right: Node): Node {
   const [a, b] = [toFloat(left), toFloat(right)]
   checkProduct(a, b)
   // [N, k] × [k, n] of a batch: a linear layer with the transposed weight.
-  if (a.layout === 'lanes' && b.layout === 'plain' && a.shape.length === 2 && b.shape.length === 2)
+  if (a.layout === 'batch' && b.layout === 'plain' && a.shape.length === 2 && b.shape.length === 2)
     return make('linear', {}, [a, transpose(b, 0, 1)])
   const rows = a.shape.length === 1 ? reshape(unbatch(a), [1, ...a.shape]) : unbatch(a)
   const columns = b.shape.length === 1 ? reshape(unbatch(b), [...b.shape, 1]) : unbatch(b)

@@ -30,7 +30,7 @@ const kept = (shape: Shape, dims: readonly number[]): Shape => shape.map((size, 
 export function sum(x: Node, dims?: Dims, keepdim = false): Node {
   const all = allDims(x, dims, 'sum')
   let result = toFloat(x)
-  const overBatch = result.layout === 'lanes' && all[0] === 0
+  const overBatch = result.layout === 'batch' && all[0] === 0
   const inPicture = overBatch ? all.slice(1) : all
   if (inPicture.length > 0) result = make('sum', { dims: inPicture }, [result])
   if (overBatch) result = make('sum', { dims: [0] }, [result])
@@ -43,7 +43,7 @@ const inverse = (count: number, isInput: boolean): Node => (isInput ? scalar(1 /
 export function mean(x: Node, dims?: Dims, keepdim = false): Node {
   const all = allDims(x, dims, 'mean')
   const count = all.reduce((product, d) => product * (x.shape[d] ?? 1), 1)
-  return mul(sum(x, all.length > 0 ? all : undefined, keepdim), inverse(count, x.layout === 'lanes' && all[0] === 0))
+  return mul(sum(x, all.length > 0 ? all : undefined, keepdim), inverse(count, x.layout === 'batch' && all[0] === 0))
 }
 
 /** The largest value; NaN where there is one. Equal ones share the gradient evenly. */

@@ -40,7 +40,7 @@ function seedFor(loss: Node, seed: Node | undefined): Node {
     throw new LenetError(
       `backward: expects a gradient of shape ${showShape(loss.shape)}, as the loss, got ${showShape(seed.shape)}`,
     )
-  return loss.layout === 'lanes' ? batch(seed) : unbatch(seed)
+  return loss.layout === 'batch' ? batch(seed) : unbatch(seed)
 }
 
 function makersOf<K extends OpName>(node: Node<K>, g: Node): Makers {

@@ -27,7 +27,7 @@ function inputAt(node: Node, i: number): Node {
 /** Sums g over what was broadcast from `like`, to the shape and layout of `like`. */
 function reduceTo(g: Node, like: Node): Node {
   const added = g.shape.length - like.shape.length
-  const overBatch = g.layout === 'lanes' && like.layout === 'plain'
+  const overBatch = g.layout === 'batch' && like.layout === 'plain'
   const dims: number[] = []
   g.shape.forEach((size, i) => {
     const broadcast = i < added || (size !== 1 && like.shape[i - added] === 1)

@@ -6,21 +6,21 @@ import type { Inputs, InferTable } from './inferShared.js'
 import type { Layout, Node, NodeType } from './node.js'
 import type { OpName } from './ops.js'
 
-/** May x stand beside `lanes` in an elementwise operation, without broadcasting anything along the batch of lanes? */
-export function fitsLanes(x: Node, lanes: Node): boolean {
-  const rank = lanes.shape.length
-  if (x.layout === 'lanes') return x.shape.length === rank && x.shape[0] === lanes.shape[0]
+/** May x stand beside `like` in an elementwise operation, without broadcasting anything along its batch? */
+export function fitsBatch(x: Node, like: Node): boolean {
+  const rank = like.shape.length
+  if (x.layout === 'batch') return x.shape.length === rank && x.shape[0] === like.shape[0]
   return x.layout === 'plain' && (x.shape.length < rank || (x.shape.length === rank && x.shape[0] === 1))
 }
 
 function commonLayout(op: OpName, inputs: Inputs): Layout {
-  const lanes = inputs.find((x) => x.layout === 'lanes')
+  const like = inputs.find((x) => x.layout === 'batch')
   for (const x of inputs) {
-    if (!lanes) expectLayout(op, x, 'plain')
-    else if (!fitsLanes(x, lanes))
-      throw new Error(`${op}: ${x.layout} ${showShape(x.shape)} does not fit lanes ${showShape(lanes.shape)}`)
+    if (!like) expectLayout(op, x, 'plain')
+    else if (!fitsBatch(x, like))
+      throw new Error(`${op}: ${x.layout} ${showShape(x.shape)} does not fit a batch ${showShape(like.shape)}`)
   }
-  return lanes ? 'lanes' : 'plain'
+  return like ? 'batch' : 'plain'
 }
 
 function commonShape(op: OpName, inputs: Inputs): Shape {
@@ -62,10 +62,10 @@ function reducedType(op: OpName, x: Node, dims: readonly number[], dtype: DType)
   checkDims(op, x, dims)
   expectDType(op, 'input', x, 'f32')
   const shape = x.shape.filter((_, i) => !dims.includes(i))
-  if (x.layout !== 'lanes') expectLayout(op, x, 'plain')
-  const overBatch = x.layout === 'lanes' && dims.includes(0)
+  if (x.layout !== 'batch') expectLayout(op, x, 'plain')
+  const overBatch = x.layout === 'batch' && dims.includes(0)
   if (overBatch && (op !== 'sum' || dims.length > 1))
-    throw new Error(`${op}: dims ${showShape(dims)} of a lanes input; unbatch it or sum the others first`)
+    throw new Error(`${op}: dims ${showShape(dims)} of a batch; unbatch it or sum the others first`)
   return { shape, dtype, layout: overBatch ? 'plain' : x.layout }
 }
 

@@ -6,16 +6,16 @@ import type { Inputs, InferTable } from './inferShared.js'
 import type { Node, NodeType } from './node.js'
 import type { OpAttrs, OpName } from './ops.js'
 
-/** The dims that a movement's lists name: of lanes, those behind the batch. */
-export const movedDims = ({ layout, shape }: NodeType): Shape => (layout === 'lanes' ? shape.slice(1) : shape)
+/** The dims that a movement's lists name: of a batch, those behind dim 0. */
+export const movedDims = ({ layout, shape }: NodeType): Shape => (layout === 'batch' ? shape.slice(1) : shape)
 
-/** Plain, or lanes: whose batch stays in front. */
+/** Plain, or a batch, whose dim 0 stays in front. */
 function expectMovable(op: OpName, x: Node): void {
-  if (x.layout !== 'lanes') expectLayout(op, x, 'plain')
+  if (x.layout !== 'batch') expectLayout(op, x, 'plain')
 }
 
 const withBatch = (x: Node, shape: Shape): NodeType => ({
-  shape: x.layout === 'lanes' ? [dim(x, 0), ...shape] : shape,
+  shape: x.layout === 'batch' ? [dim(x, 0), ...shape] : shape,
   dtype: x.dtype,
   layout: x.layout,
 })
@@ -23,7 +23,7 @@ const withBatch = (x: Node, shape: Shape): NodeType => ({
 function permuted({ dims }: OpAttrs['permute'], inputs: Inputs): NodeType {
   const x = inputOf('permute', inputs, 0)
   expectMovable('permute', x)
-  if (x.layout === 'lanes' && dims[0] !== 0) throw new Error('permute: the batch of lanes must stay in front')
+  if (x.layout === 'batch' && dims[0] !== 0) throw new Error('permute: the dim of the batch must stay in front')
   const once = dims.toSorted((a, b) => a - b).every((d, i) => d === i)
   if (!once || dims.length !== x.shape.length)
     throw new LenetError(`permute: ${showShape(dims)} is not an order of the dimensions of ${showShape(x.shape)}`)
@@ -67,14 +67,14 @@ function padded({ before, after }: OpAttrs['pad'], inputs: Inputs): NodeType {
 function concatenated(_attrs: unknown, inputs: Inputs): NodeType {
   const first = inputOf('concat', inputs, 0)
   expectMovable('concat', first)
-  const lanes = first.layout === 'lanes'
+  const isBatch = first.layout === 'batch'
   let size = 0
   for (const x of inputs) {
-    expectRank('concat', 'each input', x, lanes ? 2 : 1, lanes ? '[N, n]' : '[n]')
+    expectRank('concat', 'each input', x, isBatch ? 2 : 1, isBatch ? '[N, n]' : '[n]')
     expectLayout('concat', x, first.layout)
     expectDType('concat', 'each input', x, first.dtype)
-    if (lanes && dim(x, 0) !== dim(first, 0)) throw new Error('concat: batches of different sizes')
-    size += dim(x, lanes ? 1 : 0)
+    if (isBatch && dim(x, 0) !== dim(first, 0)) throw new Error('concat: batches of different sizes')
+    size += dim(x, isBatch ? 1 : 0)
   }
   return withBatch(first, [size])
 }
@@ -84,21 +84,21 @@ function gathered(_attrs: unknown, inputs: Inputs): NodeType {
   expectLayout('gatherRows', table, 'plain')
   expectRank('gatherRows', 'index', index, 1, '[N]')
   expectDType('gatherRows', 'index', index, 'i32')
-  expectLayout('gatherRows', index, 'lanes')
+  expectLayout('gatherRows', index, 'batch')
   if (table.shape.length === 0) throw new LenetError('gatherRows: the table must have rows, got a scalar')
-  return { shape: [dim(index, 0), ...table.shape.slice(1)], dtype: table.dtype, layout: 'lanes' }
+  return { shape: [dim(index, 0), ...table.shape.slice(1)], dtype: table.dtype, layout: 'batch' }
 }
 
 function batched(_attrs: unknown, inputs: Inputs): NodeType {
   const { shape, dtype, layout } = inputOf('batch', inputs, 0)
   if ((layout !== 'plain' && layout !== 'rows') || shape.length === 0)
     throw new Error(`batch: expects a plain input (or rows) of 1 dimension or more, got ${layout} ${showShape(shape)}`)
-  return { shape, dtype, layout: 'lanes' }
+  return { shape, dtype, layout: 'batch' }
 }
 
 function unbatched(_attrs: unknown, inputs: Inputs): NodeType {
   const x = inputOf('unbatch', inputs, 0)
-  expectLayout('unbatch', x, 'lanes')
+  expectLayout('unbatch', x, 'batch')
   return { shape: x.shape, dtype: x.dtype, layout: 'plain' }
 }
 

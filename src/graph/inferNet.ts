@@ -1,4 +1,4 @@
-/** Types of contractions, pools and losses. Pictures are lanes [N, C, H, W]; weights are plain. */
+/** Types of contractions, pools and losses. Pictures are a batch [N, C, H, W]; weights are plain. */
 import { LenetError, sameShape, showShape } from '../base/index.js'
 import type { Shape } from '../base/index.js'
 import { dim, expectDType, expectInput, expectLayout, expectRank, inputOf } from './inferShared.js'
@@ -8,7 +8,7 @@ import type { GroupSlide, OpAttrs, OpName, Slide, Window } from './ops.js'
 
 type Pair = readonly [number, number]
 
-const lanes = (shape: Shape): NodeType => ({ shape, dtype: 'f32', layout: 'lanes' })
+const batched = (shape: Shape): NodeType => ({ shape, dtype: 'f32', layout: 'batch' })
 const plain = (shape: Shape): NodeType => ({ shape, dtype: 'f32', layout: 'plain' })
 
 function matrices(_attrs: unknown, inputs: Inputs): NodeType {
@@ -29,30 +29,30 @@ function expectBias(op: OpName, bias: Node | undefined, size: number): void {
 
 function linear(_attrs: unknown, inputs: Inputs): NodeType {
   const [x, weight] = [inputOf('linear', inputs, 0), inputOf('linear', inputs, 1)]
-  expectInput('linear', 'input', x, '[N, I]', 'lanes')
+  expectInput('linear', 'input', x, '[N, I]', 'batch')
   expectInput('linear', 'weight', weight, '[O, I]', 'plain')
   if (dim(x, 1) !== dim(weight, 1))
     throw new LenetError(
       `linear: weight ${showShape(weight.shape)} expects ${dim(weight, 1)} input features, got input ${showShape(x.shape)}`,
     )
   expectBias('linear', inputs[2], dim(weight, 0))
-  return lanes([dim(x, 0), dim(weight, 0)])
+  return batched([dim(x, 0), dim(weight, 0)])
 }
 
 function linearGradInput(_attrs: unknown, inputs: Inputs): NodeType {
   const op = 'linearGradInput'
   const [g, weight] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O]', 'batch')
   expectInput(op, 'weight', weight, '[O, I]', 'plain')
   if (dim(g, 1) !== dim(weight, 0)) throw mismatch(op, g, weight)
-  return lanes([dim(g, 0), dim(weight, 1)])
+  return batched([dim(g, 0), dim(weight, 1)])
 }
 
 function linearGradWeight(_attrs: unknown, inputs: Inputs): NodeType {
   const op = 'linearGradWeight'
   const [g, x] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O]', 'lanes')
-  expectInput(op, 'input', x, '[N, I]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O]', 'batch')
+  expectInput(op, 'input', x, '[N, I]', 'batch')
   if (dim(g, 0) !== dim(x, 0)) throw mismatch(op, g, x)
   return plain([dim(g, 1), dim(x, 1)])
 }
@@ -83,7 +83,7 @@ const sizeOfPicture = (x: Node): Pair => [dim(x, 2), dim(x, 3)]
 
 function conv2d(slide: Slide, inputs: Inputs): NodeType {
   const [x, weight] = [inputOf('conv2d', inputs, 0), inputOf('conv2d', inputs, 1)]
-  expectInput('conv2d', 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput('conv2d', 'input', x, '[N, C, H, W]', 'batch')
   expectInput('conv2d', 'weight', weight, '[O, C, kH, kW]', 'plain')
   const channels = dim(weight, 1)
   if (dim(x, 1) !== channels)
@@ -92,24 +92,24 @@ function conv2d(slide: Slide, inputs: Inputs): NodeType {
     )
   expectBias('conv2d', inputs[2], dim(weight, 0))
   const size = slideSize('conv2d', sizeOfPicture(x), sizeOfPicture(weight), slide)
-  return lanes([dim(x, 0), dim(weight, 0), ...size])
+  return batched([dim(x, 0), dim(weight, 0), ...size])
 }
 
 function conv2dGradInput(attrs: OpAttrs['conv2dGradInput'], inputs: Inputs): NodeType {
   const op = 'conv2dGradInput'
   const [g, weight] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'batch')
   expectInput(op, 'weight', weight, '[O, C, kH, kW]', 'plain')
   const size = slideSize(op, attrs.inputSize, sizeOfPicture(weight), attrs)
   if (!sameShape(g.shape.slice(1), [dim(weight, 0), ...size])) throw mismatch(op, g, weight)
-  return lanes([dim(g, 0), dim(weight, 1), ...attrs.inputSize])
+  return batched([dim(g, 0), dim(weight, 1), ...attrs.inputSize])
 }
 
 function conv2dGradWeight(attrs: OpAttrs['conv2dGradWeight'], inputs: Inputs): NodeType {
   const op = 'conv2dGradWeight'
   const [g, x] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
-  expectInput(op, 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'batch')
+  expectInput(op, 'input', x, '[N, C, H, W]', 'batch')
   const size = slideSize(op, sizeOfPicture(x), attrs.kernelSize, attrs)
   if (dim(g, 0) !== dim(x, 0) || !sameShape(sizeOfPicture(g), size)) throw mismatch(op, g, x)
   return plain([dim(g, 1), dim(x, 1), ...attrs.kernelSize])
@@ -136,7 +136,7 @@ function checkGroups(groups: number, channels: number, outputs: number): void {
 
 function groupConv2d(slide: GroupSlide, inputs: Inputs): NodeType {
   const [x, weight] = [inputOf('groupConv2d', inputs, 0), inputOf('groupConv2d', inputs, 1)]
-  expectInput('conv2d', 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput('conv2d', 'input', x, '[N, C, H, W]', 'batch')
   expectInput('conv2d', 'weight', weight, '[O, C, kH, kW]', 'plain')
   const { groups } = slide
   checkGroups(groups, dim(x, 1), dim(weight, 0))
@@ -146,33 +146,33 @@ function groupConv2d(slide: GroupSlide, inputs: Inputs): NodeType {
     )
   expectBias('conv2d', inputs[2], dim(weight, 0))
   const size = groupSlideSize('conv2d', sizeOfPicture(x), sizeOfPicture(weight), slide)
-  return lanes([dim(x, 0), dim(weight, 0), ...size])
+  return batched([dim(x, 0), dim(weight, 0), ...size])
 }
 
 function groupConv2dGradInput(attrs: OpAttrs['groupConv2dGradInput'], inputs: Inputs): NodeType {
   const op = 'groupConv2dGradInput'
   const [g, weight] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'batch')
   expectInput(op, 'weight', weight, '[O, C, kH, kW]', 'plain')
   const size = groupSlideSize(op, attrs.inputSize, sizeOfPicture(weight), attrs)
   if (!sameShape(g.shape.slice(1), [dim(weight, 0), ...size])) throw mismatch(op, g, weight)
-  return lanes([dim(g, 0), dim(weight, 1) * attrs.groups, ...attrs.inputSize])
+  return batched([dim(g, 0), dim(weight, 1) * attrs.groups, ...attrs.inputSize])
 }
 
 function groupConv2dGradWeight(attrs: OpAttrs['groupConv2dGradWeight'], inputs: Inputs): NodeType {
   const op = 'groupConv2dGradWeight'
   const [g, x] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'lanes')
-  expectInput(op, 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, O, OH, OW]', 'batch')
+  expectInput(op, 'input', x, '[N, C, H, W]', 'batch')
   checkGroups(attrs.groups, dim(x, 1), dim(g, 1))
   const size = groupSlideSize(op, sizeOfPicture(x), attrs.kernelSize, attrs)
   if (dim(g, 0) !== dim(x, 0) || !sameShape(sizeOfPicture(g), size)) throw mismatch(op, g, x)
-  return lanes([dim(g, 0), dim(g, 1), dim(x, 1) / attrs.groups, ...attrs.kernelSize])
+  return batched([dim(g, 0), dim(g, 1), dim(x, 1) / attrs.groups, ...attrs.kernelSize])
 }
 
 function pooled(op: OpName, window: Window, inputs: Inputs): Shape {
   const x = inputOf(op, inputs, 0)
-  expectInput(op, 'input', x, '[N, C, H, W]', 'lanes')
+  expectInput(op, 'input', x, '[N, C, H, W]', 'batch')
   const { kernelSize, padding } = window
   const size = slideSize(op, sizeOfPicture(x), kernelSize, window)
   if (padding[0] * 2 > kernelSize[0] || padding[1] * 2 > kernelSize[1])
@@ -185,11 +185,11 @@ function pooled(op: OpName, window: Window, inputs: Inputs): Shape {
 type PoolGrad = Window & { readonly inputSize: Pair }
 
 function poolGrad(op: OpName, attrs: PoolGrad, g: Node): NodeType {
-  expectInput(op, 'gradient', g, '[N, C, OH, OW]', 'lanes')
+  expectInput(op, 'gradient', g, '[N, C, OH, OW]', 'batch')
   const size = slideSize(op, attrs.inputSize, attrs.kernelSize, attrs)
   if (!sameShape(sizeOfPicture(g), size))
     throw new LenetError(`${op}: expects a gradient of pictures ${showShape(size)}, got ${showShape(g.shape)}`)
-  return lanes([dim(g, 0), dim(g, 1), ...attrs.inputSize])
+  return batched([dim(g, 0), dim(g, 1), ...attrs.inputSize])
 }
 
 function maxPool2dGrad(attrs: PoolGrad, inputs: Inputs): NodeType {
@@ -201,31 +201,31 @@ function maxPool2dGrad(attrs: PoolGrad, inputs: Inputs): NodeType {
 
 function expectLoss(op: OpName, inputs: Inputs): Node {
   const [logits, labels] = [inputOf(op, inputs, 0), inputOf(op, inputs, 1)]
-  expectInput(op, 'logits', logits, '[N, C]', 'lanes')
+  expectInput(op, 'logits', logits, '[N, C]', 'batch')
   expectRank(op, 'labels', labels, 1, '[N]')
   expectDType(op, 'labels', labels, 'i32')
   if (dim(logits, 0) !== dim(labels, 0))
     throw new LenetError(
       `${op}: logits ${showShape(logits.shape)} expect ${dim(logits, 0)} labels, got labels ${showShape(labels.shape)}`,
     )
-  expectLayout(op, labels, 'lanes')
+  expectLayout(op, labels, 'batch')
   return logits
 }
 
 function crossEntropyGrad(_attrs: unknown, inputs: Inputs): NodeType {
   const logits = expectLoss('crossEntropyGrad', inputs)
   const g = inputOf('crossEntropyGrad', inputs, 2)
-  expectInput('crossEntropyGrad', 'gradient', g, '[N]', 'lanes')
+  expectInput('crossEntropyGrad', 'gradient', g, '[N]', 'batch')
   if (dim(g, 0) !== dim(logits, 0)) throw mismatch('crossEntropyGrad', logits, g)
-  return lanes(logits.shape)
+  return batched(logits.shape)
 }
 
 function checkLabels(inputs: Inputs): NodeType {
   const labels = inputOf('checkLabels', inputs, 0)
   expectRank('checkLabels', 'labels', labels, 1, '[N]')
   expectDType('checkLabels', 'labels', labels, 'i32')
-  expectLayout('checkLabels', labels, 'lanes')
-  return { shape: labels.shape, dtype: 'i32', layout: 'lanes' }
+  expectLayout('checkLabels', labels, 'batch')
+  return { shape: labels.shape, dtype: 'i32', layout: 'batch' }
 }
 
 export const inferNet = {
@@ -239,13 +239,13 @@ export const inferNet = {
   groupConv2d,
   groupConv2dGradInput,
   groupConv2dGradWeight,
-  maxPool2d: (window, inputs) => lanes(pooled('maxPool2d', window, inputs)),
-  maxPoolIndex: (window, inputs) => ({ ...lanes(pooled('maxPoolIndex', window, inputs)), dtype: 'i32' }),
+  maxPool2d: (window, inputs) => batched(pooled('maxPool2d', window, inputs)),
+  maxPoolIndex: (window, inputs) => ({ ...batched(pooled('maxPoolIndex', window, inputs)), dtype: 'i32' }),
   maxPool2dGrad,
-  avgPool2d: (window, inputs) => lanes(pooled('avgPool2d', window, inputs)),
+  avgPool2d: (window, inputs) => batched(pooled('avgPool2d', window, inputs)),
   avgPool2dGrad: (attrs, inputs) => poolGrad('avgPool2dGrad', attrs, inputOf('avgPool2dGrad', inputs, 0)),
   checkLabels: (_attrs, inputs) => checkLabels(inputs),
-  crossEntropy: (_attrs, inputs) => lanes([dim(expectLoss('crossEntropy', inputs), 0)]),
+  crossEntropy: (_attrs, inputs) => batched([dim(expectLoss('crossEntropy', inputs), 0)]),
   crossEntropyGrad,
 } as const satisfies InferTable<
   | 'matmul'

@@ -9,12 +9,12 @@ import type { OpName } from './ops.js'
 /** [C, 1, …]: one number a channel beside [N, C, …]. */
 const channelShape = (x: Node): Shape => x.shape.slice(1).map((size, i) => (i === 0 ? size : 1))
 
-/** A batch [N, C, …] in lanes. */
+/** A batch [N, C, …]. */
 function expectChannels(op: OpName, what: string, x: Node): void {
   if (x.shape.length < 2)
     throw new LenetError(`${op}: ${what} must have 2 dimensions [N, C] or more, got ${showShape(x.shape)}`)
   expectDType(op, what, x, 'f32')
-  expectLayout(op, x, 'lanes')
+  expectLayout(op, x, 'batch')
 }
 
 function expectVector(op: OpName, what: string, v: Node, x: Node): void {
@@ -31,7 +31,7 @@ function normalize(inputs: Inputs): NodeType {
   expectChannels('normalize', 'input', x)
   const names = ['mean', 'scale', ...(inputs.length > 3 ? ['bias'] : [])]
   names.forEach((what, i) => expectVector('normalize', what, inputOf('normalize', inputs, i + 1), x))
-  return { shape: x.shape, dtype: 'f32', layout: 'lanes' }
+  return { shape: x.shape, dtype: 'f32', layout: 'batch' }
 }
 
 function statistic(op: 'channelMean' | 'channelVariance', inputs: Inputs): NodeType {

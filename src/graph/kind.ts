@@ -73,7 +73,7 @@ function isPut(known: Int32Array): boolean {
 
 const opCodes = new Map<OpName, number>()
 const dtypeCodes: Readonly<Record<DType, number>> = { f32: 0, i32: 1, u8: 2 }
-const layoutCodes: Readonly<Record<Layout, number>> = { plain: 0, lanes: 1, rows: 2, groups: 3 }
+const layoutCodes: Readonly<Record<Layout, number>> = { plain: 0, batch: 1, rows: 2, groups: 3 }
 
 function putDType(dtype: DType): void {
   const code = dtypeCodes[dtype]

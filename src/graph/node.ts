@@ -7,12 +7,12 @@ import { kindOf, type Kind } from './kind.js'
 import { elementwiseOps, type ElementwiseOp, type OpAttrs, type OpName } from './ops.js'
 
 /**
- * How a node's values lie in memory.
- * plain: row-major. lanes: blocks of the device's lanes, the picture index innermost: [⌈N/L⌉][rest…][L].
+ * What dim 0 of a node's values is, and how they lie.
+ * plain: row-major. batch: dim 0 is the batch, and how pictures lie is the backend's affair.
  * rows: row-major with the batch as dim 0. groups: row-major, one item for every 8 pictures.
  * For all but plain, dim 0 depends on the batch size N, which is not part of the structure: one plan serves every N.
  */
-export type Layout = 'plain' | 'lanes' | 'rows' | 'groups'
+export type Layout = 'plain' | 'batch' | 'rows' | 'groups'
 
 /** Values a node has: on the host, or in a device's memory. The tensor room defines the latter. */
 export interface Storage {
@@ -56,7 +56,7 @@ export interface Node<K extends OpName = OpName> {
   differentiated: boolean
   /** What a net gave: its value can be read after whatever run computes it. */
   isOutput: boolean
-  /** The walk that met it last, and where in that walk's order it stands (tensor/plans.ts). */
+  /** The walk that met it last, and where in that walk's order it stands (tensor/structure.ts). */
   walk: number
   place: number
 }

@@ -31,7 +31,7 @@ interface ConvGrad extends Slide {
 type None = Readonly<Record<never, never>>
 
 /**
- * N pictures, C channels, H×W pixels. "lanes", "rows", "groups": see `Layout` in node.ts.
+ * N pictures, C channels, H×W pixels. "batch", "rows", "groups": see `Layout` in node.ts.
  * Elementwise operations broadcast as NumPy does.
  */
 export interface OpAttrs {
@@ -65,15 +65,15 @@ export interface OpAttrs {
   sum: { readonly dims: readonly number[] }
   amax: { readonly dims: readonly number[] }
   argmax: { readonly dim: number } // i32, the first of equals; a NaN is the largest
-  // ── movement; of lanes, lists name the dims behind the batch, which stays as it is ──
-  reshape: None // to the node's own shape; a lanes node keeps dim 0
-  permute: { readonly dims: readonly number[] } // of lanes: all dims, 0 first
+  // ── movement; of a batch, lists name the dims behind dim 0, which stays as it is ──
+  reshape: None // to the node's own shape; a batch keeps dim 0
+  permute: { readonly dims: readonly number[] } // of a batch: all dims, 0 first
   expand: None // broadcast to the node's own shape and layout
   slice: { readonly starts: readonly number[]; readonly ends: readonly number[] }
   pad: { readonly before: readonly number[]; readonly after: readonly number[]; readonly value: number }
-  concat: None // [n] tensors end to end; of lanes: [N, n]
-  batch: None // plain → lanes: dim 0 becomes the batch
-  unbatch: None // lanes → plain
+  concat: None // [n] tensors end to end; of a batch: [N, n]
+  batch: None // plain → batch
+  unbatch: None // batch → plain
   gatherRows: None // (table [R, …], index [N] i32) → [N, …]
   // ── contractions ──
   matmul: None // [B, m, k] × [B, k, n] → [B, m, n]

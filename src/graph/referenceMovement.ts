@@ -15,7 +15,7 @@ function take(out: Numbers, { data }: Values, from: Int32Array): void {
 
 /** [n] end to end; [N, n] row by row. */
 function concat(out: Numbers, inputs: readonly Values[], _attrs: unknown, { shape, layout }: NodeType): void {
-  const rows = layout === 'lanes' ? (shape[0] ?? 1) : 1
+  const rows = layout === 'batch' ? (shape[0] ?? 1) : 1
   let at = 0
   for (let row = 0; row < rows; row++)
     for (const { data } of inputs) {
@@ -38,7 +38,7 @@ function permute(out: Numbers, inputs: readonly Values[], { dims }: OpAttrs['per
   )
 }
 
-/** Numbers for all dims, where those of lanes leave out the batch's. */
+/** Numbers for all dims, where those of a batch leave out dim 0. */
 const forAll = (list: readonly number[], rank: number): readonly number[] => (list.length < rank ? [0, ...list] : list)
 
 function slice(out: Numbers, inputs: readonly Values[], { starts }: OpAttrs['slice'], { shape }: NodeType): void {

@@ -86,12 +86,12 @@ export function checkOptions(what: keyof typeof known, options: FitOptions): voi
 }
 
 /** As many rows of both. Throws LenetError where they do not fit together, or the loss. */
-export function dataOf(
+export async function dataOf(
   loss: Loss,
   outputs: readonly number[],
   [x, y, sampleWeight]: readonly [x: Inputs, y: Inputs, sampleWeight?: Inputs | undefined],
-): Data {
-  const [inputs, labels] = [new Rows(asTensor(x)), labelRows(asTensor(y), loss, outputs)]
+): Promise<Data> {
+  const [inputs, labels] = [new Rows(asTensor(x)), await labelRows(asTensor(y), loss, outputs)]
   if (inputs.length !== labels.length)
     throw new LenetError(
       `Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. 'x' sizes: ${inputs.length}, 'y' sizes: ${labels.length}`,
@@ -116,7 +116,7 @@ export function withWeights(data: Data, isWanted: boolean): Data {
 }
 
 /** A weight a picture, by its class. Throws UsageError where pictures have weights of their own already. */
-export function byClass(data: Data, classWeight: ClassWeights | undefined): Data {
+export async function byClass(data: Data, classWeight: ClassWeights | undefined): Promise<Data> {
   if (classWeight === undefined) return data
   if (data.weights) throw new UsageError('fit: You cannot use `classWeight` and `sampleWeight` at the same time.')
   const entries = isMap(classWeight) ? [...classWeight] : Object.entries(classWeight)
@@ -124,14 +124,14 @@ export function byClass(data: Data, classWeight: ClassWeights | undefined): Data
   for (const [label, weight] of known)
     if (!Number.isInteger(label) || typeof weight !== 'number' || !(weight >= 0))
       throw new UsageError(`fit: classWeight must give a number of 0 or more by class number, got ${label}: ${weight}`)
-  const weights = Float32Array.from(classesOf(data.labels), (label) => known.get(label) ?? 1)
+  const weights = Float32Array.from(await classesOf(data.labels), (label) => known.get(label) ?? 1)
   return { ...data, weights: new Rows(fromArray(weights, [weights.length], 'f32')) }
 }
 
 /** The class of each row; of several values, which of them is the largest. */
-function classesOf(labels: Rows): number[] {
+async function classesOf(labels: Rows): Promise<number[]> {
   const all = labels.at(new Places(Int32Array.from({ length: labels.length }, (_, i) => i)))
-  const values = Array.from(all.toTypedArray())
+  const values = Array.from(await all.toTypedArrayAsync())
   const size = values.length / labels.length
   if (size === 1) return values
   return Array.from({ length: labels.length }, (_, n) => {

@@ -1,6 +1,6 @@
 /** Labels as losses take them. Not here: losses (losses.ts), gathering (rows.ts). */
 import { LenetError } from '../base/index.js'
-import { read, type Tensor } from '../tensor/index.js'
+import type { Tensor } from '../tensor/index.js'
 import { checkLabels, SparseCategoricalCrossentropy, type Loss } from './losses.js'
 import { Places, Rows } from './rows.js'
 
@@ -10,9 +10,9 @@ function flatClasses(y: Tensor): Tensor {
 }
 
 /** Each label must be a class of the model: told before anything is computed. */
-function checkClasses(labels: Rows, classes: number, ignored: number | null): void {
+async function checkClasses(labels: Rows, classes: number, ignored: number | null): Promise<void> {
   const all = Int32Array.from({ length: labels.length }, (_, i) => i)
-  const values = read(labels.at(new Places(all)).node)
+  const values = await labels.at(new Places(all)).toTypedArrayAsync()
   const isClass = (label: number): boolean => Number.isInteger(label) && label >= 0 && label < classes
   const wrong = values.findIndex((label) => label !== ignored && !isClass(label))
   if (wrong >= 0)
@@ -22,7 +22,7 @@ function checkClasses(labels: Rows, classes: number, ignored: number | null): vo
 }
 
 /** @param outputs sizes of the model's output without the batch */
-export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Rows {
+export async function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Promise<Rows> {
   if (loss.labels === 'values') {
     const values = y.dim() === 1 && outputs.length === 1 && outputs[0] === 1 ? y.view(-1, 1) : y
     checkLabels(loss, values.shape.slice(1), outputs)
@@ -31,6 +31,6 @@ export function labelRows(y: Tensor, loss: Loss, outputs: readonly number[]): Ro
   const classes = flatClasses(y)
   checkLabels(loss, classes.shape.slice(1), outputs)
   const rows = new Rows(classes.to('i32'))
-  checkClasses(rows, outputs[0] ?? 0, loss instanceof SparseCategoricalCrossentropy ? loss.ignoreClass : null)
+  await checkClasses(rows, outputs[0] ?? 0, loss instanceof SparseCategoricalCrossentropy ? loss.ignoreClass : null)
   return rows
 }

@@ -3,7 +3,7 @@
  * layer too: it can stand in another model.
  * Not here: which layers read which (sequential.ts, functional.ts), epochs and batches (run.ts), files (save.node.ts).
  */
-import { expectOptions, LenetError, UsageError, sizeOf, type Shape } from '../base/index.js'
+import { expectOptions, LenetError, UsageError, sizeOf, type HostArray, type Shape } from '../base/index.js'
 import { fromArray, type Tensor, type TensorData } from '../tensor/index.js'
 import { logitsOf } from './activations.js'
 import { History } from './callbacks/callback.js'
@@ -227,7 +227,7 @@ export abstract class Model extends Layer {
     return expected?.length === rank - 1 && given.size(-1) === 1 ? given.squeeze(-1) : given
   }
 
-  #heldOut(loss: Loss, [x, ...others]: NonNullable<FitOptions['validationData']>): Data {
+  #heldOut(loss: Loss, [x, ...others]: NonNullable<FitOptions['validationData']>): Promise<Data> {
     const given = this.#fitted(x)
     return dataOf(loss, this.#builtFor(given.shape.slice(1)).sizes, [given, ...others])
   }
@@ -280,12 +280,12 @@ export abstract class Model extends Layer {
     const given = this.#fitted(x)
     const ready = this.#readyFor('fit', given.shape.slice(1))
     const outputs = this.outputShape ?? []
-    const all = dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
+    const all = await dataOf(ready.loss, outputs, [given, y, options.sampleWeight])
     const { validationData, validationSplit } = options
-    const held = validationData && this.#heldOut(ready.loss, validationData)
+    const held = validationData && (await this.#heldOut(ready.loss, validationData))
     const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
     const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
-    const data = withWeights(byClass(plain, options.classWeight), wantsWeights)
+    const data = withWeights(await byClass(plain, options.classWeight), wantsWeights)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -330,7 +330,7 @@ export abstract class Model extends Layer {
     const given = this.#fitted(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
     const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
-    const own = dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
+    const own = await dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
     const data = withWeights(own, wantsWeights)
     const run = this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options)
     return (await test(run, data, () => this.#beginTest())).values()
@@ -351,8 +351,8 @@ export abstract class Model extends Layer {
     const size = sizeOf(out.sizes)
     const all = new Float32Array(inputs.length * size)
     let rows = 0
-    const take = (found: Tensor, first: number): (() => Tensor) => {
-      const values = Float32Array.from(found.toTypedArray())
+    const take = (found: HostArray, first: number): (() => Tensor) => {
+      const values = Float32Array.from(found)
       all.set(values, first * size)
       const count = values.length / size
       rows = first + count

@@ -2,7 +2,7 @@
  * Epochs and batches: what `fit`, `evaluate` and `predict` run. Not here: one batch (steps.ts), checks of what is given
  * (sequential.ts).
  */
-import { Generator, LenetError, pauser } from '../base/index.js'
+import { Generator, LenetError, pauser, type HostArray } from '../base/index.js'
 import { defaultGenerator, endBatch, type Tensor } from '../tensor/index.js'
 import type { Logs } from './callbacks/callback.js'
 import type { CallbackList } from './callbacks/list.js'
@@ -76,7 +76,7 @@ interface Pass {
   readonly isStopped: () => boolean
   /** Batches that were done in an earlier run. */
   readonly done?: number
-  body(index: Int32Array<ArrayBuffer>): void
+  body(index: Int32Array<ArrayBuffer>): Promise<void>
 }
 
 /** Batches, told to callbacks in groups of `perTelling`. */
@@ -92,7 +92,7 @@ async function eachBatch({ callbacks, progress, batchSize, perTelling }: RunOpti
       continue
     }
     if (hearsBegin && batch % perTelling === 0) await callbacks.tellBatch(begin, batch, noLogs)
-    pass.body(index)
+    await pass.body(index)
     const isTold = (batch + 1) % perTelling === 0 || batch === last
     if (tellEnd && isTold) await tellEnd(batch)
     if (batch === done) progress?.first()
@@ -130,7 +130,7 @@ export async function test(options: RunOptions, data: Data, begin: FitOptions['b
     tellEnd: teller(callbacks, 'onTestBatchEnd', logs),
     logs,
     isStopped,
-    body: (index) => means.add(steps.test(rowsAt(data, index)), index.length),
+    body: async (index) => means.add(await steps.test(rowsAt(data, index)), index.length),
   })
   await callbacks.tell('onTestEnd', means.logs())
   return means
@@ -143,7 +143,7 @@ export async function test(options: RunOptions, data: Data, begin: FitOptions['b
 export async function predict(
   options: RunOptions,
   inputs: Rows,
-  take: (output: Tensor, first: number) => () => Tensor,
+  take: (output: HostArray, first: number) => () => Tensor,
   isStopped: () => boolean,
 ): Promise<void> {
   const { callbacks, steps } = options
@@ -157,8 +157,8 @@ export async function predict(
     tellEnd: hears ? (batch) => callbacks.tellPredicted(batch, outputs ? { outputs: outputs() } : {}) : null,
     logs: () => noLogs,
     isStopped,
-    body(index) {
-      const found = steps.predict(inputs.at(new Places(index)).float())
+    async body(index) {
+      const found = await steps.predict(inputs.at(new Places(index)).float())?.toTypedArrayAsync()
       if (found) outputs = take(found, done)
       done += index.length
     },
@@ -188,8 +188,8 @@ async function trainEpoch(options: FitOptions, epoch: number, done: number): Pro
   const { data, steps, isStopped, signal, validation, onUpdate } = options
   const means = new Means(options.metrics)
   let [batch, bad] = [done, NaN]
-  const body = (index: Int32Array<ArrayBuffer>): void => {
-    const values = steps.train(rowsAt(data, index), index.length)
+  const body = async (index: Int32Array<ArrayBuffer>): Promise<void> => {
+    const values = await steps.train(rowsAt(data, index), index.length)
     onUpdate()
     means.add(values, index.length)
     batch++

@@ -80,8 +80,12 @@ function steppers(body: (batch: Batch, rest: readonly Tensor[]) => Tensor[]): St
 
 const stepperOf = (all: Steppers, { weights }: Batch): Step => (weights ? all.weighted : all.plain)
 
-const valuesOf = (results: readonly Tensor[]): BatchValues =>
-  results.map((result) => (result.numel() === 1 ? [result.item()] : Array.from(result.toTypedArray())))
+const valuesOf = (results: readonly Tensor[]): Promise<BatchValues> =>
+  Promise.all(
+    results.map(async (result) =>
+      result.numel() === 1 ? [await result.itemAsync()] : Array.from(await result.toTypedArrayAsync()),
+    ),
+  )
 
 const sumOf = (metric: Metric, { labels, weights }: Batch, prediction: Prediction): Tensor =>
   metric.sum(labels, prediction, metric.isWeighted === true ? weights : null)
@@ -100,13 +104,13 @@ export class Steps {
     this.#predict = compileStep((...args: Tensor[]) => args.map((x) => model.forward(x, false, () => []).output))
   }
 
-  train(batch: Batch, count: number): BatchValues {
+  train(batch: Batch, count: number): Promise<BatchValues> {
     this.#drawn = new Drawn(this.#model.layers, count)
     return valuesOf(stepperOf(this.#learn, batch)(...listOf(batch), ...this.#drawn.tensors))
   }
 
-  test(batch: Batch): BatchValues {
-    return noGrad(() => valuesOf(stepperOf(this.#judge, batch)(...listOf(batch))))
+  test(batch: Batch): Promise<BatchValues> {
+    return valuesOf(noGrad(() => stepperOf(this.#judge, batch)(...listOf(batch))))
   }
 
   /** The output in our order. */

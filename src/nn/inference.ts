@@ -19,7 +19,12 @@ export interface InferenceOptions {
 export type InferenceInput = Float32Array | Uint8Array | Tensor
 
 /** What the net gives for the pictures, row-major, in an array of its own. */
-export type Inference = (pictures: InferenceInput) => Float32Array
+export interface Inference {
+  /** @throws LenetError on a device that gives values only later */
+  (pictures: InferenceInput): Float32Array
+  /** The same on every device. The pictures' array may be used again at once. */
+  async(pictures: InferenceInput): Promise<Float32Array>
+}
 
 /** [C, 1, 1], or a number for all channels. */
 function perChannel(name: string, values: readonly number[], { inputShape }: InferenceOptions): Tensor {
@@ -61,6 +66,7 @@ function inEvalMode(net: Layer, x: Tensor): Tensor {
  * net.eval()
  * const predict = compileInference(net, { inputShape: [3, 32, 32] })
  * const logits = predict(pixels) // Float32Array of [pictures, classes]
+ * const same = await predict.async(pixels) // on every device
  * ```
  * @param net gives one tensor for one
  * @throws UsageError for options that do not fit; the function throws for arrays that are no whole number of pictures
@@ -80,10 +86,14 @@ export function compileInference(net: Layer, options: InferenceOptions): Inferen
     throw new LenetError('compileInference: the net gives something else than one tensor')
   }
   const step = compileStep((x: Tensor) => [run(x)])
-  return (pictures) => {
+  const infer = (pictures: InferenceInput): Tensor => {
     const x = asTensor(pictures, inputShape, size)
     const out = net.training ? run(x) : step(x)[0]
     if (!out) throw new Error('a compiled step without result')
-    return out.toTypedArray() as Float32Array
+    return out
   }
+  const now = (pictures: InferenceInput): Float32Array => infer(pictures).toTypedArray() as Float32Array
+  const later = async (pictures: InferenceInput): Promise<Float32Array> =>
+    (await infer(pictures).toTypedArrayAsync()) as Float32Array
+  return Object.assign(now, { async: later })
 }

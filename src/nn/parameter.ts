@@ -1,7 +1,7 @@
 /** The tensors that modules own. Not here: finding them in a module (module.ts). */
 import { markCopy } from '../base/index.js'
 import { full, ops, residentLeaf, Tensor, zeros } from '../tensor/index.js'
-import type { DType, Shape } from '../base/index.js'
+import type { Shape } from '../base/index.js'
 
 /** A leaf that is trained: a module finds it among its attributes. Source: torch.nn.Parameter. */
 export class Parameter extends Tensor {
@@ -24,9 +24,14 @@ export class Buffer extends Tensor {
   static {
     markCopy(Buffer, 'buffer')
   }
-  /** Takes a copy of the values, into the device's memory: writes that go with a step need a place that stays. */
-  constructor(data: Tensor) {
-    super(residentLeaf(data.shape, data.dtype, data.toTypedArray()))
+  /**
+   * Takes a copy of the values.
+   * @param isWritten into the device's memory: writes that go with a step need a place that stays. Default true
+   */
+  constructor(data: Tensor, isWritten = true) {
+    const { shape, dtype } = data
+    const values = data.toTypedArray()
+    super(isWritten ? residentLeaf(shape, dtype, values) : ops.hostLeaf(values, shape, dtype))
   }
 }
 
@@ -35,6 +40,9 @@ export function emptyParameter(shape: Shape): Parameter {
   return new Parameter(zeros(shape))
 }
 
-export function filledBuffer(shape: Shape, value: number, dtype: DType = 'f32'): Buffer {
-  return new Buffer(full(shape, value, { dtype }))
+/** A whole number that JavaScript counts: no step computes with it. */
+export const countBuffer = (): Buffer => new Buffer(zeros([], { dtype: 'i32' }), false)
+
+export function filledBuffer(shape: Shape, value: number): Buffer {
+  return new Buffer(full(shape, value))
 }

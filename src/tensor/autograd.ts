@@ -4,9 +4,10 @@
  * Not here: the gradients' own graph (graph/gradient.ts), the update (nn/optim).
  */
 import { LenetError, sizeOf, UsageError, isPromise } from '../base/index.js'
-import { add, assign, gradients, hostLeaf, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
+import { add, assign, gradients, newWalk, setGradEnabled, withoutGrad, type Node } from '../graph/index.js'
 import { clock } from './clock.js'
-import { read, realize } from './runtime.js'
+import { keptLeaf } from './leaves.js'
+import { realize } from './runtime.js'
 import { forgetLost } from './structure.js'
 import { recording } from './recording.js'
 import { hold } from './storage.js'
@@ -115,13 +116,13 @@ function ownerOf(leaf: Node): Tensor {
   )
 }
 
-/** Adds onto what is there. A gradient that is computed already is copied: its memory belongs to the plan that made it. */
+/** Adds onto what is there. A gradient that is computed already is kept: its memory belongs to the plan that made it. */
 function accumulate(tensor: Tensor, part: Node): Node {
   gradOwners.add(tensor)
   recording()?.gradients.add(tensor)
   const before = tensor.gradNow?.node
   if (!before) return part
-  const known = before.storage ? hostLeaf(read(before).slice(), before.shape, before.dtype) : before
+  const known = before.storage ? keptLeaf(before, false) : before
   return withoutGrad(() => add(known, part))
 }
 

@@ -3,14 +3,14 @@
  * Not here: when a recording may be trusted (compileStep.ts).
  */
 import type { HostArray } from '../base/index.js'
+import type { Result } from '../device/index.js'
 import { nodeOf, type Node, type Storage } from '../graph/index.js'
-import type { PlanResult, Value } from '../compiler/index.js'
 import { isIdle } from './autograd.js'
-import type { BoundPlan } from './plans.js'
+import type { KnownPlan } from './plans.js'
 import type { Structure } from './structure.js'
 import { drawKey } from './random.js'
 import type { ReadLeaf, RecordedRun, Recording, Repeated } from './recording.js'
-import { hold, isHost, PlanResultStorage, Resident, storageOf } from './storage.js'
+import { hold, isHost, isLost, Stored } from './storage.js'
 import { Tensor } from './tensor.js'
 
 const noInputs: readonly Node[] = []
@@ -18,7 +18,7 @@ const noInputs: readonly Node[] = []
 /** A value of the plan that is given out: what it looks like, and which of the plan's results it is. */
 interface Given {
   readonly like: Node
-  readonly result: Pick<PlanResult, 'index' | 'companion'>
+  readonly result: Result
 }
 
 /** A tensor that gets a gradient; null: it has none when the step is over. */
@@ -51,7 +51,7 @@ interface Owned {
 }
 
 export class Captured {
-  readonly #plan: BoundPlan
+  readonly #plan: KnownPlan
   readonly #batch: number
   /** By place in the plan's order; only leaves are there. */
   readonly #leaves: Node[] = []
@@ -64,9 +64,10 @@ export class Captured {
   readonly #outputs: readonly Given[]
   readonly #gradients: readonly GivenGradient[]
   readonly #published: Published[] = []
-  #values: readonly Value[] = []
-  /** The form of the plan that the values belong to: another one after a change of tier. */
-  #form: object | null = null
+  /** Which results of the plan are given out. */
+  #places: readonly number[] = []
+  /** The plan's results that these are of: others after a change of tier. */
+  #results: readonly Result[] | null = null
 
   private constructor(recorded: Recording, run: RecordedRun, outputs: readonly Given[], gradients: GivenGradient[]) {
     this.#plan = run.plan
@@ -137,7 +138,7 @@ export class Captured {
     if (owner) this.#owned.push({ tensor: owner, storage, requiresGrad })
     const isKey = isHost(storage) && keys.includes(storage.data)
     if (!owner && !isKey) this.#constants.push({ index, storage })
-    return isHost(storage) || storage instanceof Resident
+    return isHost(storage) || (storage instanceof Stored && storage.buf.stays)
   }
 
   /** Whether another recording of the step is the same: it then could have been a repetition. */
@@ -175,7 +176,7 @@ export class Captured {
 
   /** As `prepare`, where nothing but the step's own gradients waits. */
   ready(order: readonly Node[]): boolean {
-    if (this.isGone || this.#plan.needsGraph(this.#batch) || !this.#resolve()) return false
+    if (this.isGone || this.#plan.plan.needsGraph(this.#batch) || !this.#resolve()) return false
     for (const { tensor, storage, requiresGrad } of this.#owned)
       if (tensor.node.storage !== storage || tensor.node.requiresGrad !== requiresGrad) return false
     for (const { storage } of this.#constants) if (isHost(storage) && storage.isPast) return false
@@ -186,55 +187,56 @@ export class Captured {
 
   #take(order: readonly Node[]): boolean {
     for (const { leaf, place } of this.#arguments) {
-      const storage = storageOf(order[place] as Node)
-      if (!storage || (storage instanceof PlanResultStorage && (storage.plan === this.#plan || !storage.kept)))
-        return false
-      leaf.storage = storage
+      const node = order[place] as Node
+      if (!node.storage || isLost(node) || !this.#isHere(node.storage)) return false
+      leaf.storage = node.storage
     }
     return true
   }
 
-  /** The plan's values for what is given out. */
+  #isHere(storage: Storage): boolean {
+    return !(storage instanceof Stored) || storage.backend === this.#plan.backend
+  }
+
+  /** Finds the plan's results for what is given out. */
   #resolve(): boolean {
-    const { plan } = this.#plan
-    if (this.#form === plan) return true
+    const { results } = this.#plan.plan
+    if (this.#results === results) return true
     const wanted = [...this.#outputs, ...this.#gradients.flatMap(({ given }) => given ?? []), ...this.#published]
-    const found = wanted.map(({ result: { index, companion } }) =>
-      plan.results.find((result) => result.index === index && result.companion === companion),
-    )
-    if (!found.every((result) => result !== undefined)) return false
-    this.#values = found.map(({ value }) => value)
-    this.#form = plan
+    const places = wanted.map(({ result }) => placeAmong(results, result))
+    if (places.includes(-1)) return false
+    this.#places = places
+    this.#results = results
     return true
   }
 
   /** The step once more, with what `prepare` took. The results are plain values. */
   repeat(): Tensor[] {
     this.#run()
-    return this.#outputs.map(({ like }, i) => new Tensor(this.#give(like, this.#values[i] as Value)))
+    return this.#outputs.map(({ like }, i) => new Tensor(this.#give(like, this.#places[i] ?? 0)))
   }
 
   /** The optimizer's step once more, with what `ready` took: these nodes get their values. */
   repeatStep(order: readonly Node[]): void {
     this.#run()
-    const first = this.#values.length - this.#published.length
-    this.#published.forEach(({ place }, i) => this.#plan.give(order[place] as Node, this.#values[first + i] as Value))
+    const first = this.#places.length - this.#published.length
+    this.#published.forEach(({ place }, i) => this.#plan.give(order[place] as Node, this.#places[first + i] ?? 0))
   }
 
   #run(): void {
     for (const key of this.#keys) drawKey(key)
     for (const effect of this.#repeated) effect.before?.()
     this.#plan.repeat(this.#leaves, this.#batch)
-    if (this.#form !== this.#plan.plan) this.#resolve() // the run may have moved to a faster tier
+    if (this.#results !== this.#plan.plan.results) this.#resolve() // the run may have moved to a faster tier
     let at = this.#outputs.length
     for (const { tensor, given } of this.#gradients)
-      if (given) tensor.grad = new Tensor(this.#give(given.like, this.#values[at++] as Value))
+      if (given) tensor.grad = new Tensor(this.#give(given.like, this.#places[at++] ?? 0))
     for (const effect of this.#repeated) effect.after?.()
   }
 
-  #give(like: Node, value: Value): Node {
+  #give(like: Node, place: number): Node {
     const node = plainLike(like)
-    this.#plan.give(node, value)
+    this.#plan.give(node, place)
     hold(node) // it has no graph to be computed from anew
     return node
   }
@@ -244,14 +246,16 @@ export class Captured {
 export const plainLike = (node: Node): Node => nodeOf(node.op, node.attrs, noInputs, node.kind, false)
 
 function givenOf(node: Node, { plan, order }: RecordedRun): Given | null {
-  const { storage } = node
-  if (!(storage instanceof PlanResultStorage) || storage.plan !== plan || !storage.kept) return null
+  if (!(node.storage instanceof Stored) || isLost(node)) return null
   const result = plan.plan.results.find(({ index, companion }) => {
     const found = order[index] as Node
     return node === (companion && found.companion ? found.companion : found)
   })
   return result ? { like: plainLike(node), result } : null
 }
+
+const placeAmong = (results: readonly Result[], { index, companion }: Result): number =>
+  results.findIndex((result) => result.index === index && result.companion === companion)
 
 function sameValues(a: Storage, b: Storage | undefined): boolean {
   if (a === b) return true

@@ -8,7 +8,7 @@ import { Captured, plainLike } from './captured.js'
 import { sameKey, structureOf, type Structure } from './structure.js'
 import { ownTensor } from './create.js'
 import { changesSoFar, Recording, recording, setRecording } from './recording.js'
-import { hold, PlanResultStorage, storageOf } from './storage.js'
+import { hold } from './storage.js'
 import { Tensor } from './tensor.js'
 
 /** So many recordings in a row must be the same before one is repeated. */
@@ -144,9 +144,7 @@ function plain<R extends readonly Tensor[] | []>(outputs: R): R {
   return outputs.map(({ node }) => {
     computeNode(node)
     const value = plainLike(node)
-    const storage = storageOf(node)
-    if (storage instanceof PlanResultStorage) storage.plan.give(value, storage.value)
-    else value.storage = storage
+    value.storage = node.storage
     hold(value)
     return new Tensor(value)
   }) as readonly Tensor[] as R

@@ -1,22 +1,40 @@
 /**
- * The device that computes: chosen once, before anything lies in its memory.
- * Not here: what people are told of it (deviceInUse.ts), values in its memory (storage.ts).
+ * The backend that computes what is made from here on. Values stay on the backend on which they were made.
+ * Not here: what people are told of it (deviceInUse.ts), values on it (storage.ts).
  */
 import { LenetError, UsageError } from '../base/index.js'
-import { createDevice, deviceNames, type Device, type DeviceName, type DeviceOptions } from '../device/index.js'
-import { relieve } from './tenants.js'
+import {
+  CpuBackend,
+  deviceNames,
+  type Backend,
+  type Device,
+  type DeviceName,
+  type DeviceOptions,
+} from '../device/index.js'
 
-let current: Device | null = null
+let current: Backend | null = null
 
+/** The one that `setDevice` made, and what was asked for. */
+let cpu: CpuBackend | null = null
 let chosen = ''
 
-/** What the device itself has allocated: more than these, and values lie in its memory. */
-let firstAllocations = 0
+/** What computes: as `setDevice` said, or 'auto' with all cores. */
+export const backend = (): Backend => current ?? cpuBackend()
 
-/** The device that computes: as `setDevice` said, or 'auto' with all cores. */
-export function device(): Device {
-  if (!current) setDevice('auto')
-  return current ?? createDevice('auto')
+/** The backend of this machine's processor: for commands and tests that know it from inside. */
+export function cpuBackend(): CpuBackend {
+  if (!cpu) setDevice('auto')
+  return cpu ?? new CpuBackend('auto')
+}
+
+/** Its threads, memory and code. */
+export const device = (): Device => cpuBackend().device
+
+/** From here on `other` computes; null: what `setDevice` said. Returns what it was before. For the library's own use. */
+export function useBackend(other: Backend | null): Backend | null {
+  const before = current
+  current = other
+  return before
 }
 
 /**
@@ -36,15 +54,13 @@ export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
     memoryLimit === undefined ? '' : ` in ${memoryLimit} MiB`,
   ].join('')
   const wanted = `'${name}'${given}`
-  if (current && (chosen === wanted || (given === '' && chosen.startsWith(wanted)))) return
-  if (current && current.memory.allocations > firstAllocations)
+  if (cpu && (chosen === wanted || (given === '' && chosen.startsWith(wanted)))) return
+  if (cpu?.isUsed === true)
     throw new LenetError(
       `setDevice: ${wanted} was asked for, but values lie in the memory of ${chosen}; choose the device before anything is computed`,
     )
-  void current?.close()
-  current = createDevice(name, options)
-  current.memory.relief = relieve
-  firstAllocations = current.memory.allocations
+  void cpu?.close()
+  cpu = new CpuBackend(name, options)
   chosen = wanted
 }
 
@@ -54,5 +70,5 @@ export function setDevice(name: DeviceName, options: DeviceOptions = {}): void {
  * of this library in the same process uses the same threads, and starts new ones too when it computes.
  */
 export async function closeDevice(): Promise<void> {
-  await current?.close()
+  await Promise.all([cpu?.close(), current?.close()])
 }

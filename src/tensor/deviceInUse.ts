@@ -1,11 +1,8 @@
 /**
  * What people are told of the device that computes, and of its memory. Not here: choosing and ending it (current.ts).
  */
-import type { NativeState, TierName } from '../device/index.js'
-import { tierInUse } from './plans.js'
-import { closeDevice, device } from './current.js'
-import { bytesThatStay } from './region.js'
-import { heldBytes } from './tenants.js'
+import type { MemoryUsage, NativeState, TierName } from '../device/index.js'
+import { backend, closeDevice } from './current.js'
 
 // older engines have no such symbols, nor have the globals that test runners make on Node 20
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose')
@@ -23,10 +20,10 @@ export class DeviceInUse {
   readonly notices: readonly string[]
 
   constructor() {
-    const { threads, notices, native } = device()
-    this.kind = tierInUse()
+    const { threads, native, notices } = backend().state()
+    this.kind = backend().tier
     this.threads = threads
-    this.native = native()
+    this.native = native
     this.notices = [...notices]
   }
 
@@ -45,29 +42,8 @@ export class DeviceInUse {
  */
 export const deviceInUse = (): DeviceInUse => new DeviceInUse()
 
-/** Bytes, as `memoryUsage` tells them. */
-export interface MemoryUsage {
-  /** Values may take so much at most. */
-  readonly limit: number
-  /** In use now. */
-  readonly used: number
-  /** Taken from the system: never less than was used at a time. */
-  readonly reserved: number
-  /** What plans (compiled graphs) left to be read, and their tables. */
-  readonly plans: number
-  /** What plans share for values that nobody reads afterwards. */
-  readonly arena: number
-  /** Parameters, optimizers' states, and other tensors that lie on the device. */
-  readonly tensors: number
-  /** Data sets that are read where they lie. */
-  readonly data: number
-}
-
 /**
  * What lenet's values take of memory, in bytes. What was not used for long leaves this memory by itself: tensors of nets that
  * are gone, results that nobody can read.
  */
-export function memoryUsage(): MemoryUsage {
-  const { limitBytes, usedBytes, totalBytes } = device().memory
-  return { limit: limitBytes, used: usedBytes, reserved: totalBytes, ...heldBytes(), data: bytesThatStay() }
-}
+export const memoryUsage = (): MemoryUsage => backend().usage()

@@ -1,34 +1,28 @@
 /**
  * Large batches, computed some pictures at a time where nothing is learnt and no picture knows of the others: what a run takes
  * then depends on the net, not on the batch.
- * Not here: when a graph is computed (runtime.ts), what a run takes (bound.ts).
+ * Not here: when a graph is computed (runtime.ts), how large a piece is (device).
  */
 import { hostArray, sizeOf, type HostArray } from '../base/index.js'
+import { isShortage, type Backend } from '../device/index.js'
 import { createNode, hostLeaf, type HostStorage, type Node } from '../graph/index.js'
-import type { BoundPlan } from './plans.js'
 import type { Structure } from './structure.js'
-import { isShortage } from './shortage.js'
-import { isHost, Resident, Saved, storageOf, valuesOf } from './storage.js'
-import { device } from './current.js'
+import { bytesIn, isHost, leafOver, put, Stored, valuesOf } from './storage.js'
 
-/** What a run may take before its batch is cut, of the memory that there is. */
-const share = 1 / 8
-
-/** Whether a run of the plan would take so much that its batch should be cut. */
-export function isLarge({ batch }: Structure, targets: readonly Node[], plan: BoundPlan): boolean {
-  if (batch < 2 || targets.some(({ requiresGrad }) => requiresGrad)) return false
-  return plan.bytesFor(batch) > device().memory.limitBytes * share
-}
+/** Whether the batch may be cut, so that the result is the same: there is more than one picture, and nothing is learnt. */
+export const canCut = ({ batch }: Structure, targets: readonly Node[]): boolean =>
+  batch > 1 && targets.every(({ requiresGrad }) => !requiresGrad)
 
 /**
  * Gives values to the nodes of a batch that what is to be computed ends in, piece by piece. False where there are none, or
  * pictures depend on one another.
+ * @param piece pictures of a piece
  * @param compute computes nodes
  */
 export function computeInPieces(
-  { batch, order }: Structure,
+  { batch, order, backend }: Structure,
   targets: readonly Node[],
-  plan: BoundPlan,
+  piece: number,
   compute: (nodes: readonly Node[]) => void,
 ): boolean {
   const ends = endsOf(order, targets)
@@ -37,8 +31,8 @@ export function computeInPieces(
   // what becomes a batch is there as a whole
   compute([...below].flatMap(({ op, inputs: [from] }) => (op === 'batch' && from && !from.storage ? [from] : [])))
   const results = ends.map((end) => hostArray(end.dtype, sizeOf(end.shape)))
-  const slicer = new Slicer(below)
-  let size = pieceOf(plan, batch)
+  const slicer = new Slicer(below, backend)
+  let size = piece
   for (let first = 0; first < batch;) {
     const count = Math.min(size, batch - first)
     try {
@@ -51,17 +45,8 @@ export function computeInPieces(
       size = Math.ceil(size / 2)
     }
   }
-  ends.forEach((end, i) => (end.storage = new Saved(results[i] as HostArray, 1)))
+  ends.forEach((end, i) => (end.storage = put(backend, results[i] as HostArray)))
   return true
-}
-
-/** Pictures of a piece: as many as take no more than they should, in pieces of about one size. */
-function pieceOf(plan: BoundPlan, batch: number): number {
-  const most = device().memory.limitBytes * share
-  let size = batch
-  while (size > 1 && plan.bytesFor(size) > most) size = Math.ceil(size / 2)
-  const whole = Math.ceil(batch / Math.ceil(batch / size) / 16) * 16
-  return Math.min(batch, size < 16 ? size : whole)
 }
 
 const isOpen = (node: Node): boolean => node.storage === null && node.layout !== 'plain'
@@ -73,7 +58,7 @@ function endsOf(order: readonly Node[], targets: readonly Node[]): Node[] | null
     if (node.layout !== 'plain' || node.storage) continue
     for (const input of node.inputs) if (isOpen(input)) ends.add(input)
   }
-  return [...ends].every(({ layout }) => layout === 'lanes') ? [...ends] : null
+  return [...ends].every(({ layout }) => layout === 'batch') ? [...ends] : null
 }
 
 /** The ends and all of the batch that they are made of, inputs first; null where pictures depend on one another. */
@@ -81,7 +66,7 @@ function batchNodes(ends: readonly Node[]): Set<Node> | null {
   const found = new Set(ends)
   for (const node of found) {
     if (node.storage) continue
-    if (node.layout !== 'lanes' || node.requiresGrad || node.op === 'random') return null
+    if (node.layout !== 'batch' || node.requiresGrad || node.op === 'random') return null
     for (const input of node.inputs) {
       if (input.layout !== 'plain') found.add(input)
       else if (node.op !== 'batch' && knowsBatch(input)) return null
@@ -105,14 +90,16 @@ const restOf = ({ shape }: Node): number => sizeOf(shape.slice(1))
 /** Makes the same graph for some of the pictures. */
 class Slicer {
   readonly #nodes: ReadonlySet<Node>
+  readonly #backend: Backend
   /** Values that are cut, row-major. */
   readonly #values = new Map<Node, HostArray>()
   #first = 0
   #count = 0
   #made = new Map<Node, Node>()
 
-  constructor(nodes: ReadonlySet<Node>) {
+  constructor(nodes: ReadonlySet<Node>, backend: Backend) {
     this.#nodes = nodes
+    this.#backend = backend
   }
 
   slice(ends: readonly Node[], first: number, count: number): Node[] {
@@ -144,20 +131,18 @@ class Slicer {
 
   /** Values of a batch. */
   #leaf(node: Node): Node {
-    const leaf = createNode('leaf', {}, [], { ...node, shape: this.#shape(node) }, false)
     const data = this.#cut(node)
     const host: HostStorage = { kind: 'host', data }
-    leaf.storage = node.storage && isHost(node.storage) ? host : new Saved(data, 1)
-    return leaf
+    const isOnHost = node.storage !== null && isHost(node.storage)
+    return leafOver({ ...node, shape: this.#shape(node) }, isOnHost ? host : put(this.#backend, data), false)
   }
 
   /** Some rows of a plain value. */
   #rows(node: Node): Node {
-    const storage = storageOf(node)
-    if (!(storage instanceof Resident)) return hostLeaf(this.#cut(node), this.#shape(node), node.dtype)
-    const leaf = createNode('leaf', {}, [], { ...node, shape: this.#shape(node) }, false)
-    const bytes = restOf(node) * (node.dtype === 'u8' ? 1 : 4)
-    leaf.storage = new Resident(storage.region, storage.offset + this.#first * bytes)
-    return leaf
+    const { storage } = node
+    const type = { ...node, shape: this.#shape(node) }
+    if (!(storage instanceof Stored) || !storage.buf.stays) return hostLeaf(this.#cut(node), type.shape, node.dtype)
+    const row = bytesIn({ ...node, shape: node.shape.slice(1) })
+    return leafOver(type, new Stored(storage.backend, storage.buf, storage.at + this.#first * row), false)
   }
 }

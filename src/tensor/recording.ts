@@ -4,7 +4,7 @@
  */
 import { shared } from '../base/index.js'
 import type { Kind, Node, Owner, Storage } from '../graph/index.js'
-import type { BoundPlan } from './plans.js'
+import type { KnownPlan } from './plans.js'
 import type { Tensor } from './tensor.js'
 
 /** A leaf that a plan reads, as it was before the plan ran. */
@@ -17,7 +17,7 @@ export interface ReadLeaf {
 }
 
 export interface RecordedRun {
-  readonly plan: BoundPlan
+  readonly plan: KnownPlan
   readonly batch: number
   readonly order: readonly Node[]
   readonly leaves: readonly ReadLeaf[]
@@ -59,7 +59,7 @@ export class Recording {
     return foreignRuns() !== this.#foreignRuns
   }
 
-  ran(plan: BoundPlan, order: readonly Node[], batch: number): void {
+  ran(plan: KnownPlan, order: readonly Node[], batch: number): void {
     const leaves: ReadLeaf[] = []
     order.forEach(({ storage, kind, owner, requiresGrad }, index) => {
       if (storage) leaves.push({ index, storage, kind, owner, requiresGrad })

@@ -1,24 +1,14 @@
 /**
- * Where lazy nodes become values: the seam between the tensors that people hold and the compiler and device below.
- * Not here: what nodes mean (graph), how kernels are made (compiler), how plans are kept (plans.ts).
+ * Where lazy nodes become values, and values are read.
+ * Not here: what nodes mean (graph), how plans are kept (plans.ts), leaves (leaves.ts).
  */
-import {
-  foreignTensorError,
-  hostArray,
-  LenetError,
-  sizeOf,
-  type DType,
-  type HostArray,
-  type Shape,
-} from '../base/index.js'
-import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
-import { computeInPieces, isLarge } from './pieces.js'
+import { foreignTensorError, LenetError, type HostArray } from '../base/index.js'
+import { isOwn, type HostStorage, type Node } from '../graph/index.js'
+import { canCut, computeInPieces } from './pieces.js'
 import { planFor } from './plans.js'
-import { forgetLost, isLost, structureOf, type Structure } from './structure.js'
+import { forgetLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
-import { addressOf, isHost, noteWritten, Resident, Stale, upload, valuesOf, viewAt } from './storage.js'
-import { device } from './current.js'
-import { Region } from './region.js'
+import { isLost, mayGo, valuesLater, valuesOf } from './storage.js'
 
 /** Computes the nodes (and what they need) now; `assign` nodes write into their leaf. */
 export function realize(targets: readonly Node[]): void {
@@ -34,9 +24,11 @@ export function realize(targets: readonly Node[]): void {
 
 /** Runs a plan of one size of batch: at once, or what of it is large in pieces and then the rest. */
 function run(structure: Structure, targets: readonly Node[]): void {
-  const plan = planFor(structure, targets)
-  if (isLarge(structure, targets, plan) && computeInPieces(structure, targets, plan, realize)) realize(targets)
-  else plan.run(structure.order, targets, structure.batch)
+  const { batch, order } = structure
+  const known = planFor(structure, targets)
+  const piece = canCut(structure, targets) ? known.plan.piece(batch) : batch
+  if (piece < batch && computeInPieces(structure, targets, piece, realize)) realize(targets)
+  else known.run(order, targets, batch)
 }
 
 /**
@@ -51,7 +43,7 @@ function realizeMixed(targets: readonly Node[], first: Structure): void {
     const size = meeting.map((node) => sizes.get(node)).find((found) => found !== 'several')
     const ready = meeting.filter((node) => sizes.get(node) === size)
     realizeUnmixed(ready.length > 0 ? ready : meeting)
-    for (const node of ready) node.storage = hostOf(node)
+    ready.filter(mayGo).forEach((node) => (node.storage = hostOf(node)))
   }
   for (const target of targets) if (target.layout !== 'plain') realizeUnmixed([target])
   realizeUnmixed(targets.filter((target) => target.layout === 'plain'))
@@ -88,8 +80,6 @@ function realizeUnmixed(targets: readonly Node[]): void {
   run(structure, pending)
 }
 
-const stale = new Stale()
-
 const hostOf = (node: Node): HostStorage => ({ kind: 'host', data: read(node) })
 
 function realizeLost(node: Node): void {
@@ -97,90 +87,24 @@ function realizeLost(node: Node): void {
   realize([node])
 }
 
-/** The node's values, row-major in logical order, computed first if need be. */
-export function read(node: Node): HostArray {
+/** Computes the node if need be, also where its value was overwritten. */
+export function ensure(node: Node): void {
   spoilRecording()
   if (!node.storage) realize([node])
   else if (isLost(node)) realizeLost(node)
-  if (!node.storage) throw new Error(`${node.op} was not computed`)
-  return valuesOf(node)
 }
 
 /**
- * Moves the values of plain f32 leaves into one block of memory, end to end, and returns a leaf [total] of the whole.
- * The leaves stay what they are, now as views of that block: an `assign` to the whole changes them.
+ * The node's values, row-major in logical order, computed first if need be.
+ * @param instead the method of tensors that reads where values come only later
  */
-export function packLeaves(leaves: readonly Node[]): Node {
-  const values = leaves.map(read)
-  const total = values.reduce((sum, data) => sum + data.length, 0)
-  const region = new Region(total * 4)
-  let at = 0
-  leaves.forEach((leaf, i) => {
-    const data = values[i] as HostArray
-    viewAt('f32', region.address + at, data.length).set(data)
-    leaf.storage = new Resident(region, at)
-    at += data.length * 4
-  })
-  return leafOf([total], 'f32', new Resident(region), false)
+export function read(node: Node, instead?: string): HostArray {
+  ensure(node)
+  return valuesOf(node, instead)
 }
 
-function leafOf(shape: Shape, dtype: DType, storage: Resident | HostStorage, requiresGrad: boolean): Node {
-  const leaf = createNode('leaf', {}, [], { shape, dtype, layout: 'plain' }, requiresGrad)
-  leaf.storage = storage
-  return leaf
-}
-
-/** A zero leaf that lives in the device's memory: an optimizer's state. */
-export const zerosLeaf = (shape: Shape): Node => residentLeaf(shape, 'f32', new Float32Array(sizeOf(shape)))
-
-const regions = new WeakMap<HostArray, Region>()
-
-/**
- * Bytes in the device's memory, to be filled in place: `residentLeaf` then takes them as they lie, so that a data set
- * need not be in memory twice.
- */
-export function residentBytes(length: number): Uint8Array {
-  const region = new Region(length, true)
-  const bytes = device().memory.u8(region.address, length)
-  regions.set(bytes, region)
-  return bytes
-}
-
-/** A leaf that lives in the device's memory for good: a copy of `data`, or bytes of `residentBytes` themselves. */
-export function residentLeaf(shape: Shape, dtype: DType, data: HostArray): Node {
-  const region = regions.get(data)
-  return leafOf(shape, dtype, region ? new Resident(region) : upload(data), false)
-}
-
-/**
- * A new leaf node with other values in place of a leaf; numbers become its dtype as in a typed array. On the device they
- * are written over the old ones, and the old node is stale; on the host what was built on the old values keeps them.
- */
-export function overwriteLeaf(leaf: Node, values: ArrayLike<number>, requiresGrad: boolean): Node {
-  const { storage } = leaf
-  if (storage && isHost(storage)) {
-    const fresh = leafLike(leaf, requiresGrad)
-    const data = hostArray(leaf.dtype, values.length)
-    data.set(values)
-    const now: HostStorage = { kind: 'host', data }
-    fresh.storage = now
-    storage.isPast = true
-    return fresh
-  }
-  viewAt(leaf.dtype, addressOf(leaf), values.length).set(values)
-  noteWritten(leaf)
-  return renewLeaf(leaf, requiresGrad)
-}
-
-/**
- * A new leaf node over the same values, for a leaf that an `assign` has just changed. The old node is marked stale:
- * a pending computation that was built on it must not silently see the new values.
- */
-export function renewLeaf(leaf: Node, requiresGrad: boolean): Node {
-  const { storage } = leaf
-  if (!storage || !(isHost(storage) || storage instanceof Resident))
-    throw new Error('only leaves with values are renewed')
-  const fresh = leafLike(leaf, requiresGrad)
-  leaf.storage = stale
-  return fresh
+/** A copy from every device, of what they are now. */
+export function readLater(node: Node): Promise<HostArray> {
+  ensure(node)
+  return valuesLater(node)
 }

@@ -7,7 +7,9 @@ import { UsageError } from '../base/index.js'
 import { add, div, gradEnabled, hostLeaf, maximum, minimum, mul, sub, type Node } from '../graph/index.js'
 import { carry, computeNode, isOwned } from './autograd.js'
 import { clock } from './clock.js'
+import { keptLeaf } from './leaves.js'
 import { read } from './runtime.js'
+import { isReadable } from './storage.js'
 import type { Operand, Tensor } from './tensor.js'
 
 type Fold = (a: number, b: number) => number
@@ -33,7 +35,7 @@ const isScalar = (node: Node): boolean => node.shape.length === 0 && node.dtype 
 /** The node's number, where it is known or follows from known ones; undefined where kernels are needed. */
 export function knownScalar(node: Node, depth = 0): number | undefined {
   if (!isScalar(node) || depth > DEEPEST_FOLD) return undefined
-  if (node.storage) return read(node)[0]
+  if (node.storage) return isReadable(node) ? read(node)[0] : undefined
   const fold = folds[node.op]
   const [first, second] = node.inputs
   if (!fold || !first) return undefined
@@ -56,12 +58,9 @@ function settle(x: Tensor): void {
   if (node.op === 'leaf') return
   const old = node.requiresGrad ? isPast(x) : x.born < clock.now
   if (!old || !isScalar(node)) return
-  let value = knownScalar(node)
-  if (value === undefined) {
-    computeNode(node)
-    value = read(node)[0] ?? 0
-  }
-  x.node = hostLeaf(Float32Array.of(value), [], 'f32', node.requiresGrad)
+  const known = knownScalar(node)
+  if (known === undefined) computeNode(node)
+  x.node = known === undefined ? keptLeaf(node) : hostLeaf(Float32Array.of(known), [], 'f32', node.requiresGrad)
 }
 
 /**

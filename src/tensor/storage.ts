@@ -1,114 +1,34 @@
 /**
- * Values in a device's memory: leaves that stay there, and results of a plan's last run.
- * Not here: running plans (plans.ts), or what people hold (tensor.ts).
+ * Where a node's values are: on a backend, on the host, or gone.
+ * Not here: running plans (plans.ts), how values lie on a backend (device), or what people hold (tensor.ts).
  */
-import {
-  foreignTensorError,
-  hostArray,
-  isArrayOf,
-  LenetError,
-  sizeOf,
-  type DType,
-  type HostArray,
-} from '../base/index.js'
-import { unitBytes, type Value } from '../compiler/index.js'
-import { isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
+import { foreignTensorError, LenetError, sizeOf, type HostArray } from '../base/index.js'
+import { valuesIn, type Backend, type Buf, type Holder, type Place } from '../device/index.js'
+import { createNode, isOwn, type HostStorage, type Node, type NodeType, type Storage } from '../graph/index.js'
 import { clock } from './clock.js'
-import { device } from './current.js'
-import { newStamp, Region } from './region.js'
 
-/** To be called by all who write into a leaf that others may have read. */
-export function noteWritten({ storage }: Node): void {
-  if (storage instanceof Resident) storage.region.stamp = newStamp()
-}
-
-/** A leaf's values, in the layout of its node. */
-export class Resident implements Storage {
+/** A value on a backend: from byte `at` of a buffer on. */
+export class Stored implements Storage, Place, Holder {
   readonly kind = 'device'
-  readonly region: Region
-  readonly offset: number
-  constructor(region: Region, offset = 0) {
-    this.region = region
-    this.offset = offset
-  }
-  get address(): number {
-    return this.region.address + this.offset
-  }
-}
-
-/** What runs a plan, and knows where its values are. */
-export interface PlanRun {
-  /** Another number whenever what the last run left is gone. */
-  readonly left: number
-  /** Pictures in a block of its values in lanes, as of the last run. */
-  readonly lanes: number
-  addressOf(value: Value): number
-  /** Its memory is used in the run that begins. */
-  touch(): void
-  /** The node gets the value that the last run left. */
-  give(node: Node, value: Value): void
-  /** The values are to be saved before the next run, if that is in time: see `hold`. */
-  hold(storage: PlanResultStorage, type: NodeType): void
-}
-
-/** A node's value as its plan left it; good until the plan runs again or must give its memory back, unless it is saved then. */
-export class PlanResultStorage implements Storage {
-  readonly kind = 'device'
-  readonly plan: PlanRun
-  readonly #left: number
-  readonly value: Value
+  readonly backend: Backend
+  readonly buf: Buf
+  readonly at: number
   /** See `hold`. */
-  heldUntil = 0
-  saved: Saved | null = null
-  constructor(plan: PlanRun, value: Value) {
-    this.plan = plan
-    this.#left = plan.left
-    this.value = value
-  }
-  get kept(): boolean {
-    return this.plan.left === this.#left
-  }
-  /** A copy that stays. All nodes with this storage have it from here on. */
-  save(type: NodeType): Saved {
-    return (this.saved ??= Saved.of(type, this))
-  }
-}
+  #heldUntil = 0
 
-/** The node's storage: the copy that its plan saved, where it did. */
-export function storageOf(node: Node): Storage | null {
-  const { storage } = node
-  if (storage instanceof PlanResultStorage && storage.saved) node.storage = storage.saved
-  return node.storage
-}
-
-/**
- * Lets a result outlive further runs of its plan up to a time of `clock`: the batch or step of now by default. Costs a copy
- * at the next run in that time, and nothing else.
- */
-export function hold(node: Node, until = clock.now): void {
-  const storage = storageOf(node)
-  if (!(storage instanceof PlanResultStorage) || !storage.kept) return
-  if (storage.heldUntil === 0) storage.plan.hold(storage, node.kind.type)
-  storage.heldUntil = Math.max(storage.heldUntil, until)
-}
-
-/**
- * A result whose memory its plan writes again, as it lay there: in an array of JavaScript's, which is collected inside a
- * loop that never yields. A Region would not be.
- */
-export class Saved implements Storage {
-  readonly kind = 'device'
-  readonly values: HostArray
-  readonly lanes: number
-  /** @param lanes 1: row-major */
-  constructor(values: HostArray, lanes: number) {
-    this.values = values
-    this.lanes = lanes
+  constructor(backend: Backend, buf: Buf, at = 0) {
+    this.backend = backend
+    this.buf = buf
+    this.at = at
   }
 
-  static of(type: NodeType, { plan, value }: PlanResultStorage): Saved {
-    const { dtype, length } = stored(type, plan.lanes)
-    return new Saved(viewAt(dtype, plan.addressOf(value), length).slice(), plan.lanes)
+  get isHolding(): boolean {
+    return this.#heldUntil >= clock.now
+  }
+
+  holdUntil(time: number): void {
+    if (this.#heldUntil === 0) this.buf.hold(this)
+    this.#heldUntil = Math.max(this.#heldUntil, time)
   }
 }
 
@@ -119,12 +39,38 @@ export class Stale implements Storage {
 
 export const isHost = (storage: Storage): storage is HostStorage => storage.kind === 'host'
 
-/** The address of a node's values on the device. Throws where they are gone. */
-export function addressOf(node: Node): number {
-  const storage = storageOf(node)
-  if (storage instanceof Resident) return storage.address
-  if (storage instanceof PlanResultStorage) {
-    if (storage.kept) return storage.plan.addressOf(storage.value)
+/**
+ * The backend of the values met so far, `before`, and of this node's if it has some there.
+ * @throws LenetError where these are two
+ */
+export function backendWith(before: Backend | null, { op, shape, storage }: Node): Backend | null {
+  if (!(storage instanceof Stored) || storage.backend === before) return before
+  if (!before) return storage.backend
+  throw new LenetError(
+    `all values of a computation must lie on one device: ${op} [${shape.join(', ')}] lies on '${storage.backend.name}', others on '${before.name}'; make a tensor of its numbers, tensor(x.toArray()), to take it there`,
+  )
+}
+
+/** Whether what a run left has been overwritten, or made room for others. */
+export const isLost = ({ storage }: Node): boolean => storage instanceof Stored && !storage.buf.kept
+
+/** Whether a later run of its plan may take the value away. */
+export const mayGo = ({ storage }: Node): boolean => storage instanceof Stored && !storage.buf.stays
+
+/**
+ * Lets a result outlive further runs of its plan up to a time of `clock`: the batch or step of now by default. Costs a copy
+ * at the next run in that time, and nothing else.
+ */
+export function hold({ storage }: Node, until = clock.now): void {
+  if (storage instanceof Stored && !storage.buf.stays && storage.buf.kept) storage.holdUntil(until)
+}
+
+/** A node's values: on the host or on a backend. Throws where they are gone. */
+export function placeOf(node: Node): HostStorage | Stored {
+  const { storage } = node
+  if (storage && isHost(storage)) return storage
+  if (storage instanceof Stored) {
+    if (storage.buf.kept) return storage
     throw new LenetError(
       `the result of ${node.op} [${node.shape.join(', ')}] was not kept: a later batch has taken its place, or needed its memory. Call .realize() on it, or read it, before the next batch`,
     )
@@ -137,99 +83,45 @@ export function addressOf(node: Node): number {
   throw new Error(`${node.op} has no values on the device`)
 }
 
-/** The memory of a node's values is used in the run that begins. */
-export function touch({ storage }: Node): void {
-  if (storage instanceof Resident) storage.region.touch()
-  else if (storage instanceof PlanResultStorage && storage.kept) storage.plan.touch()
+export const bytesIn = ({ shape, dtype }: NodeType): number => sizeOf(shape) * (dtype === 'u8' ? 1 : 4)
+
+/** Whether the values of a node that has some can be read at once. */
+export const isReadable = ({ storage }: Node): boolean =>
+  !(storage instanceof Stored) || storage.backend.readSync !== undefined
+
+/** The name of the device that has a node's values. */
+export const deviceOf = ({ storage }: Node): string => (storage instanceof Stored ? storage.backend.name : 'host')
+
+/**
+ * A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone.
+ * @param instead the method of tensors that reads where this cannot
+ */
+export function valuesOf(node: Node, instead = 'toTypedArrayAsync'): HostArray {
+  const found = placeOf(node)
+  if (isHost(found)) return found.data
+  const { backend } = found
+  if (!backend.readSync)
+    throw new LenetError(`device '${backend.name}' gives values only later: write await tensor.${instead}()`)
+  return valuesIn(node.dtype, backend.readSync(found, bytesIn(node)))
 }
 
-/** A copy of values, for a region that gets its memory when a run needs it. */
-export const lend = ({ buffer, byteOffset, byteLength }: HostArray): Resident =>
-  new Resident(new Region(new Uint8Array(buffer, byteOffset, byteLength).slice()))
-
-/** Puts values into a new region. */
-export function upload(data: HostArray): Resident {
-  const region = new Region(data.byteLength)
-  viewAt(
-    isArrayOf('Float32Array', data) ? 'f32' : isArrayOf('Int32Array', data) ? 'i32' : 'u8',
-    region.address,
-    data.length,
-  ).set(data)
-  return new Resident(region)
+/** A copy from any backend: as they are now, whatever runs until they are there. */
+export async function valuesLater(node: Node): Promise<HostArray> {
+  const found = placeOf(node)
+  if (isHost(found)) return found.data.slice()
+  return valuesIn(node.dtype, await found.backend.read(found, bytesIn(node)))
 }
 
-export function viewAt(dtype: DType, address: number, length: number): HostArray {
-  const { memory } = device()
-  return dtype === 'f32'
-    ? memory.f32(address, length)
-    : dtype === 'i32'
-      ? memory.i32(address, length)
-      : memory.u8(address, length)
+/** Puts values on a backend; they are copied. */
+export function put(backend: Backend, data: HostArray): Stored {
+  const buf = backend.alloc(data.byteLength)
+  backend.write(buf, 0, data)
+  return new Stored(backend, buf)
 }
 
-/** What stands in memory for values of a type. Bytes in lanes are words there. */
-function stored(type: NodeType, lanes: number): { dtype: DType; length: number } {
-  const { dtype, layout, shape } = type
-  if (layout !== 'lanes') return { dtype, length: sizeOf(shape) }
-  const blocks = Math.ceil((shape[0] ?? 1) / lanes)
-  return { dtype: dtype === 'u8' ? 'i32' : dtype, length: (blocks * unitBytes(type, lanes)) / 4 }
-}
-
-/** Values as they lie in memory, row-major. */
-function rowMajor(type: NodeType, from: HostArray, lanes: number): HostArray {
-  const length = sizeOf(type.shape)
-  if (type.layout !== 'lanes') return from.slice()
-  const [N = 1] = type.shape
-  const rest = length / Math.max(N, 1)
-  const out = hostArray(type.dtype, length)
-  for (let n = 0; n < N; n++) {
-    const start = Math.floor(n / lanes) * rest * lanes + (n % lanes)
-    for (let i = 0; i < rest; i++) out[n * rest + i] = from[start + i * lanes] ?? 0
-  }
-  return out
-}
-
-/** Row-major values as they lie in blocks of so many lanes. */
-export function intoLanes(type: NodeType, values: HostArray, lanes: number): HostArray {
-  const { dtype, length } = stored(type, lanes)
-  const out = hostArray(dtype, length)
-  const [N = 1] = type.shape
-  const rest = values.length / Math.max(N, 1)
-  for (let n = 0; n < N; n++) {
-    const start = Math.floor(n / lanes) * rest * lanes + (n % lanes)
-    for (let i = 0; i < rest; i++) out[start + i * lanes] = values[n * rest + i] ?? 0
-  }
-  return out
-}
-
-/** The values at an address, row-major; a copy. Leaves that live on the device are never in lanes. */
-function download(type: NodeType, address: number, lanes: number): HostArray {
-  const { dtype, length } = stored(type, lanes)
-  return rowMajor(type, viewAt(dtype, address, length), lanes)
-}
-
-/** A plain result of a plan as a host value: an array of its own. For few elements, one by one. */
-export function copied(node: Node, { plan, value }: PlanResultStorage): HostStorage {
-  const { floats, ints, bytes } = device().memory
-  const length = sizeOf(node.shape)
-  const data = hostArray(node.dtype, length)
-  const from = node.dtype === 'f32' ? floats : node.dtype === 'i32' ? ints : bytes
-  const start = plan.addressOf(value) / from.BYTES_PER_ELEMENT
-  for (let i = 0; i < length; i++) data[i] = from[start + i] ?? 0
-  return { kind: 'host', data }
-}
-
-/** A node's values, row-major: those of a host leaf themselves, else a copy. Throws where they are gone. */
-export function valuesOf(node: Node): HostArray {
-  const storage = storageOf(node)
-  if (storage && isHost(storage)) return storage.data
-  if (storage instanceof Saved) return rowMajor(node, storage.values, storage.lanes)
-  return download(node, addressOf(node), storage instanceof PlanResultStorage ? storage.plan.lanes : 1)
-}
-
-/** Memory as an array of the same kind as `data`. */
-export function viewOf(data: HostArray, address: number, length: number): HostArray {
-  const { memory } = device()
-  if (isArrayOf('Float32Array', data)) return memory.f32(address, length)
-  return isArrayOf('Int32Array', data) ? memory.i32(address, length) : memory.u8(address, length)
+/** A leaf over values that are there. */
+export function leafOver(type: NodeType, storage: Storage, requiresGrad: boolean): Node {
+  const leaf = createNode('leaf', {}, [], type, requiresGrad)
+  leaf.storage = storage
+  return leaf
 }

@@ -3,8 +3,10 @@
  * have values. Not here: plans (plans.ts).
  */
 import { awaitsGradient } from '../compiler/index.js'
+import type { Backend } from '../device/index.js'
 import { newWalk, type Node } from '../graph/index.js'
-import { isHost, lend, PlanResultStorage, Stale, storageOf } from './storage.js'
+import { backend } from './current.js'
+import { backendWith, isHost, isLost, put, Stale } from './storage.js'
 
 /** A graph as numbers: for each node (inputs first) what it is and which nodes it reads, then the targets. */
 export interface Structure {
@@ -16,17 +18,14 @@ export interface Structure {
   readonly batch: number
   /** Batches of another size were met too. */
   readonly mixed: boolean
+  /** Where its values lie, or would. */
+  readonly backend: Backend
 }
 
 const codeOf = (node: Node): number => {
   const { signature } = node.kind
   if (node.storage) return -(4 * signature + (isHost(node.storage) ? 1 : 0))
   return 4 * signature + 2 * Number(node.isOutput) + Number(node.op === 'maxPool2d' && node.requiresGrad)
-}
-
-export const isLost = (node: Node): boolean => {
-  const storage = storageOf(node)
-  return storage instanceof PlanResultStorage && !storage.kept
 }
 
 /**
@@ -60,6 +59,7 @@ class Walk {
   #hash = 0
   #batch = -1
   #mixed = false
+  #backend: Backend | null = null
 
   constructor(deep: boolean) {
     this.#deep = deep
@@ -68,7 +68,7 @@ class Walk {
   structure(): Structure {
     const batch = this.#batch < 0 ? 1 : this.#batch
     const key = Walk.#key.subarray(0, this.#length)
-    return { order: this.order, key, hash: this.#hash, batch, mixed: this.#mixed }
+    return { order: this.order, key, hash: this.#hash, batch, mixed: this.#mixed, backend: this.#backend ?? backend() }
   }
 
   target(node: Node): void {
@@ -101,8 +101,9 @@ class Walk {
   #enter(node: Node): void {
     node.walk = this.#number
     if (node.op === 'leaf' && node.requiresGrad && node.storage && isHost(node.storage))
-      node.storage = lend(node.storage.data)
+      node.storage = put(this.#backend ?? backend(), node.storage.data)
     if (node.storage) forgetLost(node)
+    this.#backend = backendWith(this.#backend, node)
   }
 
   #inputsOf(node: Node): readonly Node[] {

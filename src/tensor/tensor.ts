@@ -23,9 +23,10 @@ import { clock } from './clock.js'
 import { nested, type Nested } from './nested.js'
 import { formatTensor, gradFunction } from './print.js'
 import { noteChange } from './recording.js'
-import { overwriteLeaf, read, renewLeaf } from './runtime.js'
+import { overwriteLeaf, renewLeaf } from './leaves.js'
+import { read, readLater } from './runtime.js'
 import { arithmetic, carryScalar, expectOperand, knownScalar } from './scalars.js'
-import { hold } from './storage.js'
+import { deviceOf, hold, isReadable } from './storage.js'
 
 export type Operand = Tensor | number
 
@@ -181,21 +182,54 @@ export class Tensor {
     return this
   }
 
-  /** The single element as a number. Throws LenetError where there are more. */
+  /**
+   * The single element as a number, of a tensor of any shape with one element. Computes it.
+   * @throws LenetError where there are more elements, and on a device that gives values only later: see `itemAsync`
+   */
   item(): number {
-    if (this.numel() !== 1) {
-      throw new LenetError(`item: expects a tensor of 1 element, got ${showShape(this.shape)}; use toArray()`)
-    }
+    this.#expectOne('item')
     const known = knownScalar(this.node)
     if (known !== undefined) return known
     computeNode(this.node)
-    return read(this.node)[0] ?? Number.NaN
+    return read(this.node, 'itemAsync')[0] ?? Number.NaN
   }
 
-  /** The elements in row-major order: a copy. */
+  /**
+   * The single element as a number, on every device: of a tensor of any shape with one element. The computation is begun at
+   * once, and the number is that of now, whatever runs before the promise is kept.
+   * @throws LenetError where there are more elements, or what it is made of cannot be computed; the promise is then rejected
+   */
+  async itemAsync(): Promise<number> {
+    this.#expectOne('itemAsync')
+    const known = knownScalar(this.node)
+    if (known !== undefined) return known
+    computeNode(this.node)
+    return (await readLater(this.node))[0] ?? Number.NaN
+  }
+
+  #expectOne(name: string): void {
+    if (this.numel() === 1) return
+    throw new LenetError(`${name}: expects a tensor of 1 element, got ${showShape(this.shape)}; use toArray()`)
+  }
+
+  /**
+   * All elements in row-major order: a copy, of `numel()` numbers in a Float32Array, Int32Array or Uint8Array, by dtype.
+   * Computes them.
+   * @throws LenetError on a device that gives values only later: see `toTypedArrayAsync`
+   */
   toTypedArray(): HostArray {
     computeNode(this.node)
     return read(this.node).slice()
+  }
+
+  /**
+   * The same on every device. The computation is begun at once, and the elements are those of now, whatever runs before the
+   * promise is kept.
+   * @throws LenetError where what they are made of cannot be computed; the promise is then rejected
+   */
+  async toTypedArrayAsync(): Promise<HostArray> {
+    computeNode(this.node)
+    return await readLater(this.node)
   }
 
   /** The elements as nested arrays; a number for a single one (torch's tolist). */
@@ -404,8 +438,10 @@ export class Tensor {
 
   // ── text ──
 
-  /** As PyTorch prints it. Computes the values. */
+  /** As PyTorch prints it. Computes the values; where they cannot be read at once, device and shape stand for them. */
   toString(): string {
+    computeNode(this.node)
+    if (!isReadable(this.node)) return `tensor(..., device='${deviceOf(this.node)}', size=${showShape(this.shape)})`
     const suffix = this.isLeaf ? (this.requiresGrad ? ['requires_grad=True'] : []) : [gradFunction(this.node.op)]
     return formatTensor(this.toTypedArray(), this.shape, this.dtype, suffix)
   }

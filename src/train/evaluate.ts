@@ -49,9 +49,10 @@ async function evaluateAll(
   const loader = new DataLoader(set, { batchSize, generator: new Generator(0) })
   let [loss, correct, count, batch] = [0, 0, 0, 0]
   for (const [inputs, labels] of loader) {
-    const part = noGrad(() => judge(net(inputs), labels))
-    loss += part.loss
-    correct += part.correct
+    const [right, losses, per] = noGrad(() => judge(net(inputs), labels))
+    const [found, sum] = await Promise.all([right, losses])
+    correct += found
+    loss += sum / per
     count += labels.size(0)
     onBatch(++batch, loader.length)
     await pause()
@@ -61,12 +62,15 @@ async function evaluateAll(
 
 const sumOfLosses = new nn.CrossEntropyLoss({ reduction: 'sum' })
 
-/** The sum of losses, and how many are right. */
-type Judge = (outputs: Tensor, labels: Tensor) => { readonly loss: number; readonly correct: number }
+/** How many are right, and the sum of so many losses a picture. */
+type Judge = (
+  outputs: Tensor,
+  labels: Tensor,
+) => readonly [correct: Promise<number>, losses: Promise<number>, per: number]
 
 const judgeClasses: Judge = (outputs, labels) => {
-  const correct = outputs.max(1).indices.eq(labels).sum().item()
-  return { correct, loss: sumOfLosses(outputs, labels).item() }
+  const correct = outputs.max(1).indices.eq(labels).sum().itemAsync()
+  return [correct, sumOfLosses(outputs, labels).itemAsync(), 1]
 }
 
 /** Outputs are each of a label for itself; a single one, [N] or [N, 1], is of class 1 of two. */
@@ -78,10 +82,10 @@ const judgeLabels =
     const given = isSingle ? outputs.view(-1) : outputs
     const wanted = isSingle ? labels.to('f32') : F.oneHot(labels, count)
     const isSure = given.gt(activation === 'sigmoid' ? 0 : 0.5).to('i32')
-    const correct = (isSingle ? isSure : given.max(1).indices).eq(labels.to('i32')).sum().item()
+    const correct = (isSingle ? isSure : given.max(1).indices).eq(labels.to('i32')).sum().itemAsync()
     const losses =
       activation === 'sigmoid'
         ? F.binaryCrossEntropyWithLogits(given, wanted, { reduction: 'sum' })
         : F.binaryCrossEntropy(given.clamp(0, 1), wanted, { reduction: 'sum' })
-    return { correct, loss: losses.item() / count }
+    return [correct, losses.itemAsync(), count]
   }

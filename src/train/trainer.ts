@@ -157,7 +157,7 @@ export class Trainer {
         continue
       }
       if (signal?.aborted) return false
-      this.#step(inputs, labels)
+      await this.#step(inputs, labels)
       await this.#pause()
     }
     const validated = validation && (await evaluateNet(net, validation))
@@ -171,11 +171,12 @@ export class Trainer {
     return true
   }
 
-  #step(inputs: Tensor, labels: Tensor): void {
+  async #step(inputs: Tensor, labels: Tensor): Promise<void> {
     const start = performance.now()
     const { onStep } = this.#options
-    const [loss, correct] = this.#trainStep(inputs, labels)
-    this.#account(loss.item(), correct.item(), labels.size(0))
+    const found = this.#trainStep(inputs, labels).map((value) => value.itemAsync())
+    const [loss = NaN, correct = NaN] = await Promise.all(found)
+    this.#account(loss, correct, labels.size(0))
     this.#times.add(performance.now() - start, tierInUse())
     onStep?.(this.#epoch + 1, this.#batch, () => this.#window.means())
     if (this.#batch % logEvery === 0) this.#log()

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Participant } from '../../src/bench/participant.node.js'
 import { peakModule } from '../../src/bench/peakWasm.js'
-import { enableRelaxedSimd } from '../../src/device/switches.node.js'
+import { enableRelaxedSimd } from '../../src/device/cpu/switches.node.js'
 import type { Task } from '../../src/bench/protocol.js'
 
 const task: Task = {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createDevice, createInterpDevice, deviceInfo, type DeviceMemory } from '../../src/device/index.js'
-import { placement } from '../../src/device/memory.js'
+import { placement } from '../../src/device/cpu/memory.js'
 import { cases, nodesOf } from './cases.js'
 import { batchesOf, runPlan } from './runPlan.js'
 

@@ -9,10 +9,8 @@ import { DataLoader, ImageDataset, transforms, type Dataset } from '../../src/da
 import type { DeviceName } from '../../src/device/index.js'
 import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
-import { placement } from '../../src/device/memory.js'
-import { watchers } from '../../src/tensor/arena.js'
-import { relieve } from '../../src/tensor/tenants.js'
-import { allPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
+import { placement } from '../../src/device/cpu/memory.js'
+import { cpuBackend, cpuPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
 import { separable } from './separable.js'
 
 export interface Training {
@@ -77,7 +75,7 @@ const nets = {
 export type NetName = keyof typeof nets
 
 /** Pictures of smooth blobs, so that relu and pooling meet what they meet in photographs. */
-function pictures(count: number): Dataset {
+export function pictures(count: number): Dataset {
   const generator = new Generator(11)
   const coarse = Uint8Array.from({ length: count * 3 * 64 }, () => generator.randomU32() & 255)
   const pixels = Uint8Array.from({ length: count * 3072 }, (_, i) => {
@@ -121,7 +119,7 @@ function train(name: NetName, { batch, steps, awaitSwap = false, disturb = false
   let lastLoss = NaN
   for (let step = 0; step < steps; step++) {
     const [inputs, labels] = batches.next().value
-    for (let more = disturb; more;) more = relieve()
+    for (let more = disturb; more;) more = cpuBackend().tenants.relieve()
     const loss = criterion(net(inputs), labels)
     optimizer.zeroGrad()
     loss.backward()
@@ -130,7 +128,7 @@ function train(name: NetName, { batch, steps, awaitSwap = false, disturb = false
     lastLoss = loss.item()
     if (awaitSwap && tiers[0] === tiers.at(-1)) wait(step)
   }
-  const plan = allPlans().reduce((a, b) => (b.plan.program.kernels.length > a.plan.program.kernels.length ? b : a))
+  const plan = cpuPlans().reduce((a, b) => (b.plan.program.kernels.length > a.plan.program.kernels.length ? b : a))
   const swapped = tiers.findIndex((tier) => tier !== tiers[0])
   return {
     net: name,
@@ -147,7 +145,7 @@ async function main(training: Training): Promise<void> {
   placement.first = training.first ?? placement.first
   setDevice(training.device, { threads: training.threads })
   if (training.disturb)
-    watchers.push((at, bytes) =>
+    cpuBackend().arena.watchers.push((at, bytes) =>
       device()
         .memory.i32(at, bytes >> 2)
         .fill(0x7fc00000),

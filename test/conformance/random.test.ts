@@ -6,10 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostArray } from '../../src/base/index.js'
 import { evaluate, evaluate64 } from '../../src/graph/index.js'
-import { watchers } from '../../src/tensor/arena.js'
 import { read, realize } from '../../src/tensor/runtime.js'
-import { device } from '../../src/tensor/current.js'
-import { relieve } from '../../src/tensor/tenants.js'
+import { cpuBackend } from '../../src/tensor/current.js'
 import { randomGraph } from './randomGraph.js'
 
 const graphs = 800
@@ -24,19 +22,16 @@ function room(wanted: ArrayLike<number>, exact: ArrayLike<number>): number {
   return 3e-5 * largest + 20 * rounding
 }
 
-watchers.push((at, bytes) =>
-  device()
-    .memory.i32(at, bytes >> 2)
-    .fill(0x7fc00000),
-)
+const { arena, device, tenants } = cpuBackend()
+arena.watchers.push((at, bytes) => device.memory.i32(at, bytes >> 2).fill(0x7fc00000))
 
 /** All at once as a step computes them; every other time one of them is looked at before. */
 function valuesOf(seed: number): HostArray[] {
   const nodes = randomGraph(seed)
   if (seed % 2 === 0) read(nodes[seed % 4 === 0 ? 0 : 1]!)
-  for (let more = seed % 3 === 0; more;) more = relieve()
+  for (let more = seed % 3 === 0; more;) more = tenants.relieve()
   realize(nodes)
-  return nodes.map(read)
+  return nodes.map((node) => read(node))
 }
 
 function check(seed: number): void {

@@ -1,6 +1,6 @@
 /**
  * Runs a graph's plan on a device of its own, in memory full of NaN: what a kernel reads and nobody wrote shows.
- * Not a test. The way that users' tensors go is src/tensor/plans.ts.
+ * Not a test. The way that users' tensors go is src/device/cpu/cpuPlan.ts.
  */
 import { sizeOf } from '../../src/base/index.js'
 import type { DType, HostArray } from '../../src/base/index.js'
@@ -43,7 +43,7 @@ function place(device: Device, leaf: Node, pictures: number): number {
   const room = leaf.layout === 'plain' ? data.length : (data.length / batch) * pictures
   const at = poisoned(device, room * data.BYTES_PER_ELEMENT + 256)
   viewOf(device, leaf.dtype, at, data.length).set(data)
-  if (leaf.layout === 'lanes') viewOf(device, leaf.dtype, at, room).fill(0, data.length)
+  if (leaf.layout === 'batch') viewOf(device, leaf.dtype, at, room).fill(0, data.length)
   return at
 }
 
@@ -88,7 +88,7 @@ export function runPlan(device: Device, targets: readonly Node[], make = makePla
     if (!result) throw new Error(`${target.op} is no result of its plan`)
     const { shape, dtype, layout } = target
     const at = words[result.value.word] ?? 0
-    if (layout !== 'lanes') return Array.from(viewOf(device, dtype, at, sizeOf(shape)))
+    if (layout !== 'batch') return Array.from(viewOf(device, dtype, at, sizeOf(shape)))
     const room = sizeOf(shape.slice(1)) * pictures
     return fromLanes(plan.lanes, shape, viewOf(device, dtype === 'f32' ? 'f32' : 'i32', at, room))
   })

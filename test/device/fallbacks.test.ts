@@ -112,7 +112,7 @@ describe('a process that may read its own folder only', () => {
     const { out } = run(
       [...flags, '--allow-worker'],
       `const { MessageChannel } = await import('node:worker_threads')
-      const { startThread } = await import(${sourceOf('device/thread.node.js')})
+      const { startThread } = await import(${sourceOf('device/cpu/thread.node.js')})
       const code = 'try { require("fs").readdirSync("/") } catch (error) { require("worker_threads").workerData.port.postMessage(error.code) }'
       const { port1, port2 } = new MessageChannel()
       port1.once('message', (told) => console.log(told))

@@ -17,8 +17,8 @@ import { basename, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { abi } from '../../src/compiler/index.js'
-import { loadLibrary } from '../../src/device/native/library.node.js'
-import type { BuiltPart } from '../../src/device/native/types.js'
+import { loadLibrary } from '../../src/device/cpu/native/library.node.js'
+import type { BuiltPart } from '../../src/device/cpu/native/types.js'
 import {
   built,
   countLines,
@@ -37,7 +37,8 @@ import {
 } from './nativeTools.js'
 
 const skip = whyNoCompiler()
-const urlOf = (name: string): string => JSON.stringify(new URL(`../../src/device/native/${name}`, import.meta.url).href)
+const urlOf = (name: string): string =>
+  JSON.stringify(new URL(`../../src/device/cpu/native/${name}`, import.meta.url).href)
 const SERVICE = urlOf('service.node.js')
 const LIBRARY = urlOf('library.node.js')
 

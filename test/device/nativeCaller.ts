@@ -1,7 +1,7 @@
 /** A worker of native.test.ts: loads a library and runs a step on the memory it shares with the main thread. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { loadLibrary } from '../../src/device/native/library.node.js'
-import type { BuiltPart } from '../../src/device/native/types.js'
+import { loadLibrary } from '../../src/device/cpu/native/library.node.js'
+import type { BuiltPart } from '../../src/device/cpu/native/types.js'
 import { program } from './nativeTools.js'
 
 const { part, memory, tid }: { part: BuiltPart; memory: WebAssembly.Memory; tid: number } = workerData

@@ -13,9 +13,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import { prune } from '../../src/device/native/cache.node.js'
-import { startNativeService } from '../../src/device/native/service.node.js'
-import type { ToolchainInfo } from '../../src/device/native/types.js'
+import { prune } from '../../src/device/cpu/native/cache.node.js'
+import { startNativeService } from '../../src/device/cpu/native/service.node.js'
+import type { ToolchainInfo } from '../../src/device/cpu/native/types.js'
 import { built, infoOf, scratch, script, serviceFor, sourceOf, whyNoCompiler, withEnv } from './nativeTools.js'
 
 const skip = whyNoCompiler()

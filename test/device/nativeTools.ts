@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { abi, type CSource } from '../../src/compiler/index.js'
-import { type NativeOptions, type NativeService, startNativeService } from '../../src/device/native/service.node.js'
-import type { BuildFailure, Built, BuiltPart, ToolchainInfo } from '../../src/device/native/types.js'
+import { type NativeOptions, type NativeService, startNativeService } from '../../src/device/cpu/native/service.node.js'
+import type { BuildFailure, Built, BuiltPart, ToolchainInfo } from '../../src/device/cpu/native/types.js'
 
 export const oneSource = (text: string): CSource[] => [{ head: '', parts: [text] }]
 

@@ -7,8 +7,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import { lackingFeatures, type Words } from '../../src/device/native/processor.node.js'
-import { findToolchain, type Machine, type Toolchain } from '../../src/device/native/toolchain.node.js'
+import { lackingFeatures, type Words } from '../../src/device/cpu/native/processor.node.js'
+import { findToolchain, type Machine, type Toolchain } from '../../src/device/cpu/native/toolchain.node.js'
 import { infoOf, scratch, script, serviceFor, whyNoCompiler, withEnv } from './nativeTools.js'
 
 /** As the library gave them on an EPYC with AVX-512 and in qemu 7.2's models of older processors; on ARM by hwcap.h. */

@@ -1,7 +1,7 @@
 /** V8's switches: one, on the one version that was tried and needs it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enableRelaxedSimd } from '../../src/device/switches.node.js'
+import { enableRelaxedSimd } from '../../src/device/cpu/switches.node.js'
 
 function asked(version: string): string[] {
   const switches: string[] = []

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import type { Target, Tuned } from '../../src/compiler/index.js'
 import { choiceName, createDevice, type Device } from '../../src/device/index.js'
 import { readTuning, tuningPath, writeTuning } from '../../src/device/index.node.js'
-import { formatTuning, parseTuning } from '../../src/device/tuning.js'
+import { formatTuning, parseTuning } from '../../src/device/cpu/tuning.js'
 import { cases, nodesOf } from '../conformance/cases.js'
 import { batchesOf, runPlan } from '../conformance/runPlan.js'
 

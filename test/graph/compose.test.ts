@@ -30,11 +30,11 @@ describe('layouts', () => {
   const batch = (): Node => g.relu(g.batch(counted([4, 3])))
 
   test('a plain operand as long as the batch joins it; a shorter one is broadcast', () => {
-    assert.equal(g.add(batch(), counted([4, 3])).layout, 'lanes')
-    assert.equal(g.add(counted([4, 1]), batch()).layout, 'lanes')
+    assert.equal(g.add(batch(), counted([4, 3])).layout, 'batch')
+    assert.equal(g.add(counted([4, 1]), batch()).layout, 'batch')
     assert.equal(g.add(batch(), counted([1, 3])).inputs[1]?.layout, 'plain')
-    assert.equal(g.add(batch(), counted([3])).layout, 'lanes')
-    assert.equal(g.add(batch(), 1).layout, 'lanes')
+    assert.equal(g.add(batch(), counted([3])).layout, 'batch')
+    assert.equal(g.add(batch(), 1).layout, 'batch')
   })
 
   test('a batch that would be broadcast along dim 0 is no batch any more, with the same values', () => {
@@ -48,19 +48,19 @@ describe('layouts', () => {
   })
 
   test('reshape keeps the batch where dim 0 is kept', () => {
-    assert.equal(g.reshape(batch(), [4, 3, 1]).layout, 'lanes')
-    assert.equal(g.reshape(batch(), [-1, 3, 1]).layout, 'lanes')
+    assert.equal(g.reshape(batch(), [4, 3, 1]).layout, 'batch')
+    assert.equal(g.reshape(batch(), [-1, 3, 1]).layout, 'batch')
     assert.equal(g.reshape(batch(), [2, 6]).layout, 'plain')
-    assert.equal(g.flatten(g.batch(counted([2, 3, 4])), 1).layout, 'lanes')
+    assert.equal(g.flatten(g.batch(counted([2, 3, 4])), 1).layout, 'batch')
     assert.equal(g.flatten(g.batch(counted([2, 3, 4]))).layout, 'plain')
   })
 
   test('sums over the batch are plain, others lanes', () => {
-    assert.equal(g.sum(batch(), 1).layout, 'lanes')
+    assert.equal(g.sum(batch(), 1).layout, 'batch')
     assert.equal(g.sum(batch()).layout, 'plain')
     assert.equal(g.sum(batch(), 0, true).layout, 'plain')
     assert.equal(g.amax(batch(), 0).layout, 'plain')
-    assert.equal(g.softmax(batch(), 1).layout, 'lanes')
+    assert.equal(g.softmax(batch(), 1).layout, 'batch')
     assert.equal(g.softmax(batch(), 0).layout, 'plain')
   })
 
@@ -177,7 +177,7 @@ describe('movement', () => {
 
   test('gatherRows takes pictures by number', () => {
     const pictures = g.gatherRows(counted([3, 2], false), i32([4], [2, 0, 0, 1]))
-    assert.equal(pictures.layout, 'lanes')
+    assert.equal(pictures.layout, 'batch')
     assert.deepEqual([...g.evaluate(pictures)], [4, 5, 0, 1, 0, 1, 2, 3])
     assert.throws(
       () => g.evaluate(g.gatherRows(counted([3, 2], false), i32([1], [3]))),
@@ -212,7 +212,7 @@ describe('dropout', () => {
 
   test('the mask does not depend on the layout', () => {
     const batched = g.dropout(g.batch(x), 0.5, i32([2], [1, 99]))
-    assert.equal(batched.layout, 'lanes')
+    assert.equal(batched.layout, 'batch')
     assert.deepEqual([...g.evaluate(batched)], kept(0.5, 1))
   })
 })

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Generator } from '../../src/base/index.js'
 import { LeNet } from '../../src/models/index.js'
 import { F, nn, optim } from '../../src/nn/index.js'
-import { allPlans, manualSeed, noGrad, setDevice, tensor, type Tensor } from '../../src/tensor/index.js'
+import { cpuPlans, manualSeed, noGrad, setDevice, tensor, type Tensor } from '../../src/tensor/index.js'
 
 setDevice('wasm')
 
@@ -15,7 +15,7 @@ const pictures = (count: number): Tensor => tensor(pixels.slice(0, count * 3 * 3
 
 const predict = (net: LeNet, count: number): number[] => Array.from(noGrad(() => net(pictures(count))).toTypedArray())
 const runsOf = (size: 'few' | 'many'): number =>
-  allPlans().reduce((sum, plan) => sum + (plan.size === size ? plan.runs : 0), 0)
+  cpuPlans().reduce((sum, plan) => sum + (plan.size === size ? plan.runs : 0), 0)
 
 /** One picture alone and among others; the latter never goes by what was prepared for few. */
 function agrees(net: LeNet): void {

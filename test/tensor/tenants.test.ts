@@ -9,6 +9,7 @@ import { compileInference, F, nn, optim } from '../../src/nn/index.js'
 import {
   allPlans,
   compileStep,
+  cpuBackend,
   fromArray,
   manualSeed,
   memoryUsage,
@@ -17,11 +18,10 @@ import {
   type Tensor,
 } from '../../src/tensor/index.js'
 import { dropPlan } from '../../src/tensor/plans.js'
-import { relieve } from '../../src/tensor/tenants.js'
 
 /** All that can leaves the memory. */
 function emptyOut(): void {
-  for (let more = true; more;) more = relieve()
+  for (let more = true; more;) more = cpuBackend().tenants.relieve()
 }
 
 const mib = 2 ** 20

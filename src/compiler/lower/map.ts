@@ -41,7 +41,7 @@ export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: 
   )
   const name = results.map((r) => r.node.op).join('+')
   const map = new MapKernel(b, space, results, reads)
-  const units = { lanes: () => map.lanes(), rows: () => map.rows(), plain: () => map.plain(), groups: never }
+  const units = { batch: () => map.lanes(), rows: () => map.rows(), plain: () => map.plain(), groups: never }
   return b.finish(`map ${name}`, units[space.layout]())
 }
 

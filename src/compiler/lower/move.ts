@@ -21,7 +21,7 @@ export interface Move {
 
 export function lowerMove(lanes: number, name: string, move: Move, source: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const vector = source.layout === 'lanes'
+  const vector = source.layout === 'batch'
   const isBytes = source.dtype === 'u8' && !vector
   if (isBytes && move.fill !== null) throw new Error(`${name}: bytes cannot be put among others`)
   const width = vector ? b.width : isBytes ? 1 : 4
@@ -68,7 +68,7 @@ export function lowerConcatPictures(lanes: number, parts: readonly Value[], out:
       b.bump(to, bytes)
     }
   })
-  return b.finish('concat', { pictures: out.layout === 'lanes' ? lanes : 1 })
+  return b.finish('concat', { pictures: out.layout === 'batch' ? lanes : 1 })
 }
 
 /** A straight copy of a whole plain value. */
@@ -87,7 +87,7 @@ export function lowerRandom(lanes: number, key: Value, out: Value): ScheduledKer
   const b = new KernelBuilder(lanes)
   const keyAt = b.buffer(key, 'read')
   const keys = [b.let('key0', loadSplat(keyAt, 0, 'i32v')), b.let('key1', loadSplat(keyAt, 4, 'i32v'))] as const
-  const lanesOut = out.layout === 'lanes'
+  const lanesOut = out.layout === 'batch'
   const rest = lanesOut ? restOf(out) : sizeOf(out.shape)
   const fill = (to: Expr, first: Expr, perLane: number, count: number, store: 'vec' | 'one'): void => {
     const at = b.let('at', to)

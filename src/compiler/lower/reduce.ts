@@ -80,12 +80,12 @@ export function lowerReduce(
   }
   if (space.layout === 'plain') write(int(0))
   else b.forUnits(write)
-  return b.finish(`${node.op}`, space.layout === 'plain' ? one : { pictures: space.layout === 'lanes' ? lanes : 1 })
+  return b.finish(`${node.op}`, space.layout === 'plain' ? one : { pictures: space.layout === 'batch' ? lanes : 1 })
 }
 
 /** Byte strides of the result along the dims of the source; 0 along what is reduced. */
 function outStrides(dims: readonly number[], kept: readonly number[], out: Value, lanes: number): number[] {
-  const width = out.layout === 'lanes' ? 4 * lanes : 4
+  const width = out.layout === 'batch' ? 4 * lanes : 4
   const own = stridesOf(kept.map((dim) => dims[dim] ?? 1))
   const strides = new Array<number>(dims.length).fill(0)
   kept.forEach((dim, i) => (strides[dim] = (own[i] ?? 0) * width))
@@ -171,7 +171,7 @@ export function lowerSumBatch(lanes: number, node: Node<'sum'>, source: Value, o
 /** Where element i of a picture of lanes or rows lies. */
 function placeIn(b: KernelBuilder, source: Value, picture: Expr, i: Expr): Expr {
   const rest = restOf(source)
-  if (source.layout !== 'lanes') return mul(add(mul(picture, rest), i), 4)
+  if (source.layout !== 'batch') return mul(add(mul(picture, rest), i), 4)
   const block = mul(floorDiv(picture, b.lanes), rest * b.width)
   return add(add(block, mul(alu('iand', picture, int(b.lanes - 1)), 4)), mul(i, b.width))
 }

@@ -56,7 +56,7 @@ function byElement(
   toLanes: boolean,
 ): ScheduledKernel {
   const { lanes } = b
-  const bytes = from.dtype === 'u8' && from.layout !== 'lanes'
+  const bytes = from.dtype === 'u8' && from.layout !== 'batch'
   const [source, target] = [b.buffer(from, 'read'), b.buffer(to, 'write')]
   b.forUnits((n) => {
     const block = mul(alu('ishru', n, int(Math.log2(lanes))), features * b.width)

@@ -34,7 +34,7 @@ export function stridesIn(
 ): number[] {
   const dims = dimsOf(space)
   const own = dimsOf(type)
-  const width = type.layout === 'lanes' ? 4 * lanes : type.dtype === 'u8' ? 1 : 4
+  const width = type.layout === 'batch' ? 4 * lanes : type.dtype === 'u8' ? 1 : 4
   const strides = new Array<number>(dims.length).fill(0)
   let step = width
   for (let i = dims.length - 1, j = own.length - 1; i >= 0 && j >= 0; i--, j--) {
@@ -53,7 +53,7 @@ export function operand(
   strides: readonly number[],
   unit: Expr,
 ): Operand {
-  const vector = value.layout === 'lanes'
+  const vector = value.layout === 'batch'
   const start = value.layout === 'plain' ? int(0) : mul(unit, valueBytes(value, b.lanes))
   const pointer = b.let('p', add(b.buffer(value, access), start))
   return { value, pointer, strides, vector }
@@ -108,7 +108,7 @@ export function rewind(b: KernelBuilder, axes: readonly Axis[], operands: readon
 /** The element(s) at an operand's pointer. `wide`: a plain operand that moves with the lanes is read as a vector. */
 export function loadAt(o: Operand, wide = false): Expr {
   const { dtype, layout } = o.value
-  if (dtype === 'u8' && layout !== 'lanes') return splat(loadByte(o.pointer))
+  if (dtype === 'u8' && layout !== 'batch') return splat(loadByte(o.pointer))
   const type = vectorType(dtype)
   return o.vector || wide ? loadVec(o.pointer, 0, type) : loadSplat(o.pointer, 0, type)
 }

@@ -12,7 +12,7 @@ export function surelyNeeded(s: Scheduler, node: Node): readonly Node[] {
   if (isElementwise(node)) return expressionNeeds(s, node)
   switch (node.op) {
     case 'concat': // its parts are computed where they belong, not before
-      return node.layout === 'lanes' ? node.inputs : node.inputs.flatMap((part) => partNeeds(s, part))
+      return node.layout === 'batch' ? node.inputs : node.inputs.flatMap((part) => partNeeds(s, part))
     case 'maxPool2d':
     case 'maxPoolIndex':
       return poolNeeds(inputOf(node, 0))
@@ -59,6 +59,6 @@ function listNeeds(node: Node): readonly Node[] {
 
 function reduceNeeds(s: Scheduler, node: Node): readonly Node[] {
   const source = inputOf(node, 0)
-  const whole = source.layout === 'lanes' && reducedDims(node as Node<'sum'>).includes(0)
+  const whole = source.layout === 'batch' && reducedDims(node as Node<'sum'>).includes(0)
   return !whole && isElementwise(source) && s.isPrivate(source) ? expressionNeeds(s, source) : [source]
 }

@@ -1,6 +1,6 @@
 /**
  * Checks that a run makes of its own values: a kernel raises a flag in memory, kernels that write leaves run only where no
- * flag is up, and who ran the plan looks at the flags. Not here: what is checked (lower/loss.ts), the error (tensor/bound.ts).
+ * flag is up, and who ran the plan looks at the flags. Not here: what is checked (lower/loss.ts), the error (device/cpu/bound.ts).
  */
 import type { ScheduledKernel, Value } from '../kernel.js'
 import { alu, int, loadInt } from '../loop/build.js'

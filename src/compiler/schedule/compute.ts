@@ -109,7 +109,7 @@ const matmul: Compute<'matmul'> = (s, node) => {
 
 const reduce: Compute<'sum' | 'amax' | 'argmax'> = (s, node) => {
   const source = inputOf(node, 0)
-  if (source.layout === 'lanes' && reducedDims(node).includes(0)) {
+  if (source.layout === 'batch' && reducedDims(node).includes(0)) {
     const from = s.value(source)
     const out = s.allocate(node)
     s.emit(lowerSumBatch(s.lanes, node as Node<'sum'>, from, out))

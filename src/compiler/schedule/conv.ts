@@ -46,7 +46,7 @@ export function emitWinograd(s: Scheduler, job: ConvJob, weightId: number, turne
   })
   const size = winogradScratch(s.lanes, job, s.plans.winograd)
   const scratch = (floats: number): Value =>
-    s.scratch({ shape: [job.x.shape[0] ?? 1, floats], dtype: 'f32', layout: 'lanes' })
+    s.scratch({ shape: [job.x.shape[0] ?? 1, floats], dtype: 'f32', layout: 'batch' })
   const memory = { weights, v: scratch(size.v), m: scratch(size.m) }
   s.emit(lowerWinograd(s.lanes, job, memory, s.plans.winograd))
 }

@@ -2,7 +2,7 @@
  * The plan of a forward pass for few pictures: one picture at a time, vectors along the channels instead of the batch
  * (which would fill one lane of many). Values of a batch lie in rows; results of convolutions and linear layers with their
  * channels side by side ("spread"). What depends on parameters alone is prepared: computed again only when they change.
- * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (tensor/plans.ts).
+ * Not here: the ordinary plan (scheduler.ts), the kernels (lower/pixels.ts), when it is chosen (device/cpu/cpuPlan.ts).
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
@@ -105,7 +105,7 @@ export class FewScheduler extends Ledger {
 
   typeOf(node: Node): NodeType {
     const type = typeOfNode(node)
-    return type.layout === 'lanes' ? { ...type, layout: 'rows' } : type
+    return type.layout === 'batch' ? { ...type, layout: 'rows' } : type
   }
 
   allocate(node: Node): Value {
@@ -136,7 +136,7 @@ export class FewScheduler extends Ledger {
     }
     const reads = new Set<Node>()
     for (const input of node.inputs) this.#collect(input, node, reads)
-    const spread = node.layout === 'lanes' && this.#isSpread(node, [...reads])
+    const spread = node.layout === 'batch' && this.#isSpread(node, [...reads])
     const values = new Map([...reads].map((n) => [n, this.#operand(n, node, spread)] as const))
     const value = spread ? this.allocateSpread(node) : this.allocate(node)
     this.emit(lowerMap(this.lanes, [{ node, value }], (n) => values.get(n)))
@@ -169,7 +169,7 @@ export class FewScheduler extends Ledger {
 
   /** The private convolution or linear layer that `node` is an elementwise tail of, if all else it reads fits. */
   tailRoot(node: Node): Node | null {
-    if (!isElementwise(node) || node.layout !== 'lanes' || node.dtype !== 'f32') return null
+    if (!isElementwise(node) || node.layout !== 'batch' || node.dtype !== 'f32') return null
     for (const input of node.inputs) {
       const root = this.#spine(input)
       if (root && node.inputs.every((n) => this.#fits(n, root))) return root
@@ -178,7 +178,7 @@ export class FewScheduler extends Ledger {
   }
 
   #spine(node: Node): Node | null {
-    if (!this.isPrivate(node) || node.layout !== 'lanes') return null
+    if (!this.isPrivate(node) || node.layout !== 'batch') return null
     if (isHeavy(node)) return node
     if (!isElementwise(node)) return null
     for (const input of node.inputs) {

@@ -309,18 +309,18 @@ export function suitsFew(order: readonly Node[], targets: readonly Node[]): bool
 
 /** A sum over the pictures of a batch: over nothing else, see graph/composeReduction.ts. */
 const overPictures = (node: Node): boolean =>
-  inputOf(node, 0).layout === 'lanes' && reducedDims(node as Node<'sum'>).includes(0)
+  inputOf(node, 0).layout === 'batch' && reducedDims(node as Node<'sum'>).includes(0)
 
 function hasRow(node: Node): boolean {
   if (isElementwise(node)) return node.dtype !== 'u8'
   if (node.op in moves || node.op === 'concat')
-    return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'lanes')
+    return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'batch')
   if (node.op === 'groupConv2d') return isDepthwise(node) || (node as Node<'groupConv2d'>).attrs.groups === 1
   return node.op in fewTable
 }
 
 /** Bytes of batches are read as they lie, so they must be rows; gathered ones are moved by words. */
 function wordsFit(node: Node): boolean {
-  if (node.inputs.some((x) => x.storage && x.dtype === 'u8' && x.layout === 'lanes')) return false
+  if (node.inputs.some((x) => x.storage && x.dtype === 'u8' && x.layout === 'batch')) return false
   return node.op !== 'gatherRows' || node.dtype !== 'u8' || sizeOf(node.shape.slice(1)) % 4 === 0
 }

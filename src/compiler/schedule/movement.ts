@@ -25,7 +25,7 @@ function concatLanes(s: Scheduler, node: Node): Value {
 
 /** Each part is computed right where it belongs, if it has no place yet; else copied. */
 export const concat: Compute<'concat'> = (s, node) => {
-  if (node.layout === 'lanes') return concatLanes(s, node)
+  if (node.layout === 'batch') return concatLanes(s, node)
   const out = s.allocate(node)
   let end = out.offset
   // all before any is computed: the kernel of one may compute others too

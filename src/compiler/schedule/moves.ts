@@ -16,7 +16,7 @@ const straight = (x: Node): Move['to'] => ({ strides: stridesOf(dimsOf(x)), star
 
 function permute(node: Node<'permute'>): Move {
   const strides = stridesOf(dimsOf(inputOf(node, 0)))
-  const dims = node.layout === 'lanes' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
+  const dims = node.layout === 'batch' ? node.attrs.dims.slice(1).map((dim) => dim - 1) : node.attrs.dims
   const from = { strides: dims.map((dim) => strides[dim] ?? 0), start: 0 }
   return { size: dimsOf(node), from, to: straight(node), fill: null }
 }

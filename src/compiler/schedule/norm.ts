@@ -19,7 +19,7 @@ import type { Compute, Scheduler } from './scheduler.js'
 
 function partsOf(s: Scheduler, x: Node): Value {
   const [N = 1, C = 1] = x.shape
-  return s.scratch({ shape: [N, C, partsPerChannel], dtype: 'f32', layout: 'lanes' })
+  return s.scratch({ shape: [N, C, partsPerChannel], dtype: 'f32', layout: 'batch' })
 }
 
 /** The nodes and what follows from them get memory, written by the kernel that `lower` makes. */

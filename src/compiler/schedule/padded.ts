@@ -10,7 +10,7 @@ export function padded(s: Scheduler, x: Node, padding: readonly [number, number]
   return s.shared(`padded ${x.id} ${padding.join()}`, () => {
     const [N = 1, C = 1, H = 1, W = 1] = x.shape
     const from = s.value(x)
-    const wide = s.scratch({ shape: [N, C, H + 2 * padding[0], W + 2 * padding[1]], dtype: 'f32', layout: 'lanes' })
+    const wide = s.scratch({ shape: [N, C, H + 2 * padding[0], W + 2 * padding[1]], dtype: 'f32', layout: 'batch' })
     s.emit(lowerPadLanes(s.lanes, from, padding, wide))
     return wide
   })

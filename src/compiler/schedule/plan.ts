@@ -17,7 +17,7 @@ import type { Target } from '../tile/target.js'
 import { Scheduler } from './scheduler.js'
 
 /** A value that a node of the order has once the plan has run. Other shapes of leaves are none: they would outlive the leaf. */
-export interface PlanResult {
+interface PlanResult {
   readonly index: number // in the order
   readonly value: Value
   /** It is that node's companion that has the value. */

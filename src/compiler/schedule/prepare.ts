@@ -1,6 +1,6 @@
 /**
  * What of a plan depends on leaves in the device's memory alone (parameters): such kernels run only when a flag in memory is
- * set, so that weights are laid anew only when they have changed. Not here: who knows when that is (tensor/bound.ts).
+ * set, so that weights are laid anew only when they have changed. Not here: who knows when that is (device/cpu/bound.ts).
  */
 import type { Node } from '../../graph/index.js'
 import type { ScheduledKernel, Value } from '../kernel.js'

@@ -166,7 +166,7 @@ export class Scheduler extends Ledger {
 
   #elementwise(node: Node): Value {
     const inside = this.expression(node)
-    for (const root of node.layout === 'lanes' ? inside : []) {
+    for (const root of node.layout === 'batch' ? inside : []) {
       const ways = tailRoots.has(root.op) ? tailWays(node, root, inside) : null
       if (ways) return this.#row(root)(this, root, { end: node, write: this.#tailFrom(root, node, ways) })
     }

@@ -30,7 +30,7 @@ export function tailWays(end: Node, root: Node, inside: ReadonlySet<Node>): Map<
   const ways = new Map<Node, TailWay>()
   const readAs = (node: Node, user: Node): TailWay | null => {
     if (dependent.has(node)) return null
-    if (node.layout === 'lanes') return restOf(node) === restOf(root) ? 'place' : null
+    if (node.layout === 'batch') return restOf(node) === restOf(root) ? 'place' : null
     if (node.layout !== 'plain') return null
     if (sizeOf(node.shape) === 1) return 'one'
     return root.op !== 'gatherRows' && sameShape(user.shape, root.shape) && isPerChannel(node, root) ? 'channel' : null
@@ -38,7 +38,7 @@ export function tailWays(end: Node, root: Node, inside: ReadonlySet<Node>): Map<
   const fits = (node: Node, user: Node): boolean => {
     const known = ways.get(node)
     if (node === root || node.op === 'const' || (known && known !== 'channel')) return true
-    const full = node.layout === 'lanes' && restOf(node) === restOf(root)
+    const full = node.layout === 'batch' && restOf(node) === restOf(root)
     const computed = inside.has(node) && (isElementwise(node) || (node.op === 'reshape' && dependent.has(node)))
     const inline = computed && full && node.inputs.every((input) => fits(input, node))
     const way = inline ? 'inline' : readAs(node, user)

@@ -31,7 +31,7 @@ const numbers: Holes['numbers'] = new Map([
 
 /** Tries the template on an input of the given shape, as a batch and as plain values. */
 function fits(node: Node, shape: Shape, { build, op }: Template): Recognised | undefined {
-  for (const layout of ['lanes', 'plain'] as const) {
+  for (const layout of ['batch', 'plain'] as const) {
     const x = placeholder(shape, layout)
     const nodes = new Map([[x, 'x']])
     const part = (name: string, size: Shape): Node => {
@@ -192,7 +192,7 @@ function concatAlong(node: Node, join: Node, dim: number): Recognised | undefine
     const size = (input.shape[1] ?? 0) / others
     return placeholder(
       node.shape.map((whole, i) => (i === dim ? size : whole)),
-      'lanes',
+      'batch',
     )
   })
   if (parts.some(({ shape }) => !shape.every(Number.isInteger))) return undefined
@@ -243,7 +243,7 @@ function conv2d(node: Node<'conv2d'> | Node<'groupConv2d'>): Recognised {
   return { op, inputs: node.inputs.slice(0, 1), weights: weightsOf(node.inputs) }
 }
 
-/** A constant around pictures; lists of a batch in lanes leave the batch out. */
+/** A constant around pictures; lists of a batch leave dim 0 out. */
 function pad(node: Node): Recognised | undefined {
   if (!ops.isOp(node, 'pad') || node.shape.length !== 4) return undefined
   const { value } = node.attrs
@@ -259,7 +259,7 @@ function pad(node: Node): Recognised | undefined {
 function slice(node: Node): Recognised | undefined {
   const [x] = node.inputs
   if (x === undefined || !ops.isOp(node, 'slice')) return undefined
-  const behindBatch = node.layout === 'lanes' ? 1 : 0
+  const behindBatch = node.layout === 'batch' ? 1 : 0
   const starts = behindBatch === 1 ? [0, ...node.attrs.starts] : node.attrs.starts
   const ends = behindBatch === 1 ? [x.shape[0] ?? 0, ...node.attrs.ends] : node.attrs.ends
   const cut = x.shape.flatMap((size, i) => (starts[i] === 0 && ends[i] === size ? [] : [i]))

@@ -3,7 +3,7 @@ import { LenetError, showShape } from '../../base/index.js'
 import { everyStep, flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { ones_ } from '../init.js'
 import { Module } from '../module.js'
-import { emptyParameter, filledBuffer, type Buffer, type Parameter } from '../parameter.js'
+import { countBuffer, emptyParameter, filledBuffer, type Buffer, type Parameter } from '../parameter.js'
 import { expectOptions, expectWhole } from './check.js'
 import { showBool, showFloat } from './text.js'
 
@@ -39,7 +39,7 @@ abstract class BatchNorm extends Module {
     this.bias = affine ? emptyParameter([numFeatures]) : null
     this.runningMean = filledBuffer([numFeatures], 0)
     this.runningVar = filledBuffer([numFeatures], 1)
-    this.numBatchesTracked = filledBuffer([], 0, 'i32')
+    this.numBatchesTracked = countBuffer()
   }
 
   /** The ranks of input that the class takes. */
