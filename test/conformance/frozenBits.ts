@@ -11,6 +11,8 @@ export const frozen: Readonly<Record<NetName, string>> = {
   lenet1: 'f01ee0fd4c9a6727aae4207992f0b7ec',
   mixed: 'e28927076df571291c07d4332e942aa7',
   separable: '7f7d63c58b7849953bf14ffcdcb9d755',
+  resnet20: '',
+  dense: '',
 }
 /** After two steps: 8 pictures, and one. */
 export const frozenShort: Readonly<Record<NetName, string>> = {
@@ -18,4 +20,6 @@ export const frozenShort: Readonly<Record<NetName, string>> = {
   lenet1: '52f4f7c3e0d94d0e52d88d4655bda17d',
   mixed: '60bd0fbbc956cde90ac4cef29ec8dae3',
   separable: 'e4c0b3b174fcc2026131668aad9dbc82',
+  resnet20: '',
+  dense: '',
 }

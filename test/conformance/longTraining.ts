@@ -13,6 +13,7 @@ import { placement } from '../../src/device/memory.js'
 import { watchers } from '../../src/tensor/arena.js'
 import { relieve } from '../../src/tensor/tenants.js'
 import { allPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
+import { dense, residual } from '../nn/deepNets.js'
 import { separable } from './separable.js'
 
 export interface Training {
@@ -73,6 +74,8 @@ const nets = {
     optimizer: (net: Net): Steps => new optim.AdamW(net.parameters(), { lr: 2e-3 }),
   },
   separable: { make: (): Net => separable(), optimizer: adam },
+  resnet20: { make: (): Net => residual(3), optimizer: adam },
+  dense: { make: (): Net => dense(3, 4), optimizer: adam },
 }
 export type NetName = keyof typeof nets
 

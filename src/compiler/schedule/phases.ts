@@ -20,7 +20,8 @@ export interface PhaseOptions {
 
 /**
  * Kernels that depend on one another keep their order. Each runs in the last phase in which it can, near those that read
- * what it writes; one that writes less than it reads in the first, so that the memory of what it reads is free soon.
+ * what it writes; one that writes less than it reads in the first, so that the memory of what it reads is free soon, unless
+ * it is to be late.
  */
 export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOptions): Phased {
   const uses = kernels.map((kernel) => usesOf(kernel, options))
@@ -35,7 +36,7 @@ export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOp
   const earlier = new OtherUses((own) => !options.apart || own.little)
   uses.forEach((own, i) => {
     const first = earlier.steps(own, phases)
-    phases[i] = writesLess(own) ? first : last - (back[i] ?? 0)
+    phases[i] = writesLess(own) && !kernels[i]?.late ? first : last - (back[i] ?? 0)
     earlier.add(own, i)
   })
   return inOrder(kernels, phases)
