@@ -13,7 +13,7 @@ const stack = (count: number, make: (channels: number) => Layer[]): nn.Sequentia
 export const batchNorms = (count: number): nn.Sequential =>
   stack(count, (c) => [new nn.Conv2d(c, 4, 3, { padding: 1 }), new nn.BatchNorm2d(4), new nn.ReLU()])
 
-const groupNorms = (count: number): nn.Sequential =>
+export const groupNorms = (count: number): nn.Sequential =>
   stack(count, (c) => [new nn.Conv2d(c, 4, 3, { padding: 1 }), new nn.GroupNorm(2, 4), new nn.SiLU()])
 
 const separable = (count: number): nn.Sequential =>

@@ -68,7 +68,8 @@ class LastNorm extends nn.Module {
 }
 
 function pictureNorms(): nn.Sequential {
-  const conv = (i: number, o: number, kernel: number, padding = 0): Layer => new nn.Conv2d(i, o, kernel, { padding })
+  const conv = (i: number, o: number, kernel: number, padding = 0): Layer => 
+    new nn.Conv2d(i, o, kernel, { padding, bias: false })
   return new nn.Sequential(
     ...[conv(3, 8, 3, 1), new nn.GroupNorm(2, 8), new nn.SiLU()],
     ...[conv(8, 8, 3, 1), new nn.InstanceNorm2d(8), new nn.SiLU()],
