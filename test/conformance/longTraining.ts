@@ -66,6 +66,9 @@ type Net = nn.Module & Layer
 type Steps = Pick<optim.Adam, 'zeroGrad' | 'step'>
 const adam = (net: Net): Steps => new optim.Adam(net.parameters(), { lr: 1e-3 })
 
+/** Deep nets see pictures of half the size. */
+const atHalf = (net: Net): Net => new nn.Sequential(new nn.AvgPool2d(2), net)
+
 const nets = {
   lenet: { make: (): Net => new LeNet(3, 10), optimizer: adam },
   lenet1: { make: (): Net => new LeNet1(3, 10), optimizer: adam },
@@ -74,8 +77,8 @@ const nets = {
     optimizer: (net: Net): Steps => new optim.AdamW(net.parameters(), { lr: 2e-3 }),
   },
   separable: { make: (): Net => separable(), optimizer: adam },
-  resnet20: { make: (): Net => residual(3), optimizer: adam },
-  dense: { make: (): Net => dense(3, 4), optimizer: adam },
+  resnet20: { make: (): Net => atHalf(residual(3)), optimizer: adam },
+  dense: { make: (): Net => atHalf(dense(2, 3)), optimizer: adam },
 }
 export type NetName = keyof typeof nets
 
