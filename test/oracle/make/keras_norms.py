@@ -1,7 +1,7 @@
-"""Makes ../keras_norms.json: models with GroupNormalization in real Keras, as `cases` of keras_runs.py. Keras 3.15.1, any backend
-(the file: PyTorch 2.15, CPU).
+"""Makes ../keras_norms.json: models with GroupNormalization in real Keras, as `cases` of keras_runs.py. Keras 3.15.1 on TensorFlow
+2.21, CPU.
 
-    KERAS_BACKEND=torch python keras_norms.py
+    KERAS_BACKEND=tensorflow python keras_norms.py
 """
 
 import keras
