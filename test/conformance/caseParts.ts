@@ -28,7 +28,8 @@ export function seedNumbers(next: number): void {
 
 export const numbers = (shape: Shape, low = -1, high = 1): Float32Array =>
   new Generator(++seed).uniform(new Float32Array(sizeOf(shape)), low, high)
-export const leaf = (shape: Shape, low = -1, high = 1): Node => g.hostLeaf(numbers(shape, low, high), shape, 'f32', true)
+export const leaf = (shape: Shape, low = -1, high = 1): Node =>
+  g.hostLeaf(numbers(shape, low, high), shape, 'f32', true)
 export const given = (shape: Shape): Node => g.hostLeaf(numbers(shape), shape, 'f32')
 export const integers = (shape: Shape, below: number): Node =>
   g.hostLeaf(Int32Array.from(numbers(shape, 0, below), Math.floor), shape, 'i32')
@@ -40,4 +41,3 @@ export const single = (name: string, shape: Shape, f: (x: Node) => Node): Case =
     return { output: f(x), leaves: [x] }
   },
 })
-

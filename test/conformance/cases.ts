@@ -191,7 +191,9 @@ function checkpointed(N: number): Built {
   const key = g.hostLeaf(Int32Array.of(3, 4), [2], 'i32')
   const first = part(g.batch(x), (y) => g.maxPool2d(g.relu(g.conv2d(y, w1, b, { padding: 1 })), 2))
   const second = part(first, (y) =>
-    g.relu(g.add(g.batchNormTrain(g.dropout(g.conv2d(y, w2, b, { padding: 1 }), 0.3, key), { weight: factor }).output, y)),
+    g.relu(
+      g.add(g.batchNormTrain(g.dropout(g.conv2d(y, w2, b, { padding: 1 }), 0.3, key), { weight: factor }).output, y),
+    ),
   )
   const third = part(second, (y) => g.tanh(g.groupNorm(g.exp(g.conv2d(y, w2)), 2, { weight: factor })))
   return { output: third, leaves: [x, w1, w2, b, factor] }

@@ -82,8 +82,19 @@ export const pictureNorms: readonly Case[] = [
     build: () => pictureNormed(shape, (x, C) => g.groupNorm(x, groups, { weight: leaf([C]), bias: leaf([C]) })),
   })),
   { name: 'groupNorm alone', build: () => pictureNormed([9, 4, 3, 5], (x) => g.groupNorm(x, 2)) },
-  { name: 'groupNorm without bias', build: () => pictureNormed([5, 3, 4, 5], (x, C) => g.groupNorm(x, 3, { weight: leaf([C]) })) },
-  ...([[[9, 3, 5, 4], 3], [[17, 7], 1], [[5, 4, 6], 1], [[2, 3, 4, 5], 2], [[4, 5, 1], 1]] as const).map(([shape, last]) => ({
+  {
+    name: 'groupNorm without bias',
+    build: () => pictureNormed([5, 3, 4, 5], (x, C) => g.groupNorm(x, 3, { weight: leaf([C]) })),
+  },
+  ...(
+    [
+      [[9, 3, 5, 4], 3],
+      [[17, 7], 1],
+      [[5, 4, 6], 1],
+      [[2, 3, 4, 5], 2],
+      [[4, 5, 1], 1],
+    ] as const
+  ).map(([shape, last]) => ({
     name: `layerNorm of ${shape.join('×')} over ${last}`,
     build: () => pictureNormed(shape, (x) => overLast(x, last)),
   })),

@@ -5,7 +5,15 @@
  */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { clearSession, Functional, Input, layers, Sequential, type KerasTensor, type Layer as KerasLayer } from '../../src/keras/index.js'
+import {
+  clearSession,
+  Functional,
+  Input,
+  layers,
+  Sequential,
+  type KerasTensor,
+  type Layer as KerasLayer,
+} from '../../src/keras/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
 import { compileStep, manualSeed, noGrad, rand, tensor, type Tensor } from '../../src/tensor/index.js'
 import { dense, groupNorms, residual } from './deepNets.js'
@@ -61,7 +69,10 @@ describe('shapes of deep nets train', () => {
     test(`a residual net of ${depth} layers`, () => {
       manualSeed(1)
       const net = residual((depth - 2) / 6)
-      assert.equal([...net.modules()].filter((m) => m instanceof nn.Conv2d && m.weight.shape[2] === 3).length, depth - 1)
+      assert.equal(
+        [...net.modules()].filter((m) => m instanceof nn.Conv2d && m.weight.shape[2] === 3).length,
+        depth - 1,
+      )
       falls(train(net, rand([4, 3, 8, 8]), 3, 1e-3))
     })
 

@@ -83,7 +83,10 @@ test('instance norms: each channel of each picture by itself, the same in evalua
   assert.deepEqual([...affine.stateDict().keys()], ['weight', 'bias'])
   affine.bias?.copy_([1, 2, 3, 4, 5, 6])
   near(affine(x.view(4, 6, 6)).mean([0, 2]), [1, 2, 3, 4, 5, 6])
-  assert.throws(() => layer(rand([4, 5, 2, 3])), /InstanceNorm2d.*: expects an input of 4 dimensions and 6 channels, got/)
+  assert.throws(
+    () => layer(rand([4, 5, 2, 3])),
+    /InstanceNorm2d.*: expects an input of 4 dimensions and 6 channels, got/,
+  )
   assert.throws(
     () => new nn.InstanceNorm2d(3)(rand([2, 3, 1, 1])),
     /expects more than 1 value for each channel of a picture in training/,

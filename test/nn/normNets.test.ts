@@ -68,7 +68,7 @@ class LastNorm extends nn.Module {
 }
 
 function pictureNorms(): nn.Sequential {
-  const conv = (i: number, o: number, kernel: number, padding = 0): Layer => 
+  const conv = (i: number, o: number, kernel: number, padding = 0): Layer =>
     new nn.Conv2d(i, o, kernel, { padding, bias: false })
   return new nn.Sequential(
     ...[conv(3, 8, 3, 1), new nn.GroupNorm(2, 8), new nn.SiLU()],

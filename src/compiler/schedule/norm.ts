@@ -50,8 +50,12 @@ function emitPictureMoments(s: Scheduler, x: Node, mean: Node | null, variance: 
   ;[mean, variance].forEach((node, i) => node && s.values.set(node, outs[i] as Value))
 }
 
-const emit = (s: Scheduler, x: Node, mean: Node<'channelMean'> | null, variance: Node<'channelVariance'> | null): void =>
-  ((mean ?? variance)?.attrs.apart ? emitPictureMoments : emitMoments)(s, x, mean, variance)
+const emit = (
+  s: Scheduler,
+  x: Node,
+  mean: Node<'channelMean'> | null,
+  variance: Node<'channelVariance'> | null,
+): void => ((mean ?? variance)?.attrs.apart ? emitPictureMoments : emitMoments)(s, x, mean, variance)
 
 function known(s: Scheduler, node: Node): Value {
   const value = s.values.get(node)

@@ -126,7 +126,9 @@ abstract class InstanceNorm extends Module {
         `expects an input of ${this.rank} dimensions and ${this.#features} channels, got ${showShape(x.shape)}`,
       )
     if (sizeOf(x.shape.slice(2)) <= 1 && this.training)
-      throw new LenetError(`expects more than 1 value for each channel of a picture in training, got ${showShape(x.shape)}`)
+      throw new LenetError(
+        `expects more than 1 value for each channel of a picture in training, got ${showShape(x.shape)}`,
+      )
     return F.groupNorm(x, channels, this.weight, this.bias, this.#eps)
   }
 
