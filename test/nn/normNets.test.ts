@@ -71,14 +71,29 @@ function pictureNorms(): nn.Sequential {
   const conv = (i: number, o: number, kernel: number, padding = 0): Layer =>
     new nn.Conv2d(i, o, kernel, { padding, bias: false })
   return new nn.Sequential(
-    ...[conv(3, 8, 3, 1), new nn.GroupNorm(2, 8), new nn.SiLU()],
-    ...[conv(8, 8, 3, 1), new nn.InstanceNorm2d(8), new nn.SiLU()],
-    ...[conv(8, 6, 3), new nn.InstanceNorm2d(6, { affine: true, eps: 1e-3 }), new nn.SiLU()],
-    ...[conv(6, 8, 3), new nn.LayerNorm([8, 4, 4]), new nn.SiLU()],
-    ...[conv(8, 9, 1), new LastNorm(9), new nn.SiLU()],
-    ...[conv(9, 8, 2), new nn.BatchNorm2d(8, { momentum: null }), new nn.SiLU()],
-    ...[conv(8, 8, 1), new nn.GroupNorm(8, 8, { affine: false }), new nn.Flatten()],
-    ...[new nn.LayerNorm(72, { elementwiseAffine: false }), new nn.Linear(72, 10)],
+    conv(3, 8, 3, 1),
+    new nn.GroupNorm(2, 8),
+    new nn.SiLU(),
+    conv(8, 8, 3, 1),
+    new nn.InstanceNorm2d(8),
+    new nn.SiLU(),
+    conv(8, 6, 3),
+    new nn.InstanceNorm2d(6, { affine: true, eps: 1e-3 }),
+    new nn.SiLU(),
+    conv(6, 8, 3),
+    new nn.LayerNorm([8, 4, 4]),
+    new nn.SiLU(),
+    conv(8, 9, 1),
+    new LastNorm(9),
+    new nn.SiLU(),
+    conv(9, 8, 2),
+    new nn.BatchNorm2d(8, { momentum: null }),
+    new nn.SiLU(),
+    conv(8, 8, 1),
+    new nn.GroupNorm(8, 8, { affine: false }),
+    new nn.Flatten(),
+    new nn.LayerNorm(72, { elementwiseAffine: false }),
+    new nn.Linear(72, 10),
   )
 }
 
