@@ -143,13 +143,13 @@ const nets = {
   torch: `import { nn } from '${fileURLToPath(new URL('../../src/index.js', import.meta.url))}'
 export class Wide extends nn.Sequential {
   constructor(channels: number, classes: number) {
-    super(new nn.Conv2d(channels, 128, 3, { padding: 1 }), new nn.BatchNorm2d(128), new nn.ReLU(),
-      new nn.Conv2d(128, 128, 3, { padding: 1 }), new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(128, classes))
+    super(new nn.Conv2d(channels, 256, 3, { padding: 1 }), new nn.BatchNorm2d(256), new nn.ReLU(),
+      new nn.Conv2d(256, 256, 3, { padding: 1 }), new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(256, classes))
   }
 }`,
   keras: `import { layers, sequential } from '${fileURLToPath(new URL('../../src/keras/index.node.js', import.meta.url))}'
 export const wide = (channels: number, classes: number) => sequential([layers.inputLayer({ shape: [32, 32, channels] }),
-  layers.conv2d(128, 3, { padding: 'same' }), layers.batchNormalization(), layers.conv2d(128, 3, { padding: 'same' }),
+  layers.conv2d(256, 3, { padding: 'same' }), layers.batchNormalization(), layers.conv2d(256, 3, { padding: 'same' }),
   layers.globalAveragePooling2d(), layers.dense(classes)])`,
 }
 
@@ -174,7 +174,7 @@ for (const [idiom, text] of Object.entries(nets))
     const last = stderr.trimEnd().split('\n').at(-1) ?? ''
     assert.match(
       last,
-      /^lenet: no memory for a batch of 40: its values take \d+ MiB at a time, and of 64 MiB \d+ MiB can be had\. The largest are .*\(\d+ MiB\).* A batch of \d+ fits$/,
+      /^lenet: no memory for a batch of 32: its values take \d+ MiB at a time, and of 64 MiB \d+ MiB can be had\. The largest are .*\(\d+ MiB\).* A batch of \d+ fits$/,
     )
     assert.doesNotMatch(stderr, /\n\s+at /)
   })

@@ -19,6 +19,7 @@ def beside(x):
     y = L.Activation("relu")(y)
     y = L.Concatenate()([x, y])
     y = L.GroupNormalization(groups=-1, scale=False)(y)
+    y = L.Activation("silu")(y)
     y = L.GlobalAveragePooling2D()(y)
     return L.Dense(5)(y)
 
