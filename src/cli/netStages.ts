@@ -27,6 +27,7 @@ const small: Readonly<Record<string, string>> = {
   logSoftmax: 'log-softmax',
   batchNorm: 'batch norm',
   layerNorm: 'layer norm',
+  groupNorm: 'group norm',
   dropout: 'dropout',
   pad: 'padding',
   rescaling: 'rescaling',

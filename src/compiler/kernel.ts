@@ -42,6 +42,8 @@ export interface ScheduledKernel {
   readonly values: readonly Value[]
   /** Names of the choices (tile/) that it was made with. */
   readonly choices?: readonly string[]
+  /** It computes anew what was there before (a checkpoint): as late as can be. */
+  readonly late?: boolean
 }
 
 /** Every value may be read and written this far past its end: vectors need not stop exactly. */

@@ -94,6 +94,9 @@ const lastAxis: Field<number> = (place) => {
   return axis
 }
 
+/** -1: as many as channels. */
+const groups: Field<number> = (place) => (place.value === -1 ? -1 : place.size())
+
 const axes: Field<readonly number[]> = (place) =>
   isList(place.value) ? place.items().map((axis) => axis.number()) : [place.number()]
 
@@ -165,6 +168,13 @@ const kerasFields = {
   },
   LayerNormalization: {
     axis: or<readonly number[]>(axes, [-1]),
+    epsilon: or(number, 1e-3),
+    center: or(flag, true),
+    scale: or(flag, true),
+  },
+  GroupNormalization: {
+    groups: or(groups, 32),
+    axis: or(lastAxis, -1),
     epsilon: or(number, 1e-3),
     center: or(flag, true),
     scale: or(flag, true),

@@ -153,6 +153,13 @@ function layerNormOp({ axis, epsilon: eps }: KerasConfig<'LayerNormalization'>, 
   return { op: 'layerNorm', normalizedShape, eps }
 }
 
+function groupNormOp(config: KerasConfig<'GroupNormalization'>, shape: NetShape, where: string): NetOp {
+  lastAxis(config.axis, shape, where)
+  const channels = shape[0] ?? null
+  if (channels === null) throw new LenetError(`${where}: the number of channels is left open`)
+  return { op: 'groupNorm', groups: config.groups === -1 ? channels : config.groups, eps: config.epsilon }
+}
+
 function reluOp(config: KerasConfig<'ReLU'>, where: string): NetOp {
   const { max_value: max } = config
   if (config.threshold !== 0 || (max !== null && config.negative_slope !== 0)) {
@@ -197,6 +204,8 @@ export function layerOp(layer: KerasLayer, inputs: readonly NetShape[], where: s
       return { op: 'batchNorm', eps: layer.config.epsilon, momentum: complement(layer.config.momentum) }
     case 'LayerNormalization':
       return layerNormOp(layer.config, shape, where)
+    case 'GroupNormalization':
+      return groupNormOp(layer.config, shape, where)
     case 'Dropout':
       return { op: 'dropout', p: layer.config.rate }
     case 'Activation':

@@ -21,7 +21,7 @@ export interface KerasModel {
 /**
  * Weights by layer, then by variable, in the order of Keras's `layer.weights`: Conv2D kernel [kh, kw, in / groups, out] and
  * bias; DepthwiseConv2D kernel [kh, kw, in, multiplier] and bias; Dense kernel [in, out] and bias; BatchNormalization
- * gamma, beta, moving_mean, moving_variance; LayerNormalization gamma, beta. Layers without weights are missing.
+ * gamma, beta, moving_mean, moving_variance; LayerNormalization and GroupNormalization gamma, beta. Layers without weights are missing.
  */
 export type KerasWeights = ReadonlyMap<string, ReadonlyMap<string, NetTensor>>
 

@@ -85,8 +85,17 @@ function kernelOf(layer: KerasLayer, wanted: readonly number[], channels: number
   return { ...common, shape: [kh, kw, channels, out / channels], toNet: depthwiseKernel.toNet, fromNet }
 }
 
+type Norm = KerasLayer & {
+  readonly className: 'BatchNormalization' | 'LayerNormalization' | 'GroupNormalization'
+}
+
+const isNorm = (layer: KerasLayer): layer is Norm =>
+  layer.className === 'BatchNormalization' ||
+  layer.className === 'LayerNormalization' ||
+  layer.className === 'GroupNormalization'
+
 function normVariables(layer: KerasLayer, wanted: readonly number[]): KerasVariable[] {
-  if (layer.className !== 'BatchNormalization' && layer.className !== 'LayerNormalization') return []
+  if (!isNorm(layer)) return []
   const [channels, ...pixels] = wanted
   const shape = pixels.length === 2 && channels !== undefined ? [...pixels, channels] : wanted
   const layout = layer.className === 'LayerNormalization' ? picture : plain
@@ -101,7 +110,7 @@ function normVariables(layer: KerasLayer, wanted: readonly number[]): KerasVaria
     ...(layer.config.scale ? [make('gamma', 'weight', true)] : []),
     ...(layer.config.center ? [make('beta', 'bias', true)] : []),
   ]
-  if (layer.className === 'LayerNormalization') return all
+  if (layer.className !== 'BatchNormalization') return all
   return [...all, make('moving_mean', 'running_mean', false), make('moving_variance', 'running_var', false)]
 }
 
@@ -111,6 +120,7 @@ const weighted: ReadonlySet<string> = new Set([
   'Dense',
   'BatchNormalization',
   'LayerNormalization',
+  'GroupNormalization',
 ])
 
 /** The layer's variables in Keras's order, for an input of shape [C, H, W] or [F]. */
@@ -121,7 +131,8 @@ export function layerVariables(layer: KerasLayer, input: NetShape, where: string
   const op = layerOp(layer, [input], where)
   if (op === undefined) return []
   const wanted = opWeights(op, input, where)
-  if (op.op === 'batchNorm' || op.op === 'layerNorm') return normVariables(layer, wanted.get('weight') ?? [])
+  if (op.op === 'batchNorm' || op.op === 'layerNorm' || op.op === 'groupNorm')
+    return normVariables(layer, wanted.get('weight') ?? [])
   const bias = wanted.get('bias')
   const variables = [kernelOf(layer, wanted.get('weight') ?? [], input[0] ?? 1)]
   if (bias !== undefined) variables.push({ name: 'bias', key: 'bias', shape: bias, trainable: true, ...plain })

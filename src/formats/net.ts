@@ -49,6 +49,7 @@ export type NetActivation = (typeof netActivations)[number]
  * | linear | weight [outFeatures, inFeatures], bias [outFeatures] where `bias` |
  * | batchNorm | running_mean, running_var [C]; weight and bias [C], each only where the net has it |
  * | layerNorm | weight and bias [normalizedShape], each only where the net has it |
+ * | groupNorm | weight and bias [C], each only where the net has it |
  *
  * All other nodes have none.
  */
@@ -89,6 +90,8 @@ export type NetOp =
   | { readonly op: 'batchNorm'; readonly eps: number; readonly momentum: number }
   /** Over the last dimensions, which must be `normalizedShape` (of a picture CHW). */
   | { readonly op: 'layerNorm'; readonly normalizedShape: readonly number[]; readonly eps: number }
+  /** Each picture over runs of its channels (dim 1 with batch). */
+  | { readonly op: 'groupNorm'; readonly groups: number; readonly eps: number }
   /** Nothing at inference. */
   | { readonly op: 'dropout'; readonly p: number }
   | {

@@ -154,6 +154,11 @@ export function opWeights(op: NetOp, input: NetShape, where: string): Map<string
     for (const key of ['weight', 'bias', 'running_mean', 'running_var']) wanted.set(key, channels)
   } else if (op.op === 'layerNorm') {
     for (const key of ['weight', 'bias']) wanted.set(key, op.normalizedShape)
+  } else if (op.op === 'groupNorm') {
+    const channels = known(input[0] ?? null, 'the number of channels', where)
+    if (channels % op.groups !== 0)
+      throw new LenetError(`${where}: ${channels} channels do not fall into ${op.groups} equal groups`)
+    for (const key of ['weight', 'bias']) wanted.set(key, [channels])
   }
   return wanted
 }
@@ -168,7 +173,7 @@ function checkWeights(node: NetNode, input: NetShape, where: string): void {
       throw new LenetError(`${where}: ${key} is ${shownShape(shape)} in the file; the net wants ${shownShape(fits)}`)
     }
   }
-  const isNorm = node.op === 'batchNorm' || node.op === 'layerNorm'
+  const isNorm = node.op === 'batchNorm' || node.op === 'layerNorm' || node.op === 'groupNorm'
   for (const key of wanted.keys()) {
     if (node.weights.has(key) || (isNorm && !key.startsWith('running'))) continue
     throw new LenetError(`${where}: the weight ${key} is missing`)

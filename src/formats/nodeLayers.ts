@@ -228,6 +228,9 @@ export function nodeLayers(node: NetNode, place: NodePlace, where: string): Laye
       ]
     case 'layerNorm':
       return [layerNorm(node, shape, where)]
+    case 'groupNorm':
+      if (shape.length === 2) refuse(where, `a groupNorm of ${shownShape(shape)}`)
+      return [{ className: 'GroupNormalization', config: { groups: node.groups, epsilon: node.eps, ...affine(node) } }]
     case 'dropout':
       return [{ className: 'Dropout', config: { rate: node.p } }]
     case 'add':

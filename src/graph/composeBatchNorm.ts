@@ -59,8 +59,8 @@ export function batchNormTrain(x: Node, parameters: BatchNormParameters = {}): B
     throw new LenetError(
       `batchNorm: training needs more than 1 value for each channel, got input ${showShape(x.shape)}`,
     )
-  const average = make('channelMean', {}, [input])
-  const spread = make('channelVariance', {}, [input, average])
+  const average = make('channelMean', { apart: false }, [input])
+  const spread = make('channelVariance', { apart: false }, [input, average])
   const [mean, variance] = [reshape(average, [-1]), reshape(spread, [-1])]
   const unbiasedVariance = mul(variance, scalar(count / Math.max(count - 1, 1)))
   return { output: normalized(input, average, spread, parameters), mean, variance, unbiasedVariance }

@@ -3,10 +3,11 @@
  */
 import { LenetError, sameShape, showShape, sizeOf } from '../base/index.js'
 import type { Shape } from '../base/index.js'
-import { add, batch, constant, div, mul, sqrt, square, sub, toFloat } from './composeElementwise.js'
-import { reshape, transpose } from './composeMovement.js'
+import { add, batch, constant, div, mul, sqrt, square, sub, toFloat, unbatch } from './composeElementwise.js'
+import { expandLike, reshape, transpose } from './composeMovement.js'
 import { avgPool2d, linear, type Size2 } from './composeNet.js'
-import { mean } from './composeReduction.js'
+import { mean, sum } from './composeReduction.js'
+import { make } from './infer.js'
 import { hostLeaf } from './node.js'
 import type { Node } from './node.js'
 
@@ -19,10 +20,18 @@ export interface NormParameters {
   readonly eps?: number | undefined
 }
 
-function normalised(x: Node, dims: readonly number[], eps = 1e-5): Node {
-  const centred = sub(x, mean(x, dims, true))
-  return div(centred, sqrt(add(mean(square(centred), dims, true), constant(eps))))
+interface Statistics {
+  readonly mean: Node
+  readonly variance: Node
 }
+
+/** Of each channel of each picture of x [N, C, …] → [N, C, 1, …]. */
+function statistics(x: Node): Statistics {
+  const mean = make('channelMean', { apart: true }, [x])
+  return { mean, variance: make('channelVariance', { apart: true }, [x, mean]) }
+}
+
+const inverse = (variance: Node, eps = 1e-5): Node => div(constant(1), sqrt(add(variance, constant(eps))))
 
 const affine = (x: Node, weight: Node | undefined, bias: Node | undefined): Node => {
   const times = weight ? mul(x, weight) : x
@@ -37,9 +46,30 @@ export function layerNorm(x: Node, shape: Shape, { weight, bias, eps }: NormPara
   for (const parameter of [weight, bias])
     if (parameter && !sameShape(parameter.shape, shape))
       throw new LenetError(`layerNorm: weight and bias must be ${showShape(shape)}, got ${showShape(parameter.shape)}`)
-  const input = first > 0 ? batch(toFloat(x)) : toFloat(x)
-  const dims = shape.map((_, i) => first + i)
-  return affine(normalised(input, dims, eps), weight, bias)
+  const N = first > 0 ? (x.shape[0] ?? 1) : 1
+  const values = sizeOf(shape)
+  // what is normalised together is a channel of a picture
+  const input = reshape(batch(first > 0 ? toFloat(x) : reshape(toFloat(x), [1, ...shape])), [N, -1, values])
+  const { mean: average, variance } = statistics(input)
+  const normalised = make('normalize', {}, [input, average, inverse(variance, eps)])
+  // for the weight's gradient it is made anew: cheaper than to keep it
+  normalised.isPassing = weight !== undefined && normalised.requiresGrad
+  const flat = (v: Node | undefined): Node | undefined => v && reshape(toFloat(v), [values])
+  return reshape(affine(normalised, flat(weight), flat(bias)), x.shape)
+}
+
+/** Those of channels [N, C, 1, …], put together by runs of channels and given to each channel of its run. */
+function ofGroups({ mean: own, variance }: Statistics, groups: number): Statistics {
+  const [N = 1, channels = 1] = own.shape
+  if (groups === channels) return { mean: own, variance }
+  const runs = [N, groups, channels / groups]
+  const grouped = (v: Node): Node => reshape(v, runs)
+  const spread = (v: Node): Node => reshape(expandLike(v, grouped(own)), own.shape)
+  // all channels have as many pixels, so the mean of means is the mean, and what they differ in adds to the variance
+  const meanOf = (v: Node): Node => div(sum(v, [2], true), constant(channels / groups))
+  const average = meanOf(grouped(own))
+  const between = square(sub(grouped(own), average))
+  return { mean: spread(average), variance: spread(meanOf(add(grouped(variance), between))) }
 }
 
 /** Normalises x [N, C, …] over each of `groups` runs of channels; weight and bias are [C] (Wu & He 2018). */
@@ -51,9 +81,10 @@ export function groupNorm(x: Node, groups: number, { weight, bias, eps }: NormPa
     if (parameter && !sameShape(parameter.shape, [channels]))
       throw new LenetError(`groupNorm: weight and bias must be [${channels}], got ${showShape(parameter.shape)}`)
   const input = batch(toFloat(x))
-  const parts = normalised(reshape(input, [x.shape[0] ?? 1, groups, -1]), [2], eps)
-  const perChannel = (v: Node | undefined): Node | undefined => v && reshape(v, [-1, ...x.shape.slice(2).map(() => 1)])
-  return affine(reshape(parts, x.shape), perChannel(weight), perChannel(bias))
+  const { mean: average, variance } = ofGroups(statistics(input), groups)
+  const beside = (v: Node): Node => reshape(unbatch(toFloat(v)), [-1, ...x.shape.slice(2).map(() => 1)])
+  const scale = weight ? mul(inverse(variance, eps), beside(weight)) : inverse(variance, eps)
+  return make('normalize', {}, [input, average, scale, ...(bias ? [beside(bias)] : [])])
 }
 
 /** [out, size]: the mean over ⌊i·size/out⌋ … ⌈(i+1)·size/out⌉ − 1 for each i. */

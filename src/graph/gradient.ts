@@ -4,6 +4,7 @@
  */
 import { LenetError, sameShape, showShape, sizeOf } from '../base/index.js'
 import { add, batch, constant, expandLike, unbatch } from './compose.js'
+import { Recomputed } from './checkpoint.js'
 import { withoutGrad } from './gradMode.js'
 import { gradientRules } from './gradientRules.js'
 import type { Makers } from './gradientRules.js'
@@ -57,22 +58,28 @@ export function gradients(loss: Node, wrt: readonly Node[], seed?: Node): (Node 
     const path = loss.requiresGrad ? gradientPath(loss) : []
     const found: (Node | undefined)[] = Array.from({ length: path.length })
     if (path.length > 0) found[0] = seedFor(loss, seed)
+    const anew = new Recomputed()
     for (let i = 0; i < path.length; i++) {
       const [node, g] = [path[i], found[i]]
-      if (node && g) contribute(node, g, found)
+      if (node && g) contribute(node, g, found, anew)
     }
     return wrt.map((node) => (path[node.place] === node ? (found[node.place] ?? null) : null))
   })
 }
 
-/** `found`: gradients by the node's place in the path. */
-function contribute(node: Node, g: Node, found: (Node | undefined)[]): void {
-  const makers = makersOf(node, g)
-  for (let i = 0; i < node.inputs.length; i++) {
-    const [input, maker] = [node.inputs[i], makers[i]]
-    if (!input?.requiresGrad || !maker) continue
-    const part = maker()
-    const known = found[input.place]
-    found[input.place] = known ? add(known, part) : part
+/** `found`: gradients by the node's place in the path. What rules read of a checkpoint's inside is computed anew. */
+function contribute(node: Node, g: Node, found: (Node | undefined)[], anew: Recomputed): void {
+  const { inputs } = node
+  try {
+    const makers = makersOf(anew.readable(node), g)
+    for (let i = 0; i < inputs.length; i++) {
+      const [input, maker] = [inputs[i], makers[i]]
+      if (!input?.requiresGrad || !maker) continue
+      const part = maker()
+      const known = found[input.place]
+      found[input.place] = known ? add(known, part) : part
+    }
+  } finally {
+    node.inputs = inputs
   }
 }

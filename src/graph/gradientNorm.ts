@@ -11,28 +11,32 @@ import type { Node } from './node.js'
 /** As those of gradientRules.ts. */
 type Makers = readonly ((() => Node) | null)[]
 
-/** Values of a channel of x [N, C, …]; an input of the plan, since the batch size counts. */
-const share = (x: Node, of: number): Node => c.scalar((of * (x.shape[1] ?? 1)) / sizeOf(x.shape))
+/** 1 / the count of values that a statistic of x is made of, times `factor`: an input of the plan where the batch counts. */
+function share({ attrs, shape, inputs }: Node<'channelMean' | 'channelVariance'>, factor: number): Node {
+  const part = (factor * sizeOf(shape)) / sizeOf(inputs[0]?.shape ?? [])
+  return attrs.apart ? c.constant(part) : c.scalar(part)
+}
 
 export function normalizeGradients({ inputs }: Node<'normalize'>, g: Node): Makers {
   const [x, mean, scale] = inputs as [Node, Node, Node]
+  const apart = mean.layout === 'batch'
   let made: Node | undefined
-  const sum = (): Node => (made ??= make('normalizeGradBias', {}, [g, x, mean]))
+  const sum = (): Node => (made ??= make('normalizeGradBias', { apart }, [g, x, mean]))
   return [
     () => c.mul(g, scale),
     () => c.neg(c.mul(scale, sum())),
-    () => make('normalizeGradScale', {}, [g, x, mean]),
-    sum,
+    () => make('normalizeGradScale', { apart }, [g, x, mean]),
+    () => (apart ? c.sum(sum(), 0) : sum()),
   ]
 }
 
-export const channelMeanGradient = ({ inputs }: Node<'channelMean'>, g: Node): Makers => {
-  const [x] = inputs as [Node]
-  return [() => c.expandLike(c.mul(g, share(x, 1)), x)]
+export const channelMeanGradient = (node: Node<'channelMean'>, g: Node): Makers => {
+  const [x] = node.inputs as [Node]
+  return [() => c.expandLike(c.mul(g, share(node, 1)), x)]
 }
 
 /** None for the mean: there the variance is least. */
-export const channelVarianceGradient = ({ inputs }: Node<'channelVariance'>, g: Node): Makers => {
-  const [x, mean] = inputs as [Node, Node]
-  return [() => c.mul(c.mul(g, share(x, 2)), c.sub(x, mean)), null]
+export const channelVarianceGradient = (node: Node<'channelVariance'>, g: Node): Makers => {
+  const [x, mean] = node.inputs as [Node, Node]
+  return [() => c.mul(c.mul(g, share(node, 2)), c.sub(x, mean)), null]
 }

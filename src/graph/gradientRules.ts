@@ -4,6 +4,7 @@
  * Not here: the walk over the graph (gradient.ts). Gradients of gradients are not built.
  */
 import { LenetError } from '../base/index.js'
+import { unaliased } from './checkpoint.js'
 import * as c from './compose.js'
 import { channelMeanGradient, channelVarianceGradient, normalizeGradients } from './gradientNorm.js'
 import { make } from './infer.js'
@@ -93,7 +94,7 @@ function amaxGradient(y: Node<'amax'>, g: Node): Node {
 function reluGradient(y: Node, g: Node): Node {
   const [index, d] = g.inputs
   const pooled = index?.companion
-  if (isOp(g, 'maxPool2dGrad') && d && pooled && index.inputs[0] === y)
+  if (isOp(g, 'maxPool2dGrad') && d && pooled && unaliased(inputAt(index, 0)) === y)
     return make('maxPool2dGrad', g.attrs, [index, c.where(c.le(pooled, zero()), zero(), d)])
   return c.where(c.le(y, zero()), zero(), g)
 }

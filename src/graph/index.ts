@@ -1,4 +1,5 @@
 /** The room `graph`: the lazy graph of one step. */
+export { checkpoint } from './checkpoint.js'
 export * from './compose.js'
 export { gradients } from './gradient.js'
 export * from './gradMode.js'

@@ -56,6 +56,10 @@ export interface Node<K extends OpName = OpName> {
   differentiated: boolean
   /** What a net gave: its value can be read after whatever run computes it. */
   isOutput: boolean
+  /** It lies inside of a checkpoint: not kept for gradients, which compute it anew (checkpoint.ts). */
+  isPassing: boolean
+  /** It is such a value computed anew: as late as can be. */
+  isAnew: boolean
   /** The walk that met it last, and where in that walk's order it stands (tensor/structure.ts). */
   walk: number
   place: number
@@ -108,6 +112,8 @@ export function nodeOf<K extends OpName>(
     owner: null,
     differentiated: false,
     isOutput: false,
+    isPassing: false,
+    isAnew: false,
     walk: 0,
     place: 0,
   }

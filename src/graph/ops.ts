@@ -28,6 +28,11 @@ interface ConvGrad extends Slide {
   readonly sparse: boolean
 }
 
+/** Statistics of each channel: over pictures and pixels → [C, 1, …], plain; `apart`: of each picture → [N, C, 1, …]. */
+export interface Statistic {
+  readonly apart: boolean
+}
+
 type None = Readonly<Record<never, never>>
 
 /**
@@ -60,7 +65,7 @@ export interface OpAttrs {
   lt: None // f32 0 or 1
   le: None // f32 0 or 1
   where: None // (condition ≠ 0, a, b)
-  normalize: None // (x [N, C, …], mean, scale, bias?; each [C, 1, …]): (x − mean) · scale + bias
+  normalize: None // (x [N, C, …], mean, scale, bias?): (x − mean) · scale + bias; each [C, 1, …], or mean and scale [N, C, 1, …]
   // ── reductions; the reduced dims disappear ──
   sum: { readonly dims: readonly number[] }
   amax: { readonly dims: readonly number[] }
@@ -92,11 +97,11 @@ export interface OpAttrs {
   maxPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (index, g) → [N, C, H, W]
   avgPool2d: Window // divides by the whole window (PyTorch's count_include_pad = True)
   avgPool2dGrad: Window & { readonly inputSize: readonly [number, number] } // (g) → [N, C, H, W]
-  // ── statistics of each channel of a batch [N, C, …], over pictures and pixels → [C, 1, …], plain ──
-  channelMean: None // (x)
-  channelVariance: None // (x, mean): divided by the count
-  normalizeGradBias: None // (g, x, mean): Σ g
-  normalizeGradScale: None // (g, x, mean): Σ g · (x − mean)
+  // ── statistics of each channel of a batch [N, C, …] ──
+  channelMean: Statistic // (x)
+  channelVariance: Statistic // (x, mean): divided by the count
+  normalizeGradBias: Statistic // (g, x, mean): Σ g
+  normalizeGradScale: Statistic // (g, x, mean): Σ g · (x − mean)
   // ── losses, random numbers ──
   checkLabels: { readonly classes: number; readonly ignored: readonly number[] } // (labels [N] i32) → the same, or an error
   crossEntropy: None // (logits [N, C], labels [N] i32) → [N]: −log softmax(logits)[label]

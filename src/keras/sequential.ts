@@ -1,9 +1,10 @@
 /** Sequential: layers one after the other. Not here: training (model.ts), layers (layers/). */
 import { expectOptions, refuseForeign, sameShape, UsageError, type Shape } from '../base/index.js'
+import { checkpointed, type Tensor } from '../tensor/index.js'
 import { configOf, readConfig } from './config.js'
 import { withoutInitializers } from './initializers.js'
 import { KerasTensor } from './kerasTensor.js'
-import { Layer, showBatch, type Config, type Spec } from './layer.js'
+import { Layer, showBatch, type CallContext, type Config, type Spec } from './layer.js'
 import { InputLayer } from './layers/core.js'
 import { layerFromConfig, noteModel } from './layers/fromConfig.js'
 import { Model } from './model.js'
@@ -12,6 +13,12 @@ import { Network } from './network.js'
 export interface SequentialOptions {
   /** Default 'sequential', numbered. */
   readonly name?: string
+  /**
+   * What the layers compute on the way is not kept for the backward pass, which computes it anew: less memory, more time,
+   * the same numbers. For parts of a model: `model.add(keras.sequential([…], { checkpoint: true }))`. It is no part of the
+   * configuration, so files do not have it. Default false. Source: keras.remat.
+   */
+  readonly checkpoint?: boolean
 }
 
 /** Source: keras.Sequential. */
@@ -20,12 +27,14 @@ export class Sequential extends Model {
   #specs: readonly Spec[] = []
   #owner = ''
   #network: Network | null = null
+  readonly #isCheckpoint: boolean
 
   /** @param layers the first may be an `Input` */
   constructor(layers: Iterable<Layer | KerasTensor> = [], options: SequentialOptions = {}) {
-    const { name } = options
+    const { name, checkpoint = false } = options
     super(name === undefined ? {} : { name })
-    expectOptions('sequential', options, ['name'])
+    expectOptions('sequential', options, ['name', 'checkpoint'])
+    this.#isCheckpoint = checkpoint
     for (const layer of layers) this.add(layer)
   }
 
@@ -89,6 +98,11 @@ export class Sequential extends Model {
 
   protected get network(): Network | null {
     return this.#network
+  }
+
+  override call(x: Tensor, context: CallContext): Tensor {
+    const run = (): Tensor => super.call(x, context)
+    return this.#isCheckpoint ? checkpointed(run) : run()
   }
 
   /** All layers but the input. */

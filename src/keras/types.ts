@@ -40,6 +40,7 @@ export type {
   Rescaling,
   RescalingOptions,
 } from './layers/core.js'
+export type { GroupNormalization, GroupNormalizationOptions } from './layers/groupNorm.js'
 export type {
   Add,
   Average,

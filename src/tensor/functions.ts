@@ -37,6 +37,14 @@ export function stack(parts: readonly Tensor[], dim = 0): Tensor {
   )
 }
 
+/** For the library's own use: what `forward` computes on the way is not kept for gradients, which compute it anew. */
+export function checkpointed(forward: () => Tensor): Tensor {
+  const from = g.newestNode()
+  const output = forward()
+  g.checkpoint(output.node, from)
+  return output
+}
+
 /** For the library's own use: what a net gave, which can be read after the step. Other values' memory is used again in it. */
 export function keepOutput(value: unknown): void {
   if (value instanceof Tensor) value.node.isOutput = true

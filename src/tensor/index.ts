@@ -26,7 +26,7 @@ export {
   type TensorData,
   type TensorOptions,
 } from './create.js'
-export { cat, keepOutput, max, stack, where } from './functions.js'
+export { cat, checkpointed, keepOutput, max, stack, where } from './functions.js'
 export { defaultGenerator, manualSeed, nextRandomKey, randomState, setRandomState, type RandomState } from './random.js'
 export { allPlans, cpuPlans, forgetPlans, tierInUse } from './plans.js'
 export { everyStep, noteChange, recording } from './recording.js'

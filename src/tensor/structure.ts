@@ -25,7 +25,8 @@ export interface Structure {
 const codeOf = (node: Node): number => {
   const { signature } = node.kind
   if (node.storage) return -(4 * signature + (isHost(node.storage) ? 1 : 0))
-  return 4 * signature + 2 * Number(node.isOutput) + Number(node.op === 'maxPool2d' && node.requiresGrad)
+  const memory = 2 * Number(node.isPassing) + Number(node.isAnew)
+  return 16 * signature + 4 * memory + 2 * Number(node.isOutput) + Number(node.op === 'maxPool2d' && node.requiresGrad)
 }
 
 /**

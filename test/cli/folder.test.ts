@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { encodePng } from '../../src/data/index.node.js'
 import { readPth } from '../../src/formats/index.js'
 import { eventsOf, folder, lenet } from './run.js'
@@ -136,3 +137,44 @@ test("an epoch of 500 batches and more has the article's lines alone, and with -
     assert.equal([...stdout.matchAll(epochLine)].length, lines)
   }
 })
+
+/** Nets that take MiB a picture. */
+const nets = {
+  torch: `import { nn } from '${fileURLToPath(new URL('../../src/index.js', import.meta.url))}'
+export class Wide extends nn.Sequential {
+  constructor(channels: number, classes: number) {
+    super(new nn.Conv2d(channels, 256, 3, { padding: 1 }), new nn.BatchNorm2d(256), new nn.ReLU(),
+      new nn.Conv2d(256, 256, 3, { padding: 1 }), new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(256, classes))
+  }
+}`,
+  keras: `import { layers, sequential } from '${fileURLToPath(new URL('../../src/keras/index.node.js', import.meta.url))}'
+export const wide = (channels: number, classes: number) => sequential([layers.inputLayer({ shape: [32, 32, channels] }),
+  layers.conv2d(256, 3, { padding: 'same' }), layers.batchNormalization(), layers.conv2d(256, 3, { padding: 'same' }),
+  layers.globalAveragePooling2d(), layers.dense(classes)])`,
+}
+
+for (const [idiom, text] of Object.entries(nets))
+  test(`${idiom}: a net too large for the memory ends with one line, which says what takes the room and what fits`, async () => {
+    const net = `wide_${idiom}.ts`
+    writeFileSync(file(net), text)
+    const args = [
+      '--data',
+      'colours',
+      '--batch-size',
+      '40',
+      '--device',
+      'wasm',
+      '--memory-limit',
+      '64',
+      '--out',
+      'wide',
+    ]
+    const { code, stderr } = await lenet(['train', '--idiom', idiom, '--model', net, ...args], { cwd: at })
+    assert.equal(code, 1, stderr)
+    const last = stderr.trimEnd().split('\n').at(-1) ?? ''
+    assert.match(
+      last,
+      /^lenet: no memory for a batch of 32: its values take \d+ MiB at a time, and of 64 MiB \d+ MiB can be had\. The largest are .*\(\d+ MiB\).* A batch of \d+ fits$/,
+    )
+    assert.doesNotMatch(stderr, /\n\s+at /)
+  })

@@ -88,6 +88,13 @@ const nets: Readonly<Record<string, Net>> = {
     const z = g.conv2d(y, given([6, 1, 2, 4]), undefined, { groups: 6, stride: [1, 3], padding: [0, 4] })
     return [g.maxPool2d(g.relu(z), 2), y, g.sum(y, 0)]
   },
+  'norms of pictures'(N) {
+    const x = g.groupNorm(conv(pictures(N, [3, 9, 8]), 6, 3), 3, { weight: given([6]), bias: given([6]) })
+    const y = g.groupNorm(conv(g.silu(x), 5, 1), 5)
+    const z = g.layerNorm(conv(y, 4, 2), [4, 6, 5], { weight: given([4, 6, 5]), bias: given([4, 6, 5]) })
+    const last = g.layerNorm(g.permute(z, [0, 2, 3, 1]), [4], { bias: given([4]) })
+    return [linear(flat(last), 5), y]
+  },
   'no bias, one channel'(N) {
     const x = g.conv2d(pictures(N, [1, 6, 6]), given([3, 1, 3, 3]))
     return [g.linear(flat(pool(x)), given([2, 12])), x]

@@ -11,6 +11,7 @@ import { LeNet, LeNet1 } from '../../src/models/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
 import { placement } from '../../src/device/cpu/memory.js'
 import { cpuBackend, cpuPlans, device, manualSeed, setDevice, tierInUse, type Tensor } from '../../src/tensor/index.js'
+import { dense, residual } from '../nn/deepNets.js'
 import { separable } from './separable.js'
 
 export interface Training {
@@ -63,6 +64,9 @@ type Net = nn.Module & Layer
 type Steps = Pick<optim.Adam, 'zeroGrad' | 'step'>
 const adam = (net: Net): Steps => new optim.Adam(net.parameters(), { lr: 1e-3 })
 
+/** Deep nets see pictures of half the size. */
+const atHalf = (net: Net): Net => new nn.Sequential(new nn.AvgPool2d(2), net)
+
 const nets = {
   lenet: { make: (): Net => new LeNet(3, 10), optimizer: adam },
   lenet1: { make: (): Net => new LeNet1(3, 10), optimizer: adam },
@@ -71,6 +75,8 @@ const nets = {
     optimizer: (net: Net): Steps => new optim.AdamW(net.parameters(), { lr: 2e-3 }),
   },
   separable: { make: (): Net => separable(), optimizer: adam },
+  resnet20: { make: (): Net => atHalf(residual(3)), optimizer: adam },
+  dense: { make: (): Net => atHalf(dense(2, 3)), optimizer: adam },
 }
 export type NetName = keyof typeof nets
 

@@ -172,6 +172,36 @@ const norm = atRank(2, (x, d) => {
   return d.chance(40) ? g.relu(g.add(output, x)) : output
 })
 
+/** Each picture by itself. */
+const pictureNorm = atRank(2, (x, d) => {
+  const [, C = 1, ...rest] = x.shape
+  const eps = 0.1
+  if (d.chance(50)) {
+    const groups = d.pick([1, 2, 3, C].filter((count) => C % count === 0))
+    return g.groupNorm(x, groups, { weight: d.chance(70) ? d.leaf([C]) : undefined, bias: d.leaf([C]), eps })
+  }
+  const shape = d.pick([x.shape.slice(-1), [C, ...rest]])
+  return g.layerNorm(x, shape, { weight: d.chance(70) ? d.leaf(shape) : undefined, bias: d.leaf(shape), eps })
+})
+
+/** relu(norm(conv(x)) + x), as in residual nets: x itself, or what a convolution of 1 × 1 makes of it where sizes change. */
+const residual = atRank(2, (x, d, all) => {
+  const z = pictures(x)
+  const C = z.shape[1] ?? 1
+  const [O, stride] = d.chance(60) ? [C, 1] : [d.int(1, 5), d.int(1, 2)]
+  const inner = g.conv2d(z, d.leaf([O, C, 3, 3]), undefined, { padding: 1, stride })
+  const skip = O === C && stride === 1 ? z : g.conv2d(z, d.leaf([O, C, 1, 1]), undefined, { stride })
+  return g.relu(g.add(norm(inner, d, all), skip))
+})
+
+/** x beside what a convolution makes of it, as in DenseNet. */
+const dense = atRank(2, (x, d) => {
+  const z = pictures(x)
+  const C = z.shape[1] ?? 1
+  const grown = g.conv2d(g.relu(z), d.leaf([d.int(1, 3), C, 3, 3]), undefined, { padding: 1 })
+  return g.concat([z, grown], 1)
+})
+
 const loss: Step = (x, d) => {
   const [N = 1, C = 1] = x.shape
   if (x.shape.length !== 2) return x
@@ -193,6 +223,9 @@ const steps: readonly Step[] = [
   choose,
   linear,
   norm,
+  pictureNorm,
+  residual,
+  dense,
   loss,
   (x, d) => d.pick([g.neg, g.relu, g.tanh, g.sigmoid, g.abs] as const)(x),
   (x) => g.exp(g.mul(x, 0.1)),
@@ -219,7 +252,9 @@ export function randomGraph(seed: number): Node[] {
   const all = [d.chance(70) ? g.batch(first) : first]
   for (let i = d.int(2, 8); i > 0; i--) {
     const x = d.pick(all.slice(-3))
+    const from = g.newestNode()
     const y = d.pick(steps)(x, d, all)
+    if (d.chance(15)) g.checkpoint(y, from)
     if (y.shape.length <= 4 && sizeOf(y.shape) <= most) all.push(y)
   }
   const last = d.pick(all.slice(-1))

@@ -24,7 +24,7 @@ const run = promisify(execFile)
 const home = realpathSync(mkdtempSync(join(tmpdir(), 'lenet-bits-')))
 after(() => rmSync(home, { recursive: true, force: true }))
 
-const all: readonly NetName[] = ['lenet', 'lenet1', 'mixed', 'separable']
+const all: readonly NetName[] = ['lenet', 'lenet1', 'mixed', 'separable', 'resnet20', 'dense']
 const long = { batch: 33, steps: 20, nets: all } as const
 const short = { batch: 8, steps: 2, nets: all } as const
 

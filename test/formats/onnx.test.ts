@@ -122,6 +122,25 @@ test('a net of every operation is written and read again: names, settings, weigh
   assert.deepEqual(writeOnnx(net), writeOnnx(net))
 })
 
+test('runs of channels that are normalised are written as exporters do, and compute the same', () => {
+  const values = (seed: number, count: number): Float32Array =>
+    Float32Array.from({ length: count }, (_, i) => Math.sin(seed + 3 * i))
+  for (const keys of [['weight', 'bias'], ['weight'], ['bias'], []])
+    for (const shape of [[6, 4, 3], [6]]) {
+      const weights = new Map(keys.map((key, i) => [key, { shape: [6], data: values(i, 6) }]))
+      const node = { name: 'gn', op: 'groupNorm', groups: 2, eps: 1e-3, inputs: ['x'], weights } as const
+      const net: NetFile = { inputs: [{ name: 'x', shape }], nodes: [node], outputs: ['gn'] }
+      const again = readOnnx(writeOnnx(net), 'again.onnx')
+      const x = values(
+        9,
+        shape.reduce((a, b) => a * b, 1),
+      )
+      const [before, after] = [runNet(net, x), runNet(again, x)]
+      assert.equal(after.length, before.length)
+      before.forEach((value, i) => assert.ok(Math.abs(value - (after[i] ?? 9)) < 1e-6, `${value} ${after[i]}`))
+    }
+})
+
 test('sizes that are open, and weights that do not fit, are refused when written', () => {
   const { net } = everyOperation()
   const open: NetFile = { ...net, inputs: [{ name: 'x', shape: [3, null, null] }], nodes: [], outputs: ['x'] }

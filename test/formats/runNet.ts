@@ -142,6 +142,23 @@ function normalized(node: NetNode & { readonly eps: number }, x: Value): Value {
   return out
 }
 
+function groupNormalized({ groups, eps, weights }: NetNode & { readonly op: 'groupNorm' }, x: Value): Value {
+  const [channels = 1] = x.shape
+  const [size, plane] = [x.data.length / groups, x.data.length / channels]
+  const out = value(x.shape)
+  for (let from = 0; from < x.data.length; from += size) {
+    const part = x.data.subarray(from, from + size)
+    const mean = part.reduce((sum, v) => sum + v, 0) / size
+    const variance = part.reduce((sum, v) => sum + (v - mean) ** 2, 0) / size
+    part.forEach((v, i) => {
+      const c = Math.floor((from + i) / plane)
+      const scaled = ((v - mean) / Math.sqrt(variance + eps)) * (weights.get('weight')?.data[c] ?? 1)
+      out.data[from + i] = scaled + (weights.get('bias')?.data[c] ?? 0)
+    })
+  }
+  return out
+}
+
 function softmax(x: Value, log: boolean): Value {
   const [channels = 0, ...rest] = x.shape
   const plane = count(rest)
@@ -256,6 +273,8 @@ function run(node: NetNode, inputs: readonly Value[]): Value {
     case 'batchNorm':
     case 'layerNorm':
       return normalized(node, x)
+    case 'groupNorm':
+      return groupNormalized(node, x)
     case 'dropout':
     case 'augmentation':
       return x

@@ -103,9 +103,20 @@ const cases: { readonly [K in OpName]: Case[] | string } = {
       (x, mean, scale) => g.make('normalize', {}, [g.batch(x), mean!, scale!]),
       ...[[5, 3], [3], [3]].map((shape, i) => random(shape, 34 + i)),
     ],
+    [
+      (x, mean, scale, bias) => g.make('normalize', {}, [g.batch(x), g.batch(mean!), g.batch(scale!), bias!]),
+      ...[
+        [3, 2, 2, 3],
+        [3, 2, 1, 1],
+        [3, 2, 1, 1],
+        [2, 1, 1],
+      ].map((shape, i) => random(shape, 38 + i)),
+    ],
   ],
-  channelMean: statistics((x) => g.make('channelMean', {}, [x])),
-  channelVariance: statistics((x) => g.make('channelVariance', {}, [x, g.make('channelMean', {}, [x])])),
+  channelMean: [true, false].flatMap((apart) => statistics((x) => g.make('channelMean', { apart }, [x]))),
+  channelVariance: [true, false].flatMap((apart) =>
+    statistics((x) => g.make('channelVariance', { apart }, [x, g.make('channelMean', { apart }, [x])])),
+  ),
   normalizeGradBias: once,
   normalizeGradScale: once,
   sum: reduction(g.sum),

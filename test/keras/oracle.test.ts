@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { clearSession, layers, optimizers, Sequential, type Layer } from '../../src/keras/index.js'
 import { tensor } from '../../src/tensor/index.js'
-import { kerasDeep, kerasLayerCases, kerasOracle } from '../oracle/kerasCases.js'
+import { kerasDeep, kerasLayerCases, kerasNormCases, kerasOracle } from '../oracle/kerasCases.js'
 import { assertSameConfig, assertTrainsAsKeras } from './kerasCase.js'
 
 const { cases: deep, sure } = kerasDeep()
-const cases = [...kerasOracle().cases, ...kerasLayerCases(), ...deep]
+const cases = [...kerasOracle().cases, ...kerasLayerCases(), ...kerasNormCases(), ...deep]
 
 describe('models as Keras trains them', () => {
   for (const known of cases) test(known.name, () => assertTrainsAsKeras(known))

@@ -73,6 +73,55 @@ test('layerNorm and groupNorm: mean 0 and variance 1 of each part, then factors 
   assert.throws(() => F.layerNorm(x, [2, 2]), /the last dimensions of \[4, 6, 2, 3\] must be \[2, 2\]/)
 })
 
+test('instance norms: each channel of each picture by itself, the same in evaluation', () => {
+  const x = rand([4, 6, 2, 3])
+  const layer = new nn.InstanceNorm2d(6)
+  near(layer(x).view(24, -1).mean(1), Array<number>(24).fill(0))
+  assert.deepEqual(layer.eval()(x).toArray(), F.groupNorm(x, 6).toArray())
+  assert.deepEqual([...layer.stateDict().keys()], [])
+  const affine = new nn.InstanceNorm1d(6, { affine: true })
+  assert.deepEqual([...affine.stateDict().keys()], ['weight', 'bias'])
+  affine.bias?.copy_([1, 2, 3, 4, 5, 6])
+  near(affine(x.view(4, 6, 6)).mean([0, 2]), [1, 2, 3, 4, 5, 6])
+  assert.throws(
+    () => layer(rand([4, 5, 2, 3])),
+    /InstanceNorm2d.*: expects an input of 4 dimensions and 6 channels, got/,
+  )
+  assert.throws(
+    () => new nn.InstanceNorm2d(3)(rand([2, 3, 1, 1])),
+    /expects more than 1 value for each channel of a picture in training/,
+  )
+})
+
+test('a channel that is the same everywhere is normalised to 0, also by runs of channels', () => {
+  const x = ones([3, 6, 5, 5]).mul(1000.25)
+  for (const groups of [1, 2, 3, 6])
+    assert.ok(
+      F.groupNorm(x, groups)
+        .toTypedArray()
+        .every((v) => v === 0),
+    )
+})
+
+test('batch norm without a momentum: running statistics are the mean of all batches', () => {
+  const layer = new nn.BatchNorm2d(2, { momentum: null })
+  const batches = [rand([4, 2, 3, 3]), rand([4, 2, 3, 3]), rand([4, 2, 3, 3])]
+  const sums = [0, 0]
+  batches.forEach((x, i) => {
+    layer(x).realize()
+    x.mean([0, 2, 3])
+      .toTypedArray()
+      .forEach((mean, c) => (sums[c]! += mean))
+    near(
+      layer.runningMean,
+      sums.map((sum) => sum / (i + 1)),
+    )
+  })
+  assert.equal(layer.numBatchesTracked.item(), 3)
+  assert.match(String(layer), /momentum=None/)
+  assert.throws(() => new nn.BatchNorm2d(2, { momentum: 1.5 }), /BatchNorm2d: momentum must be from 0 to 1, or null/)
+})
+
 test('a criterion keeps its weights as PyTorch does, and refuses what makes no sense', () => {
   const weight = tensor([1, 2, 0.5])
   const criterion = new nn.CrossEntropyLoss({ weight, labelSmoothing: 0.1 })

@@ -81,6 +81,10 @@ export function kerasOracle(): KerasOracle {
 export const kerasLayerCases = (): readonly KerasCase[] =>
   (readOracle('keras_layers.json') as { readonly cases: readonly KerasCase[] }).cases
 
+/** keras_norms.json: what make/keras_norms.py froze. */
+export const kerasNormCases = (): readonly KerasCase[] =>
+  (readOracle('keras_norms.json') as { readonly cases: readonly KerasCase[] }).cases
+
 interface Sure {
   readonly bias: number
   readonly loss: number

@@ -53,7 +53,23 @@ class Stateful extends nn.Module {
   }
 }
 
-type SmallNet = Plain | Stateful
+/** A part whose values are computed anew for gradients, and running statistics that are the mean of all batches. */
+class Checkpointed extends nn.Module {
+  body = new nn.Sequential(
+    new nn.Conv2d(3, 4, 3),
+    new nn.BatchNorm2d(4, { momentum: null }),
+    new nn.ReLU(),
+    new nn.MaxPool2d(2),
+    new nn.Dropout(0.3),
+    { checkpoint: true },
+  )
+  fc = new nn.Linear(36, classes.length)
+  override forward(x: Tensor): Tensor {
+    return this.fc(this.body(x).flatten(1))
+  }
+}
+
+type SmallNet = Plain | Stateful | Checkpointed
 type Kind = new () => SmallNet
 
 const settings: RunSettings = {
@@ -207,7 +223,7 @@ function plainLoop(): { loss: number; accuracy: number }[] {
 }
 
 describe('going on', () => {
-  for (const kind of [Plain, Stateful])
+  for (const kind of [Plain, Stateful, Checkpointed])
     for (const [where, steps] of [
       ["in the first epoch's middle", 2],
       ['between the epochs', 4],

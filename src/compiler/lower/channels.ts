@@ -1,6 +1,6 @@
 /**
- * Statistics of each channel of a batch [N, C, …] in lanes, in two kernels: each picture's own (its parts), picture by
- * picture; then over pictures, channel by channel, together with the [C] numbers that follow from them.
+ * Statistics of each channel of a batch [N, C, …]: each picture's own, picture by picture; of a batch in lanes then over
+ * pictures (of its parts), channel by channel, together with the [C] numbers that follow from them.
  * Order: pixels dealt to four partial sums, (s0 + s1) + (s2 + s3); pictures by groups of 8 in order (overPictures.ts).
  * Variances are sums of squares of what the mean leaves, within a picture and between pictures (Chan, Golub and LeVeque
  * 1983: the corrected two-pass algorithm), never Σ x² − mean². Not here: what is normalised with them (map.ts).
@@ -28,78 +28,118 @@ function gathered([s0, s1, s2, s3]: readonly Local[]): Expr {
   return alu('fadd', alu('fadd', s0 as Local, s1 as Local), alu('fadd', s2 as Local, s3 as Local))
 }
 
+/** How a kernel goes from pixel to pixel: pictures side by side in lanes, or one picture in rows. */
+interface Pixels {
+  readonly b: KernelBuilder
+  readonly count: number
+  /** Bytes from one to the next. */
+  readonly bytes: number
+  readonly load: typeof loadVec
+  readonly store: 'vec' | 'one'
+  /** Pictures of a unit. */
+  readonly pictures: number
+}
+
+function pixelsOf(b: KernelBuilder, { shape, layout }: Value): Pixels {
+  const count = sizeOf(shape.slice(2))
+  if (layout !== 'batch') return { b, count, bytes: 4, load: loadSplat, store: 'one', pictures: 1 }
+  return { b, count, bytes: b.width, load: loadVec, store: 'vec', pictures: b.lanes }
+}
+
 /** Goes over a channel's pixels in turns of four; the pointers end behind them. `step` gets its turn and byte offset. */
-function overPixels(
-  b: KernelBuilder,
-  count: number,
-  at: readonly Local[],
-  step: (way: number, offset: number) => void,
-) {
+function overPixels({ b, count, bytes }: Pixels, at: readonly Local[], step: (way: number, offset: number) => void) {
   const turn = (size: number): void => {
-    for (let way = 0; way < size; way++) step(way, way * b.width)
-    at.forEach((pointer) => b.bump(pointer, size * b.width))
+    for (let way = 0; way < size; way++) step(way, way * bytes)
+    at.forEach((pointer) => b.bump(pointer, size * bytes))
   }
   b.loop(Math.floor(count / ways), () => turn(ways))
   if (count % ways > 0) turn(count % ways)
 }
 
-/** A kernel that writes two numbers for each picture and channel, with pointers to the channel's pixels of `values`. */
+/** Where the two numbers of a picture's channel go: both into one value of parts, or each into its own; null: not wanted. */
+type Outs = Value | readonly [Value | null, Value | null]
+
+/** A kernel that makes two numbers for each picture and channel, with pointers to the channel's pixels of `values`. */
 function lowerParts(
   lanes: number,
   name: string,
   values: readonly Value[],
-  parts: Value,
-  body: (b: KernelBuilder, pixels: number, at: readonly Local[], channel: Expr) => readonly [Expr, Expr],
+  outs: Outs,
+  body: (pixels: Pixels, at: readonly Local[], block: Expr, channel: Expr) => readonly [Expr, Expr],
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const [, channels = 1, ...sizes] = values[0]?.shape ?? []
-  const pixels = sizeOf(sizes)
+  const [first] = values as readonly [Value]
+  const channels = first.shape[1] ?? 1
+  const pixels = pixelsOf(b, first)
+  const { bytes } = pixels
   const from = values.map((value) => b.buffer(value, 'read'))
-  const to = b.buffer(parts, 'write')
+  const [to, each] = 'word' in outs ? [[outs], partsPerChannel] : [outs, 1]
+  const targets = to.map((value) => value && b.buffer(value, 'write'))
   b.forUnits((block) => {
-    const at = from.map((start) => b.pointer('at', start, block, channels * pixels * b.width))
-    const out = b.pointer('out', to, block, channels * partsPerChannel * b.width)
+    const at = from.map((start) => b.pointer('at', start, block, channels * pixels.count * bytes))
+    const out = targets.map((start) => start && b.pointer('out', start, block, channels * each * bytes))
     b.for('channel', 0, channels, 1, (channel) => {
-      body(b, pixels, at, channel).forEach((part, i) => b.store('vec', out, i * b.width, part))
-      b.bump(out, partsPerChannel * b.width)
+      body(pixels, at, block, channel).forEach((part, i) => {
+        const pointer = out[each === 1 ? i : 0]
+        if (pointer) b.store(pixels.store, pointer, each === 1 ? 0 : i * bytes, part)
+      })
+      out.forEach((pointer) => pointer && b.bump(pointer, each * bytes))
     })
   })
-  return b.finish(name, { pictures: lanes })
+  return b.finish(name, { pictures: pixels.pictures })
+}
+
+/** The mean of a picture's channel, and Σ (x − mean)². */
+function momentsOf(pixels: Pixels, x: Local): readonly [Expr, Expr] {
+  const { b, load } = pixels
+  const again = b.let('again', x)
+  const sums = zeros(b)
+  overPixels(pixels, [x], (way, offset) => {
+    const sum = sums[way] as Local
+    b.set(sum.v, alu('fadd', sum, load(x, offset)))
+  })
+  const share = float(1 / pixels.count)
+  const mean = b.let('mean', alu('fmul', gathered(sums), share))
+  const [rests, squares] = [zeros(b), zeros(b)]
+  overPixels(pixels, [again], (way, offset) => {
+    const [rest, square] = [rests[way] as Local, squares[way] as Local]
+    const d = b.let('d', alu('fsub', load(again, offset), mean))
+    b.set(rest.v, alu('fadd', rest, d))
+    b.set(square.v, alu('fma', d, d, square))
+  })
+  // what rounding left out of the mean: that of equal numbers must be the number, since a deviation of 0 magnifies
+  const rest = b.let('rest', gathered(rests))
+  const off = b.let('off', alu('fmul', rest, share))
+  return [alu('fadd', mean, off), alu('fsub', gathered(squares), alu('fmul', rest, off))]
 }
 
 /** x → of each picture and channel: the mean, and Σ (x − mean)². */
-export function lowerMomentParts(lanes: number, x: Value, parts: Value): ScheduledKernel {
-  return lowerParts(lanes, 'moments of pictures', [x], parts, (b, pixels, [at]) => {
-    const x0 = at as Local
-    const again = b.let('again', x0)
-    const sums = zeros(b)
-    overPixels(b, pixels, [x0], (way, offset) => {
-      const sum = sums[way] as Local
-      b.set(sum.v, alu('fadd', sum, loadVec(x0, offset)))
-    })
-    const share = float(1 / pixels)
-    const mean = b.let('mean', alu('fmul', gathered(sums), share))
-    const [rests, squares] = [zeros(b), zeros(b)]
-    overPixels(b, pixels, [again], (way, offset) => {
-      const [rest, square] = [rests[way] as Local, squares[way] as Local]
-      const d = b.let('d', alu('fsub', loadVec(again, offset), mean))
-      b.set(rest.v, alu('fadd', rest, d))
-      b.set(square.v, alu('fma', d, d, square))
-    })
-    // what rounding left out of the mean: that of equal numbers must be the number, since a deviation of 0 magnifies
-    const rest = b.let('rest', gathered(rests))
-    const off = b.let('off', alu('fmul', rest, share))
-    return [alu('fadd', mean, off), alu('fsub', gathered(squares), alu('fmul', rest, off))]
-  })
-}
+export const lowerMomentParts = (lanes: number, x: Value, parts: Value): ScheduledKernel =>
+  lowerParts(lanes, 'moments of pictures', [x], parts, (pixels, [at]) => momentsOf(pixels, at as Local))
 
-/** (g, x, mean) → of each picture and channel: Σ g, and Σ g · (x − mean). */
-export function lowerGradParts(lanes: number, g: Value, x: Value, mean: Value, parts: Value): ScheduledKernel {
-  return lowerParts(lanes, 'normalizeGrad of pictures', [g, x], parts, (b, pixels, [gAt, xAt], channel) => {
+/** x in lanes or rows → of each picture and channel: the mean, and the variance. */
+export const lowerPictureMoments = (
+  lanes: number,
+  x: Value,
+  outs: readonly [Value | null, Value | null],
+): ScheduledKernel =>
+  lowerParts(lanes, 'moments of pictures', [x], outs, (pixels, [at]) => {
+    const [mean, squares] = momentsOf(pixels, at as Local)
+    return [mean, alu('fdiv', squares, float(pixels.count))]
+  })
+
+/** (g, x, mean of the channel, or of the picture's) in lanes → of each picture and channel: Σ g, and Σ g · (x − mean). */
+export function lowerGradParts(lanes: number, g: Value, x: Value, mean: Value, outs: Outs): ScheduledKernel {
+  const apart = mean.layout === 'batch'
+  const [, channels = 1] = x.shape
+  return lowerParts(lanes, 'normalizeGrad of pictures', [g, x], outs, (pixels, [gAt, xAt], block, channel) => {
+    const { b } = pixels
     const [g0, x0] = [gAt as Local, xAt as Local]
-    const average = b.let('mean', loadSplat(add(b.buffer(mean, 'read'), mul(channel, 4))))
+    const from = b.buffer(mean, 'read')
+    const place = apart ? mul(add(mul(block, channels), channel), b.width) : mul(channel, 4)
+    const average = b.let('mean', (apart ? loadVec : loadSplat)(add(from, place)))
     const [sums, products] = [zeros(b), zeros(b)]
-    overPixels(b, pixels, [g0, x0], (way, offset) => {
+    overPixels(pixels, [g0, x0], (way, offset) => {
       const [sum, product] = [sums[way] as Local, products[way] as Local]
       const slope = b.let('g', loadVec(g0, offset))
       b.set(sum.v, alu('fadd', sum, slope))

@@ -42,7 +42,10 @@ function fusedPool(s: Scheduler, pool: Node<'maxPool2d'>): { conv: Node<'conv2d'
 }
 
 const maxPool2d: Compute<'maxPool2d'> = (s, node) => {
-  const wanted = node.companion && (node.requiresGrad || s.wants(node.companion)) ? node.companion : null
+  const wanted =
+    node.companion && ((node.requiresGrad && !node.companion.isPassing) || s.wants(node.companion))
+      ? node.companion
+      : null
   const fused = fusedPool(s, node)
   const reads = fused ? readsOf(s, fused.conv) : null
   const x = reads?.x ?? s.input(node, 0)

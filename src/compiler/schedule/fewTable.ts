@@ -5,6 +5,7 @@
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type OpName } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
+import { lowerPictureMoments } from '../lower/channels.js'
 import { lowerDepthwisePixels } from '../lower/depthwisePixels.js'
 import { lowerMap } from '../lower/map.js'
 import { lowerConcatPictures, lowerMove, type Move } from '../lower/move.js'
@@ -238,6 +239,28 @@ const reduce: Row<'sum' | 'amax' | 'argmax'> = (s, node) => {
   return out
 }
 
+/** Of a picture's channels both at once, where both are wanted. */
+function moments(s: FewScheduler, x: Node, mean: Node | null, variance: Node | null): void {
+  const from = s.rowMajor(x)
+  const outs = [mean && s.allocate(mean), variance && s.allocate(variance)] as const
+  s.emit(lowerPictureMoments(s.lanes, from, outs))
+  ;[mean, variance].forEach((node, i) => node && s.values.set(node, outs[i] as Value))
+}
+
+const channelMean: Row<'channelMean'> = (s, node) => {
+  const x = inputOf(node, 0)
+  const variance = s.usersOf(node).find((user) => user.op === 'channelVariance' && user.inputs[0] === x && !s.has(user))
+  moments(s, x, node, variance ?? null)
+  return s.value(node)
+}
+
+const channelVariance: Row<'channelVariance'> = (s, node) => {
+  // which may compute both
+  s.input(node, 1)
+  if (!s.values.has(node)) moments(s, inputOf(node, 0), null, node)
+  return s.value(node)
+}
+
 const moved = (s: FewScheduler, node: Node, spec: Move): Value => {
   const from = s.rowMajor(inputOf(node, 0))
   const out = s.allocate(node)
@@ -280,6 +303,8 @@ export const fewTable: { readonly [K in OpName]?: Row<K> } = {
   linear,
   maxPool2d,
   avgPool2d: (s, node) => s.pool('avg', node),
+  channelMean,
+  channelVariance,
   sum: reduce,
   amax: reduce,
   argmax: reduce,
@@ -315,6 +340,7 @@ function hasRow(node: Node): boolean {
   if (isElementwise(node)) return node.dtype !== 'u8'
   if (node.op in moves || node.op === 'concat')
     return node.dtype !== 'u8' && (node.op !== 'concat' || node.layout === 'batch')
+  if (node.op === 'channelMean' || node.op === 'channelVariance') return node.layout === 'batch'
   if (node.op === 'groupConv2d') return isDepthwise(node) || (node as Node<'groupConv2d'>).attrs.groups === 1
   return node.op in fewTable
 }

@@ -18,7 +18,7 @@ export function keptBy(targets: readonly Node[]): (node: Node) => boolean {
   const wanted = new Set(targets)
   const done = below(targets.filter(({ differentiated }) => differentiated))
   const waiting = below(targets.filter(awaitsGradient))
-  const isWaiting = (node: Node): boolean => waiting.has(node) && !done.has(node)
+  const isWaiting = (node: Node): boolean => waiting.has(node) && !done.has(node) && !node.isPassing
   return (node) => node.isOutput || wanted.has(node) || isSmall(node) || isWaiting(node)
 }
 

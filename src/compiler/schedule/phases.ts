@@ -20,7 +20,8 @@ export interface PhaseOptions {
 
 /**
  * Kernels that depend on one another keep their order. Each runs in the last phase in which it can, near those that read
- * what it writes; one that writes less than it reads in the first, so that the memory of what it reads is free soon.
+ * what it writes; one that writes less than it reads in the first, so that the memory of what it reads is free soon, unless
+ * it is to be late.
  */
 export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOptions): Phased {
   const uses = kernels.map((kernel) => usesOf(kernel, options))
@@ -32,10 +33,11 @@ export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOp
   }
   const last = Math.max(0, ...back)
   const phases: number[] = []
+  const passing = options.apart ? ownPlaces(uses) : nowhere
   const earlier = new OtherUses((own) => !options.apart || own.little)
   uses.forEach((own, i) => {
     const first = earlier.steps(own, phases)
-    phases[i] = writesLess(own) ? first : last - (back[i] ?? 0)
+    phases[i] = writesLess(own, passing) && !kernels[i]?.late ? first : last - (back[i] ?? 0)
     earlier.add(own, i)
   })
   return inOrder(kernels, phases)
@@ -70,14 +72,16 @@ const usualBatch = 32
 /** Of a batch of usual size. */
 const littleBytes = 1024 * usualBatch
 
-function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost }: PhaseOptions): Use[] {
+function usesOf({ kernel, values }: ScheduledKernel, { lanes, isHost, apart }: PhaseOptions): Use[] {
   const pieces = 'pictures' in kernel.units
   const uses = values.map((value, i) => {
     const { alloc, offset } = value
     const end = alloc?.per === 0 ? offset + unitBytes(value, lanes) : Infinity
     const place: Use['place'] = alloc ?? (isHost(value) ? value : 'leaves')
     const writes = kernel.buffers[i] !== 'read'
-    const bytes = alloc ? alloc.bytes * (alloc.per === 0 ? 1 : usualBatch / alloc.per) : 0
+    // a gradient's part of the block of all gradients counts, not the block
+    const plain = apart ? unitBytes(value, lanes) : (alloc?.bytes ?? 0)
+    const bytes = !alloc ? 0 : alloc.per === 0 ? plain : alloc.bytes * (usualBatch / alloc.per)
     return { place, begin: offset, end, writes, byPicture: pieces && alloc !== null && alloc.per > 0, bytes }
   })
   const { written, read } = traffic(uses)
@@ -91,8 +95,20 @@ function traffic(uses: readonly Pick<Use, 'writes' | 'bytes'>[]): { written: num
   return { written: sum(true), read: sum(false) }
 }
 
-function writesLess(uses: readonly Use[]): boolean {
-  const { written, read } = traffic(uses)
+type Places = ReadonlySet<Use['place']>
+const nowhere: Places = new Set()
+
+/** Places that one kernel alone touches: it is done with them when it ends, or the run leaves them. */
+function ownPlaces(uses: readonly (readonly Use[])[]): Places {
+  const kernels = new Map<Use['place'], number>()
+  for (const own of uses)
+    for (const place of new Set(own.map((use) => use.place))) kernels.set(place, (kernels.get(place) ?? 0) + 1)
+  return new Set([...kernels].flatMap(([place, count]) => (count === 1 ? [place] : [])))
+}
+
+/** Whether a kernel writes less for others, so not to `passing` places, than it reads. */
+function writesLess(uses: readonly Use[], passing: Places): boolean {
+  const { written, read } = traffic(uses.filter(({ place }) => !passing.has(place)))
   return written < read
 }
 

@@ -100,7 +100,11 @@ function assemble(
     if (node.storage?.kind === 'host') hosts.add(value)
   }
   const allocs = [...new Set(allWords.flatMap((value) => value.alloc ?? []))]
-  const phased = intoPhases(scheduled, { lanes, isHost: (leaf) => hosts.has(leaf), apart: isHeavy(allocs) })
+  const phased = intoPhases(withLate(scheduled, values), {
+    lanes,
+    isHost: (leaf) => hosts.has(leaf),
+    apart: isHeavy(allocs),
+  })
   const lives = livesOf(phased)
   const numbers = new Map(allocs.map((alloc, i) => [alloc, i]))
   const names = namesOf(values)
@@ -123,6 +127,16 @@ function assemble(
     choices: phased.kernels.map((k) => k.choices ?? []),
     ...rest,
   }
+}
+
+/** Kernels that compute anew what a checkpoint let go are late. Another shape of a value has no kernel. */
+function withLate(kernels: readonly ScheduledKernel[], values: ReadonlyMap<Node, Value>): readonly ScheduledKernel[] {
+  const words = new Set<number>()
+  for (const [{ isAnew, op }, { word }] of values) if (isAnew && op !== 'reshape') words.add(word)
+  if (words.size === 0) return kernels
+  const isLate = ({ kernel, values: touched }: ScheduledKernel): boolean =>
+    touched.some(({ word }, i) => kernel.buffers[i] !== 'read' && words.has(word))
+  return kernels.map((kernel) => (isLate(kernel) ? { ...kernel, late: true } : kernel))
 }
 
 /** What each allocation holds, as people are told it. */

@@ -309,3 +309,18 @@ export function layerNormalization(context: NodeContext): void {
   const op = { op: 'layerNorm', normalizedShape, eps: context.float('epsilon', 1e-5) } as const
   context.emit(op, { inputs: [x], shape: x.shape, weights, weightName })
 }
+
+/** Each channel of each picture by itself. Of runs of channels (GroupNorm) other nodes make channels before. */
+export function instanceNormalization(context: NodeContext): void {
+  const x = context.net()
+  const [channels = 0, ...rest] = x.shape
+  if (x.hwc || rest.length === 0) context.fail(`its input is [N, ${fileShape(x).join(', ')}]`)
+  const weights = new Map<string, NetTensor>()
+  const read = ['weight', 'bias'].map((name, i) => context.weights(i + 1, name))
+  read.forEach((tensor, i) => {
+    const name = i === 0 ? 'weight' : 'bias'
+    if (!isFiller(tensor, 1 - i)) weights.set(name, list(context, tensor, channels, name))
+  })
+  const op = { op: 'groupNorm', groups: channels, eps: context.float('epsilon', 1e-5) } as const
+  context.emit(op, { inputs: [x], shape: x.shape, weights, weightName: read[0]?.name ?? '' })
+}

@@ -35,6 +35,7 @@ const operators: Readonly<Record<string, readonly [read: (context: NodeContext) 
   ReduceMax: [layers.reduceMax, 'axes keepdims noop_with_empty_axes'],
   BatchNormalization: [layers.batchNormalization, 'epsilon momentum training_mode spatial'],
   LayerNormalization: [layers.layerNormalization, 'axis epsilon stash_type'],
+  InstanceNormalization: [layers.instanceNormalization, 'epsilon'],
   Flatten: [shapes.flatten, 'axis'],
   Reshape: [shapes.reshape, 'allowzero'],
   Squeeze: [shapes.squeeze, 'axes'],

@@ -84,6 +84,8 @@ function writeNode(writer: GraphWriter, node: NetNode, shapes: readonly Shape[])
       return batchNorm(writer, node, shape)
     case 'layerNorm':
       return layerNorm(writer, node)
+    case 'groupNorm':
+      return groupNorm(writer, node, shape)
     case 'dropout':
       return void writer.node('Dropout', [x, writer.scalar(node.p)], name)
     case 'relu':
@@ -206,6 +208,42 @@ function layerNorm(writer: GraphWriter, node: Node<'layerNorm'>): void {
   const inputs = [...node.inputs, scale, ...weightNames(writer, node, ['bias'])]
   const attributes = { axis: -node.normalizedShape.length, epsilon: { float: node.eps } }
   writer.node('LayerNormalization', inputs, node.name, attributes)
+}
+
+/**
+ * Opset 17 has no GroupNormalization: runs of channels become channels of an InstanceNormalization, factors and summands follow,
+ * as PyTorch writes it.
+ */
+function groupNorm(writer: GraphWriter, node: Node<'groupNorm'>, shape: Shape): void {
+  const [x = ''] = node.inputs
+  const [channels = 1, ...rest] = shape
+  const attributes = { epsilon: { float: node.eps } }
+  if (node.groups === channels && rest.length > 0) {
+    const [weight] = weightNames(writer, node, ['weight'])
+    const [bias] = weightNames(writer, node, ['bias'])
+    const scale = weight ?? filler(writer, node, 'weight', [channels], 1)
+    const inputs = [x, scale, bias ?? filler(writer, node, 'bias', [channels], 0)]
+    return void writer.node('InstanceNormalization', inputs, node.name, attributes)
+  }
+  const own = [filler(writer, node, 'ones', [node.groups], 1), filler(writer, node, 'zeros', [node.groups], 0)]
+  const runs = writer.inner('Reshape', [x, writer.sizes([0, node.groups, -1])])
+  const normed = writer.inner('InstanceNormalization', [runs, ...own], attributes)
+  const steps = [['Reshape', writer.sizes([0, ...shape])] as const, ...affineSteps(writer, node, rest.length)]
+  steps.reduce((value, [op, operand], i) => {
+    if (i < steps.length - 1) return writer.inner(op, [value, operand])
+    writer.node(op, [value, operand], node.name)
+    return node.name
+  }, normed)
+}
+
+/** A factor and a summand for each channel, beside pictures of so many dimensions behind it. */
+function affineSteps(writer: GraphWriter, { name, weights }: NetNode, rank: number): (readonly [string, string])[] {
+  const ones = Array.from({ length: rank }, () => 1)
+  const ops = { weight: 'Mul', bias: 'Add' } as const
+  return (['weight', 'bias'] as const).flatMap((key) => {
+    const found = weights.get(key)
+    return found ? [[ops[key], writer.floats(`${name}.${key}`, [...found.shape, ...ones], found.data)] as const] : []
+  })
 }
 
 /** Opset 17 has no Gelu: 0.5 x (1 + erf(x / √2)), or by tanh(√(2/π) (x + 0.044715 x³)). */

@@ -4,6 +4,7 @@ import type { Config, Layer } from '../layer.js'
 import { Activation, ELU, LeakyReLU, ReLU, Softmax } from './activation.js'
 import { Conv2D, DepthwiseConv2D } from './conv.js'
 import { Dense, Dropout, InputLayer, Rescaling } from './core.js'
+import { GroupNormalization } from './groupNorm.js'
 import { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract } from './merge.js'
 import { BatchNormalization, LayerNormalization } from './norm.js'
 import { AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D } from './pool.js'
@@ -32,6 +33,7 @@ const classes = {
   Rescaling,
   BatchNormalization,
   LayerNormalization,
+  GroupNormalization,
   MaxPooling2D,
   AveragePooling2D,
   GlobalAveragePooling2D,

@@ -25,6 +25,7 @@ import {
   type InputOptions,
   type RescalingOptions,
 } from './core.js'
+import { GroupNormalization, type GroupNormalizationOptions } from './groupNorm.js'
 import { Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract, type ConcatenateOptions } from './merge.js'
 import {
   BatchNormalization,
@@ -156,6 +157,14 @@ export const batchNormalization = (options: BatchNormalizationOptions = {}): Bat
 
 export const layerNormalization = (options: LayerNormalizationOptions = {}): LayerNormalization =>
   new LayerNormalization(options)
+
+/** `groupNormalization({ groups: 8 })`, or `groupNormalization(8)`. */
+export function groupNormalization(
+  first: number | GroupNormalizationOptions = {},
+  options: Rest<GroupNormalizationOptions, 'groups'> = {},
+): GroupNormalization {
+  return new GroupNormalization(typeof first === 'number' ? { groups: first, ...options } : first)
+}
 
 /** `reLU({ maxValue: 6 })`, or `reLU(6)`. */
 export function reLU(first: number | ReLUOptions = {}, options: Rest<ReLUOptions, 'maxValue'> = {}): ReLU {

@@ -82,6 +82,12 @@ const rows: { readonly [K in OpName]: Row<K> } = {
       `affine=${showBool(node.weights.has('weight'))}`,
     ),
   layerNorm: ({ normalizedShape, eps }) => call('LayerNorm', `${sizes(normalizedShape)}, eps=${showFloat(eps)}`),
+  groupNorm: (node, shape) =>
+    call(
+      'GroupNorm',
+      `${node.groups}, ${shape[0]}, eps=${showFloat(node.eps)}`,
+      `affine=${showBool(node.weights.has('weight'))}`,
+    ),
   dropout: ({ p }) => `Dropout(p=${p})`,
   relu: plain('ReLU()'),
   silu: plain('SiLU()'),

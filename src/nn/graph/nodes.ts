@@ -133,6 +133,8 @@ const rows: { readonly [K in OpName]: Row<K> } = {
   batchNorm,
   layerNorm: (x, { normalizedShape, eps }, { weights }) =>
     F.layerNorm(x, normalizedShape, weights.get('weight'), weights.get('bias'), eps),
+  groupNorm: (x, { groups, eps }, { weights }) =>
+    F.groupNorm(x, groups, weights.get('weight'), weights.get('bias'), eps),
   dropout: (x, { p }, { training }) => F.dropout(x, p, training),
   relu: (x) => F.relu(x),
   silu: (x) => F.silu(x),

@@ -103,11 +103,30 @@ function norms(shape: Shape): Template[] {
   return [...batchNorms, ...layerNorms]
 }
 
-const composedRoots: ReadonlySet<string> = new Set(['mul', 'add', 'div', 'sub', 'where', 'normalize'])
+/** Of any number of groups, most first: that of one channel each is told so. */
+function groupNorms(shape: Shape): Template[] {
+  const [, channels = 1] = shape
+  const counts = Array.from({ length: channels }, (_, i) => channels - i).filter((count) => channels % count === 0)
+  return counts.flatMap((groups) =>
+    affines.map((names): Template => ({
+      build: (x, part) => {
+        const affine = Object.fromEntries(names.map((name) => [name, part(name, [channels])]))
+        return ops.groupNorm(x, groups, { ...affine, eps: first })
+      },
+      op: (match) => ({ op: 'groupNorm', groups, eps: number(match) }),
+    })),
+  )
+}
+
+/** Whether each picture is normalised by itself. */
+const isOfPictures = (node: Node): boolean => node.op === 'normalize' && node.inputs[1]?.layout === 'batch'
+
+const composedRoots: ReadonlySet<string> = new Set(['mul', 'add', 'div', 'sub', 'where', 'normalize', 'reshape'])
 
 function composed(node: Node): Recognised | undefined {
   if (!composedRoots.has(node.op) || node.shape.length < 2) return undefined
-  return firstFit(node, node.shape, [...activations, ...overChannels, ...norms(node.shape)])
+  const ofPictures = isOfPictures(node) ? groupNorms(node.shape) : []
+  return firstFit(node, node.shape, [...activations, ...overChannels, ...norms(node.shape), ...ofPictures])
 }
 
 /** The first node of that operation on the way of first inputs, at most `steps` away. */

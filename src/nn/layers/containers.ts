@@ -1,11 +1,33 @@
 /** Modules made of modules. */
 import { refuseForeign, UsageError } from '../../base/index.js'
-import type { Tensor } from '../../tensor/index.js'
+import { checkpointed, type Tensor } from '../../tensor/index.js'
 import { Module, type Layer } from '../module.js'
+import { expectOptions } from './check.js'
 
 type Named = Readonly<Record<string, Layer>>
 
-const isLayer = (value: Layer | Named): value is Layer => value instanceof Module
+export interface SequentialOptions {
+  /**
+   * What the layers compute on the way is not kept for the backward pass, which computes it anew: a deep net made of such
+   * parts takes the memory of what goes into each, for about a third more time. Gradients, running statistics and masks of
+   * dropout are the same to the bit. Default false. Source: torch.utils.checkpoint.
+   */
+  readonly checkpoint?: boolean
+}
+
+type Given = Layer | Named | SequentialOptions
+
+const isLayer = (value: Given | undefined): value is Layer => value instanceof Module
+
+/** Layers, or a record of them, and options behind. */
+function parted(given: readonly Given[]): [Named, SequentialOptions] {
+  const last = given.at(-1)
+  const options = given.length > 1 && last && !isLayer(last) ? (last as SequentialOptions) : null
+  const layers = options ? given.slice(0, -1) : given
+  const [first] = layers
+  const named = layers.length === 1 && first && !isLayer(first) ? first : Object.fromEntries(Object.entries(layers))
+  return [named as Named, options ?? {}]
+}
 
 function notALayer(name: string, value: unknown): UsageError {
   refuseForeign(`Sequential: layer ${name}`, value)
@@ -14,15 +36,25 @@ function notALayer(name: string, value: unknown): UsageError {
 
 /**
  * One layer after the other, named '0', '1', …: `new Sequential(a, b)`; or under names of your own, as PyTorch's
- * OrderedDict: `new Sequential({ conv1: a, relu1: b })`. Source: torch.nn.Sequential.
+ * OrderedDict: `new Sequential({ conv1: a, relu1: b })`. Options come last: `new Sequential(a, b, { checkpoint: true })`.
+ * Source: torch.nn.Sequential.
  */
 export class Sequential extends Module {
   readonly #layers: Layer[]
+  readonly #isCheckpoint: boolean
 
-  constructor(...layers: readonly Layer[] | readonly [Named]) {
+  /** @throws UsageError for what is no layer, names that modules have already, and unknown options */
+  constructor(
+    ...given:
+      | readonly Layer[]
+      | readonly [...layers: readonly Layer[], options: SequentialOptions]
+      | readonly [layers: Named]
+      | readonly [layers: Named, options: SequentialOptions]
+  ) {
     super()
-    const [first] = layers
-    const named: Named = first && !isLayer(first) ? first : Object.fromEntries(Object.entries(layers))
+    const [named, options] = parted(given)
+    expectOptions('Sequential', options, ['checkpoint'])
+    this.#isCheckpoint = options.checkpoint ?? false
     this.#layers = Object.values(named)
     for (const [name, layer] of Object.entries(named)) if (!isLayer(layer)) throw notALayer(name, layer)
     for (const name of Object.keys(named))
@@ -31,7 +63,8 @@ export class Sequential extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.#layers.reduce((value, layer) => layer(value), x)
+    const run = (): Tensor => this.#layers.reduce((value, layer) => layer(value), x)
+    return this.#isCheckpoint ? checkpointed(run) : run()
   }
 
   /** Layer `index`; negative counts from the end. */

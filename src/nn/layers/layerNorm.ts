@@ -1,5 +1,5 @@
 /** Normalisations without statistics of other pictures. Not here: the arithmetic (graph), batch norm (norm.ts). */
-import { UsageError, type Shape } from '../../base/index.js'
+import { LenetError, showShape, sizeOf, UsageError, type Shape } from '../../base/index.js'
 import type { Tensor } from '../../tensor/index.js'
 import * as F from '../functional.js'
 import { ones_ } from '../init.js'
@@ -89,5 +89,68 @@ export class GroupNorm extends Module {
   override extraRepr(): string {
     const affine = showBool(this.weight !== null)
     return `${this.#groups}, ${this.#channels}, eps=${showFloat(this.#eps)}, affine=${affine}, bias=${affine}`
+  }
+}
+
+export interface InstanceNormOptions {
+  /** Added to the variance; default 1e-5. */
+  readonly eps?: number
+  /** A factor (from 1) and a summand (from 0) a channel are trained; default false. */
+  readonly affine?: boolean
+}
+
+abstract class InstanceNorm extends Module {
+  readonly weight: Parameter | null
+  readonly bias: Parameter | null
+  readonly #features: number
+  readonly #eps: number
+
+  constructor(numFeatures: number, options: InstanceNormOptions = {}) {
+    super()
+    expectOptions(new.target.name, options, ['eps', 'affine'])
+    expectWhole(new.target.name, { numFeatures })
+    const { eps = 1e-5, affine = false } = options
+    this.#features = numFeatures
+    this.#eps = eps
+    this.weight = affine ? onesOf([numFeatures]) : null
+    this.bias = affine ? emptyParameter([numFeatures]) : null
+  }
+
+  /** The rank of input that the class takes. */
+  protected abstract readonly rank: number
+
+  forward(x: Tensor): Tensor {
+    const channels = x.shape[1]
+    if (x.dim() !== this.rank || channels !== this.#features)
+      throw new LenetError(
+        `expects an input of ${this.rank} dimensions and ${this.#features} channels, got ${showShape(x.shape)}`,
+      )
+    if (sizeOf(x.shape.slice(2)) <= 1 && this.training)
+      throw new LenetError(
+        `expects more than 1 value for each channel of a picture in training, got ${showShape(x.shape)}`,
+      )
+    return F.groupNorm(x, channels, this.weight, this.bias, this.#eps)
+  }
+
+  override extraRepr(): string {
+    const affine = showBool(this.weight !== null)
+    return `${this.#features}, eps=${showFloat(this.#eps)}, momentum=0.1, affine=${affine}, bias=${affine}, track_running_stats=False`
+  }
+}
+
+/**
+ * Normalises each channel of each picture of [N, C, H, W] by itself (Ulyanov et al. 2016), in training and evaluation alike:
+ * running statistics are not built. Source: torch.nn.InstanceNorm2d.
+ */
+export class InstanceNorm2d extends InstanceNorm {
+  protected get rank(): number {
+    return 4
+  }
+}
+
+/** As InstanceNorm2d, of [N, C, L]. Source: torch.nn.InstanceNorm1d. */
+export class InstanceNorm1d extends InstanceNorm {
+  protected get rank(): number {
+    return 3
   }
 }

@@ -1,5 +1,5 @@
 /** Batch normalisation, with running statistics as PyTorch keeps them. Not here: the arithmetic (graph). */
-import { LenetError, showShape } from '../../base/index.js'
+import { LenetError, showShape, UsageError } from '../../base/index.js'
 import { everyStep, flushWrites, ops, Tensor, writeLater } from '../../tensor/index.js'
 import { ones_ } from '../init.js'
 import { Module } from '../module.js'
@@ -10,8 +10,11 @@ import { showBool, showFloat } from './text.js'
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */
   readonly eps?: number
-  /** The weight of a batch in the running statistics; default 0.1. */
-  readonly momentum?: number
+  /**
+   * The weight of a batch in the running statistics; default 0.1. null: they are the mean of all batches so far (1 /
+   * numBatchesTracked). Files of other families than PyTorch's do not know that: they say 0.1.
+   */
+  readonly momentum?: number | null
   /** A factor (from 1) and a summand (from 0) a channel are trained; default true. */
   readonly affine?: boolean
 }
@@ -24,13 +27,15 @@ abstract class BatchNorm extends Module {
   readonly numBatchesTracked: Buffer
   readonly #features: number
   readonly #eps: number
-  readonly #momentum: number
+  readonly #momentum: number | null
 
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super()
     expectOptions(new.target.name, options, ['eps', 'momentum', 'affine'])
     expectWhole(new.target.name, { numFeatures })
     const { eps = 1e-5, momentum = 0.1, affine = true } = options
+    if (momentum !== null && !(momentum >= 0 && momentum <= 1))
+      throw new UsageError(`${new.target.name}: momentum must be from 0 to 1, or null, got ${momentum}`)
     this.#features = numFeatures
     this.#eps = eps
     this.#momentum = momentum
@@ -56,21 +61,29 @@ abstract class BatchNorm extends Module {
       return new Tensor(ops.batchNormEval(x.node, this.runningMean.node, this.runningVar.node, affine))
     }
     const { output, mean, unbiasedVariance } = ops.batchNormTrain(x.node, affine)
-    this.#follow(this.runningMean, mean)
-    this.#follow(this.runningVar, unbiasedVariance)
     everyStep(() => this.numBatchesTracked.copy_([this.numBatchesTracked.item() + 1]))
+    const shares = this.#shares()
+    this.#follow(this.runningMean, mean, shares)
+    this.#follow(this.runningVar, unbiasedVariance, shares)
     return new Tensor(output)
   }
 
-  /** running = (1 - momentum) · running + momentum · now */
-  #follow(running: Buffer, now: Tensor['node']): void {
-    const kept = ops.mul(running.node, ops.constant(1 - this.#momentum))
-    writeLater(running, ops.add(kept, ops.mul(ops.detach(now), ops.constant(this.#momentum))))
+  /** How much the running statistics count, and this batch. The count of batches is read when the step runs. */
+  #shares(): readonly [Tensor['node'], Tensor['node']] {
+    const momentum = this.#momentum
+    if (momentum !== null) return [ops.constant(1 - momentum), ops.constant(momentum)]
+    const share = ops.div(ops.constant(1), ops.cast(this.numBatchesTracked.node, 'f32'))
+    return [ops.sub(ops.constant(1), share), share]
+  }
+
+  #follow(running: Buffer, now: Tensor['node'], [kept, share]: readonly [Tensor['node'], Tensor['node']]): void {
+    writeLater(running, ops.add(ops.mul(running.node, kept), ops.mul(ops.detach(now), share)))
   }
 
   override extraRepr(): string {
     const affine = showBool(this.weight !== null)
-    return `${this.#features}, eps=${showFloat(this.#eps)}, momentum=${showFloat(this.#momentum)}, affine=${affine}, bias=${affine}, track_running_stats=True`
+    const momentum = this.#momentum === null ? 'None' : showFloat(this.#momentum)
+    return `${this.#features}, eps=${showFloat(this.#eps)}, momentum=${momentum}, affine=${affine}, bias=${affine}, track_running_stats=True`
   }
 }
 

@@ -95,7 +95,8 @@ def entry(name, of):
     return {"numbers": [nine(number) for number in found], "spread": float(f"{spread:.1e}")}
 
 
-torch.set_num_threads(1)
-entries = {name: entry(name, lambda dtype, name=name: run(name, dtype)) for name in NETS}
-entries["40 batch norms"] = entry("40 batch norms", gradients)
-write_json("deep.json", {"torch": torch.__version__.split("+")[0], "nets": entries})
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    entries = {name: entry(name, lambda dtype, name=name: run(name, dtype)) for name in NETS}
+    entries["40 batch norms"] = entry("40 batch norms", gradients)
+    write_json("deep.json", {"torch": torch.__version__.split("+")[0], "nets": entries})

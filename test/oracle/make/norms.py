@@ -49,16 +49,17 @@ def run(dtype):
     return losses, [[m.running_mean.tolist(), m.running_var.tolist()] for m in norms]
 
 
-torch.set_num_threads(1)
-(losses, norms), (wide, _) = run(torch.float32), run(torch.float64)
-spread = max(abs(a / b - 1) for a, b in zip(losses, wide))
-print(len(norms), losses[0], losses[-2], losses[-1], f"{spread:.1e}")
-write_json(
-    "norms.json",
-    {
-        "torch": torch.__version__.split("+")[0],
-        "losses": [nine(loss) for loss in losses],
-        "spread": float(f"{spread:.1e}"),
-        "running": [[[nine(v) for v in values] for values in pair] for pair in norms],
-    },
-)
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    (losses, norms), (wide, _) = run(torch.float32), run(torch.float64)
+    spread = max(abs(a / b - 1) for a, b in zip(losses, wide))
+    print(len(norms), losses[0], losses[-2], losses[-1], f"{spread:.1e}")
+    write_json(
+        "norms.json",
+        {
+            "torch": torch.__version__.split("+")[0],
+            "losses": [nine(loss) for loss in losses],
+            "spread": float(f"{spread:.1e}"),
+            "running": [[[nine(v) for v in values] for values in pair] for pair in norms],
+        },
+    )
