@@ -6,10 +6,10 @@
  */
 import { joinCrew, warn, type Crew } from '#device-platform'
 import { LenetError, messageOf } from '../base/index.js'
-import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
+import { granuleOf, partsOf, squadsOf, teamBlock, teamBytes, unitCount, type Program } from '../compiler/index.js'
 import type { Executable } from './device.js'
 import type { DeviceMemory } from './memory.js'
-import { command, type Code, type Mail, type Step } from './protocol.js'
+import { command, tellFailure, type Code, type Mail, type Step } from './protocol.js'
 
 /** Looks at the barrier before a member sleeps: some ten microseconds. */
 const barrierLooks = 4000
@@ -22,7 +22,7 @@ function isSmall({ kernels }: Program, n: number): boolean {
   const cuts = n > granuleOf(kernels)
   let work = 0
   for (const kernel of kernels) {
-    if ('pictures' in kernel.units && !cuts) continue
+    if ('pictures' in kernel.units && !cuts && partsOf(kernel.units).count === 1) continue
     work += Math.max(kernel.flops(n) / 2, 16 * unitCount(kernel.units, n))
   }
   return work < smallWork
@@ -45,10 +45,13 @@ export class Team {
     this.#memory = memory
     this.#notice = notice
     this.#threads = memory.shared ? threads : 1
-    this.#address = memory.alloc(teamBlock.bytes)
-    const block = memory.i32(this.#address, teamBlock.bytes / 4)
-    block.fill(0)
-    block[teamBlock.spins / 4] = barrierLooks
+    this.#address = memory.alloc(teamBytes(this.#threads))
+    this.#block.fill(0)
+    this.#block[teamBlock.spins / 4] = barrierLooks
+  }
+
+  get #block(): Int32Array {
+    return this.#memory.i32(this.#address, teamBytes(this.#threads) / 4)
   }
 
   /** Whether a member is gone, who will not come to a barrier: 1. Asked in the middle of a step. */
@@ -69,12 +72,14 @@ export class Team {
     this.#codes.set(id, code)
     if (this.#crew) this.#crew.post({ kind: 'load', site: this.#crew.site, id, code })
     // most runs are for as many pictures as the last one
-    let [pictures, alone] = [-1, true]
+    let [pictures, alone, squads, threads] = [-1, true, 1, 0]
     const run = (table: number): void => {
       const n = this.#memory.ints[table / 4] ?? 0
-      if (n !== pictures) [pictures, alone] = [n, isSmall(program, n)]
+      if (n !== pictures) [pictures, alone, threads] = [n, isSmall(program, n), 0]
       const crew = alone || this.#threads === 1 ? null : this.#atWork()
-      if (crew) this.#call(crew, id, step, table)
+      if (crew && threads !== this.#threads)
+        [squads, threads] = [squadsOf(program.kernels, n, this.#threads), this.#threads]
+      if (crew) this.#call(crew, { code: id, squads, table }, step)
       else step(table, 0, 1, this.#address)
     }
     return { run, drop: () => this.#remove(id) }
@@ -85,8 +90,13 @@ export class Team {
     if (this.#crew) this.#crew.post({ kind: 'drop', site: this.#crew.site, id })
   }
 
-  #call(crew: Crew, code: number, step: Step, table: number): void {
+  #call(
+    crew: Crew,
+    { code, squads, table }: { readonly code: number; readonly squads: number; readonly table: number },
+    step: Step,
+  ): void {
     const { words, site } = crew
+    Atomics.store(this.#memory.ints, (this.#address + teamBlock.squads) / 4, squads)
     Atomics.add(words, command.calling, 1)
     Atomics.store(words, command.site, site)
     Atomics.store(words, command.code, code)
@@ -102,10 +112,7 @@ export class Team {
     try {
       return step(table, 0, this.#threads, this.#address)
     } catch (error) {
-      const block = this.#memory.i32(this.#address, teamBlock.bytes / 4)
-      Atomics.store(block, teamBlock.failed / 4, 1)
-      Atomics.add(block, teamBlock.passed / 4, 1)
-      Atomics.notify(block, teamBlock.passed / 4)
+      tellFailure(this.#block)
       return this.#fail(error)
     }
   }

@@ -6,7 +6,7 @@
  */
 import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { groupSize, groupsOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { groupSize, groupsOf, KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { ScatterPlan } from '../tile/tuning.js'
 import type { RowKernel } from './geometry.js'
 import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes } from './nonZeros.js'
@@ -63,12 +63,13 @@ export function lowerRowsGradWeight(
   const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), x: b.buffer(x, 'read'), out: b.buffer(out, 'write') }
   const passes = sumPasses(attrs, lanes, most)
-  b.forUnits((group) => {
+  const parts = partsOfPieces(channels)
+  b.forParts(parts, (group, from, to) => {
     const pictures = picturesIn(b, group)
     const start = b.pointer('start', buffers.lists, group, groupBytes)
     const rows = b.pointer('rows', buffers.x, group, groupSize * attrs.pictureFloats * wordBytes)
-    const result = b.pointer('result', buffers.out, group, channels * kernelBytes)
-    b.for('o', 0, channels, 1, (o) => {
+    const result = b.pointer('result', buffers.out, add(mul(group, channels), from), kernelBytes)
+    b.for('o', from, to, 1, (o) => {
       const ends = add(start, mul(o, endsBytes))
       const bytes = b.let('bytes', loadInt(add(ends, mul(sub(pictures, 1), wordBytes))))
       const count = b.let('count', alu('ishru', bytes, int(3)))
@@ -83,7 +84,7 @@ export function lowerRowsGradWeight(
       b.bump(result, kernelBytes)
     })
   })
-  return b.finish('conv2dGradWeight', { pictures: groupSize }, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradWeight', { pictures: groupSize, parts }, denseFlops(attrs, channels, positions))
 }
 
 const denseFlops = (attrs: RowKernel, channels: number, positions: number) => (n: number) =>
@@ -142,12 +143,13 @@ export function lowerRowsGradInput(
   const pictureBytes = attrs.pictureFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), weight: b.buffer(weight, 'read'), out: b.buffer(out, 'both') }
   const passes = scatterPasses(attrs, lanes, plan.most)
-  b.forUnits((group) => {
-    const pictures = picturesIn(b, group)
+  const parts = partsOfPieces(groupSize)
+  b.forParts(parts, (group, from, to) => {
+    const end = b.let('last', alu('imin', picturesIn(b, group), to))
     const start = b.pointer('start', buffers.lists, group, groupBytes)
     const rows = b.pointer('rows', buffers.out, group, groupSize * pictureBytes)
-    const picture = b.let('picture', rows)
-    b.for('i', 0, pictures, 1, (i) => {
+    const picture = b.pointer('picture', rows, from, pictureBytes)
+    b.for('i', from, end, 1, (i) => {
       clear(b, picture, pictureBytes)
       b.bump(picture, pictureBytes)
       const w = b.let('w', buffers.weight)
@@ -157,7 +159,7 @@ export function lowerRowsGradInput(
       })
     })
   })
-  return b.finish('conv2dGradInput', { pictures: groupSize }, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradInput', { pictures: groupSize, parts }, denseFlops(attrs, channels, positions))
 }
 
 interface Scatter {
