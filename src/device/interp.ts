@@ -6,9 +6,12 @@ import {
   granuleOf,
   interpret,
   phasesOf,
+  pieceOf,
+  piecesOf,
   placeOf,
   rankShare,
   shareOf,
+  squadRuns,
   squadsOf,
   unitCount,
   unitsIn,
@@ -105,7 +108,8 @@ function runTeam(
       const [first, end] = shareOf(Math.ceil(n / granule), squad, squads)
       for (let g = first; g < end; g++) for (const run of runs) for (const tid of own) pictures(run, g, tid)
       for (const tid of own)
-        for (const index of counted) part(index, shareOf(unitCount(unitsOf(index), n), tid, threads))
+        for (const index of counted)
+          for (let i = 0; i < piecesOf(unitsOf(index)); i++) part(index, pieceOf(unitsOf(index), i, tid, threads))
     }
   }
 }

@@ -4,15 +4,16 @@
  * thread alone, with the same bits. A waiting member looks for a while, then sleeps.
  * Not here: what a step is (compiler/render), the threads themselves (crew.node.ts, member.node.ts).
  */
-import { joinCrew, warn, type Crew } from '#device-platform'
+import { coreCount, joinCrew, warn, type Crew } from '#device-platform'
 import { LenetError, messageOf } from '../base/index.js'
 import { granuleOf, partsOf, squadsOf, teamBlock, teamBytes, unitCount, type Program } from '../compiler/index.js'
 import type { Executable } from './device.js'
 import type { DeviceMemory } from './memory.js'
+import { Pace } from './pace.js'
 import { command, tellFailure, type Code, type Mail, type Step } from './protocol.js'
 
-/** Looks at the barrier before a member sleeps: some ten microseconds. */
-const barrierLooks = 4000
+/** Looks at the barrier before a member sleeps: some ten microseconds; few where others wait for its core. */
+const [barrierLooks, fewLooks] = [4000, 20]
 
 /** About as many multiply-adds as take as long as calling the team and two barriers, several times over. */
 const smallWork = 500_000
@@ -26,6 +27,20 @@ function isSmall({ kernels }: Program, n: number): boolean {
     work += Math.max(kernel.flops(n) / 2, 16 * unitCount(kernel.units, n))
   }
   return work < smallWork
+}
+
+/** Runs of a program for n pictures by a team of so many. */
+interface Runs {
+  readonly n: number
+  readonly threads: number
+  readonly isSmall: boolean
+  readonly squads: number
+  readonly pace: Pace
+}
+
+function runsOf(program: Program, n: number, threads: number): Runs {
+  const squads = squadsOf(program.kernels, n, threads)
+  return { n, threads, isSmall: isSmall(program, n), squads, pace: new Pace(threads) }
 }
 
 export class Team {
@@ -47,7 +62,7 @@ export class Team {
     this.#threads = memory.shared ? threads : 1
     this.#address = memory.alloc(teamBytes(this.#threads))
     this.#block.fill(0)
-    this.#block[teamBlock.spins / 4] = barrierLooks
+    this.#block[teamBlock.spins / 4] = this.#threads > coreCount() ? fewLooks : barrierLooks
   }
 
   get #block(): Int32Array {
@@ -72,15 +87,17 @@ export class Team {
     this.#codes.set(id, code)
     if (this.#crew) this.#crew.post({ kind: 'load', site: this.#crew.site, id, code })
     // most runs are for as many pictures as the last one
-    let [pictures, alone, squads, threads] = [-1, true, 1, 0]
+    let runs = runsOf(program, 0, 1)
     const run = (table: number): void => {
       const n = this.#memory.ints[table / 4] ?? 0
-      if (n !== pictures) [pictures, alone, threads] = [n, isSmall(program, n), 0]
-      const crew = alone || this.#threads === 1 ? null : this.#atWork()
-      if (crew && threads !== this.#threads)
-        [squads, threads] = [squadsOf(program.kernels, n, this.#threads), this.#threads]
-      if (crew) this.#call(crew, { code: id, squads, table }, step)
-      else step(table, 0, 1, this.#address)
+      if (n !== runs.n) runs = runsOf(program, n, this.#threads)
+      const crew = runs.isSmall || this.#threads === 1 ? null : this.#atWork()
+      if (!crew) return void step(table, 0, 1, this.#address)
+      if (runs.threads !== this.#threads) runs = runsOf(program, n, this.#threads)
+      const from = performance.now()
+      if (runs.pace.isAlone) step(table, 0, 1, this.#address)
+      else this.#call(crew, { code: id, squads: runs.squads, table }, step)
+      runs.pace.ran(from, performance.now())
     }
     return { run, drop: () => this.#remove(id) }
   }

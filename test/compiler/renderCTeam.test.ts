@@ -13,6 +13,8 @@ import {
   int,
   loadInt,
   mul,
+  pieceOf,
+  piecesOf,
   placeOf,
   rankShare,
   shareOf,
@@ -84,13 +86,15 @@ const UNITS: Units[] = [
   { pictures: 1, parts: { count: 4, pieces: 3 } },
   { pictures: 8, parts: { count: 16, pieces: 40 } },
   { count: 7 },
+  { count: 41, together: true },
   { count: 1 },
   { count: 0 },
 ]
 
 /** The calls [lo, hi) of a kernel that a member makes. */
 function callsOf(program: Program, units: Units, n: number, tid: number, nth: number): (readonly [number, number])[] {
-  if ('count' in units) return [shareOf(units.count, tid, nth)]
+  if ('count' in units && nth === 1) return [[0, units.count]]
+  if ('count' in units) return Array.from({ length: piecesOf(units) }, (_, i) => pieceOf(units, i, tid, nth))
   const [granule, squads] = [granuleOf(program.kernels), squadsOf(program.kernels, n, nth)]
   const place = placeOf(tid, nth, squads)
   const [first, last] = shareOf(Math.ceil(n / granule), place.squad, squads)

@@ -12,6 +12,8 @@ import {
   interpret,
   loadInt,
   mul,
+  pieceOf,
+  piecesOf,
   placeOf,
   rankShare,
   shareOf,
@@ -32,6 +34,7 @@ const units: fc.Arbitrary<Units> = fc.oneof(
   fc.record({ pictures: power(4) }),
   fc.record({ pictures: power(4), parts }),
   fc.record({ count: fc.integer({ min: 0, max: 300 }) }),
+  fc.record({ count: fc.integer({ min: 0, max: 300 }), together: fc.constant(true as const) }),
 )
 
 const kernelOf = (own: Units): LoopKernel => {
@@ -41,7 +44,7 @@ const kernelOf = (own: Units): LoopKernel => {
 
 /** What member tid does of a kernel: [lo, hi) of each call. */
 function callsOf(kernels: readonly LoopKernel[], own: Units, n: number, tid: number, nth: number) {
-  if ('count' in own) return [shareOf(own.count, tid, nth)]
+  if ('count' in own) return Array.from({ length: piecesOf(own) }, (_, i) => pieceOf(own, i, tid, nth))
   const granule = granuleOf(kernels)
   const squads = squadsOf(kernels, n, nth)
   const place = placeOf(tid, nth, squads)

@@ -63,9 +63,12 @@ export type Access = 'read' | 'write' | 'both'
 
 /**
  * How a kernel's work is cut: into ⌈n / pictures⌉ blocks of so many pictures each (a power of two), each block one unit or
- * as many as it has parts; or into a fixed number.
+ * as many as it has parts; or into a fixed number. `together`: a call reads as much for one unit as for many, so that each
+ * member should do its share in one call.
  */
-export type Units = { readonly pictures: number; readonly parts?: Parts } | { readonly count: number }
+export type Units =
+  | { readonly pictures: number; readonly parts?: Parts }
+  | { readonly count: number; readonly together?: true }
 
 /**
  * How a block of pictures is cut by channels or rows: part p of `count` (a power of two) is the pieces from

@@ -95,7 +95,8 @@ class Words {
   }
 
   #units(units: Units): void {
-    if ('count' in units) return this.#put(-1 - units.count)
+    if ('count' in units) for (const word of [-1 - units.count, Number(units.together ?? false)]) this.#put(word)
+    if ('count' in units) return
     const { count, pieces } = partsOf(units)
     for (const word of [units.pictures, count, pieces]) this.#put(word)
   }

@@ -4,6 +4,9 @@
  * own pictures it may read again without meeting the others; other kernels' units are cut evenly. Where there are too few
  * granules for the team, members form squads: a squad has granules as a member would, and its members do parts of each
  * kernel's blocks, meeting one another (and nobody else) between kernels.
+ * Shares are where members begin. A share is a list of pieces – granules, where a member is a squad of its own, then the
+ * pieces of counted kernels – which its owner takes one by one, and so do others who have done theirs: a member whose core
+ * is busy with something else does less.
  * Kernels of one phase that touch the same memory are all of pictures, or all of them only read it.
  * No sum depends on the cuts. Not here: barriers (schedule/phases.ts), threads (device).
  */
@@ -61,6 +64,21 @@ export function shareOf(whole: number, tid: number, nth: number): readonly [numb
   return [Math.floor((whole * tid) / nth), Math.floor((whole * (tid + 1)) / nth)]
 }
 
+/** Pieces of a counted kernel in a member's share. */
+export const piecesOf = (units: Units): number => ('count' in units && !units.together ? 4 : 1)
+
+/** The units [lo, hi) of piece i of member tid's share of a counted kernel. */
+export function pieceOf(units: Units, i: number, tid: number, nth: number): readonly [number, number] {
+  const pieces = piecesOf(units)
+  return shareOf(unitCount(units, 0), pieces * tid + i, pieces * nth)
+}
+
+/** Whose pieces a member takes, in this order: its own, then some others', so that a large team does not look at all of it. */
+export function ownersFor(tid: number, nth: number): number[] {
+  const others = Array.from({ length: Math.ceil(Math.log2(nth)) }, (_, i) => tid ^ (2 ** i))
+  return [tid, ...others.filter((other) => other < nth)]
+}
+
 /** The units [lo, hi) of a kernel of pictures in granule `g`. */
 export function unitsIn(units: Units, n: number, g: number, granule: number): readonly [number, number] {
   const count = unitCount(units, n)
@@ -116,12 +134,13 @@ export const lineBytes = 64
 /**
  * The team's block of memory, as byte offsets from its address (a multiple of a line): whether a member failed, how often a
  * member looks before it sleeps, how many squads there are (whoever calls a step says so), and barriers: the team's own,
- * with a line for each member, and the squads', as many lines again.
+ * with a line for each member, and the squads', as many lines again. Behind them a line for each member: how many pieces of
+ * its share are taken, in the phases behind an even (word 0) and an odd (word 1) number of meetings of the team.
  */
 export const teamBlock = { failed: 0, spins: 4, squads: 8, barriers: lineBytes } as const
 
 /** Bytes of the block of a team of `nth`. */
-export const teamBytes = (nth: number): number => teamBlock.barriers + 2 * nth * lineBytes
+export const teamBytes = (nth: number): number => teamBlock.barriers + 3 * nth * lineBytes
 
 /**
  * A barrier of `size` members, as byte offsets from its address: how often it was passed and how many sleep there (waking

@@ -109,7 +109,7 @@ export function lowerConvGradWeight(
   kernel.write()
   const { O, C, kernel: taps, out } = kernel.g
   const flops = 2 * O * C * taps[0] * taps[1] * out[0] * out[1]
-  return b.finish('conv2dGradWeight', { count: kernel.cut.units }, (n) => n * flops)
+  return b.finish('conv2dGradWeight', { count: kernel.cut.units, together: true }, (n) => n * flops)
 }
 
 /** A register tile: weights of channels o … and c …, kernel row ky, taps of a piece of it. */

@@ -3,7 +3,7 @@
  * address of its function, and the phases in which they are called.
  * Not here: what becomes of it there.
  */
-import { granuleOf, joinsBefore, partsOf, phasesOf } from '../../loop/team.js'
+import { granuleOf, joinsBefore, partsOf, phasesOf, piecesOf } from '../../loop/team.js'
 import type { LoopKernel, Program } from '../../loop/ir.js'
 
 /** Marks a call of a phase before which squads meet. */
@@ -22,6 +22,7 @@ export function packProgram(program: Program, functions: readonly bigint[]): Uin
   const phases = phasesOf(program).flatMap(({ byPicture, counted }) => [
     byPicture.length,
     counted.length,
+    counted.reduce((sum, i) => sum + piecesOf(kernels[i]?.units ?? { count: 0 }), 0),
     ...byPicture.map((kernel, i) => kernel + (i > 0 && joinsBefore(program, kernel) ? JOIN : 0)),
     ...counted,
   ])
@@ -44,11 +45,11 @@ export function packProgram(program: Program, functions: readonly bigint[]): Uin
 }
 
 /**
- * Units of a fixed number: how many. Of pictures: how many a block has, its pictures as a power of two, and how many units a
- * granule has.
+ * Units of a fixed number: how many, and pieces of a share as a power of two. Of pictures: how many a block has, its
+ * pictures as a power of two, and how many units a granule has.
  */
 function unitWords({ units }: LoopKernel, granule: number): [count: number, shift: number, perGranule: number] {
-  if ('count' in units) return [units.count, 0, 0]
+  if ('count' in units) return [units.count, Math.log2(piecesOf(units)), 0]
   const { count } = partsOf(units)
   return [count, Math.log2(units.pictures), (granule / units.pictures) * count]
 }

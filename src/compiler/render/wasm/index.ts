@@ -3,11 +3,12 @@
  * The bytes depend on the program and the options alone. Not here: compiling and running it (device).
  */
 import type { LoopKernel, Program } from '../../loop/ir.js'
+import { barrierCode } from './barrier.js'
 import * as w from './encode.js'
 import { I32, type Bytes } from './encode.js'
 import { callCode, kernelCode, sharedCode } from './kernel.js'
 import type { WasmOptions } from './ops.js'
-import { barrierCode, stepCode } from './team.js'
+import { stepCode } from './team.js'
 
 export type { WasmOptions } from './ops.js'
 

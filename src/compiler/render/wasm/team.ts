@@ -1,7 +1,6 @@
 /**
- * The step of a team in WebAssembly: each member's share of every kernel in order (loop/team.ts is the definition), and
- * the barrier at which members meet: they look for a while, then sleep.
- * Not here: the kernels; who calls a step (device).
+ * The step of a team in WebAssembly: each member's share of every kernel in order; loop/team.ts is the definition.
+ * Not here: the kernels, the barrier (barrier.ts), who calls a step (device).
  */
 import {
   barrier as layout,
@@ -10,6 +9,7 @@ import {
   lineBytes,
   partsOf,
   phasesOf,
+  piecesOf,
   teamBlock,
   unitCount,
   type Phase,
@@ -17,9 +17,6 @@ import {
 import type { Program, Units } from '../../loop/ir.js'
 import * as w from './encode.js'
 import { Code, I32, type Bytes } from './encode.js'
-
-/** A sleeping member looks around after so long, in case whoever was to wake it is gone. */
-const sleepNanoseconds = 100e6
 
 /**
  * (table, tid, nth, team) → 0, or 1 when a member failed. Kernels' functions begin at number `first`; `barrier` is the barrier's,
@@ -36,10 +33,16 @@ export function stepCode(program: Program, first: number, barrier: number | null
 }
 
 const [TABLE, TID, NTH, TEAM] = [0, 1, 2, 3]
-/** The batch; this member's squad, its number there and how many they are; the squad's share of granules; what is done now. */
-const [N, SQUADS, SQUAD, RANK, SIZE, FIRST, LAST, G, LO, HI] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
-const localCount = 10
+/** The batch; how many squads there are; this member's squad, its number there and how many they are. */
+const [N, SQUADS, SQUAD, RANK, SIZE] = [4, 5, 6, 7, 8]
+/**
+ * Whose share is done, and in which way it was found; TURN: bytes of the word in which its pieces are counted; the first of
+ * its granules, and how many; pieces that are this member's without counting; the piece; the granule and units to be done.
+ */
+const [OWNER, WAY, TURN, BEGIN, GRANULES, OWN, PIECE, G, LO, HI] = [9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+const localCount = 15
 
+/** What a member does: see loop/team.ts. */
 class Step {
   readonly #code = new Code()
   readonly #program: Program
@@ -57,7 +60,6 @@ class Step {
     code.access(w.I32_LOAD, 0)
     code.set(N)
     this.#place()
-    this.#share(() => this.#countBlocks(this.#granule), SQUAD, SQUADS, FIRST, LAST)
   }
 
   /** Each member is a squad of its own where the team's block does not say otherwise. */
@@ -65,12 +67,11 @@ class Step {
     const code = this.#code
     code.get(NTH)
     code.set(SQUADS)
-    if (this.#barrier !== null)
-      this.#ifSeveral(NTH, () => {
-        code.get(TEAM)
-        code.access(w.ATOMIC_LOAD, teamBlock.squads)
-        code.set(SQUADS)
-      })
+    this.#ifTeam(() => {
+      code.get(TEAM)
+      code.access(w.ATOMIC_LOAD, teamBlock.squads)
+      code.set(SQUADS)
+    })
     this.#quotient(NTH, SQUADS, SIZE)
     this.#quotient(TID, SIZE, SQUAD)
     code.get(TID)
@@ -97,42 +98,214 @@ class Step {
     code.block(w.IF, body)
   }
 
-  phase({ byPicture, counted }: Phase): void {
+  /** A team needs memory that is shared. */
+  #ifTeam(body: () => void): void {
+    if (this.#barrier !== null) this.#ifSeveral(NTH, body)
+  }
+
+  phase(phase: Phase): void {
     const code = this.#code
-    if (byPicture.length > 0)
-      this.#forGranules(() =>
+    const pieces = phase.counted.reduce((sum, kernel) => sum + piecesOf(this.#unitsOf(kernel)), 0)
+    const granules = phase.byPicture.length > 0 ? this.#granule : null
+    this.#ifTeam(() => this.#newLists())
+    code.get(TID)
+    code.set(OWNER)
+    code.i32Const(0)
+    code.set(WAY)
+    this.#granulesOf(granules, SQUAD, SQUADS)
+    code.i32Const(0)
+    code.set(OWN)
+    this.#ifSeveral(SIZE, () => {
+      code.get(GRANULES)
+      code.set(OWN)
+    })
+    code.block(w.LOOP, () => {
+      this.#pieces(phase, pieces)
+      this.#ifTeam(() => {
+        this.#nextOwner(granules)
+        code.get(WAY)
+        code.get(NTH)
+        code.op(w.i32.ltU)
+        code.branchIf(1)
+      })
+    })
+  }
+
+  /** In which words this phase's pieces are counted; the own one of the next phase is nobody's yet. */
+  #newLists(): void {
+    const code = this.#code
+    code.get(TEAM)
+    code.access(w.ATOMIC_LOAD, teamBlock.barriers + layout.passed)
+    code.i32Const(1)
+    code.op(w.i32.and)
+    code.i32Const(4)
+    code.op(w.i32.mul)
+    code.set(TURN)
+    this.#list(TID)
+    code.i32Const(4)
+    code.get(TURN)
+    code.op(w.i32.sub)
+    code.op(w.i32.add)
+    code.i32Const(0)
+    code.access(w.ATOMIC_STORE, teamBlock.barriers)
+  }
+
+  /** The line of a member's share, but for `teamBlock.barriers`. */
+  #list(member: number): void {
+    const code = this.#code
+    code.get(TEAM)
+    code.get(NTH)
+    code.i32Const(2)
+    code.op(w.i32.mul)
+    code.get(member)
+    code.op(w.i32.add)
+    code.i32Const(lineBytes)
+    code.op(w.i32.mul)
+    code.op(w.i32.add)
+  }
+
+  /** BEGIN and GRANULES of share i of so many; granules of so many pictures, null: there is nothing by picture. */
+  #granulesOf(granule: number | null, i: number, of: number): void {
+    const code = this.#code
+    const begin = (next: number): void => {
+      this.#countBlocks(granule ?? 1)
+      code.get(i)
+      code.i32Const(next)
+      code.op(w.i32.add)
+      code.op(w.i32.mul)
+      code.get(of)
+      code.op(w.i32.divU)
+    }
+    if (granule === null) code.i32Const(0)
+    else begin(0)
+    code.set(BEGIN)
+    if (granule === null) code.i32Const(0)
+    else {
+      begin(1)
+      code.get(BEGIN)
+      code.op(w.i32.sub)
+    }
+    code.set(GRANULES)
+  }
+
+  /** Who has done a share looks at those of others: member TID xor 1, 2, 4, …. WAY ≥ NTH: there is none left. */
+  #nextOwner(granule: number | null): void {
+    const code = this.#code
+    code.block(w.LOOP, () => {
+      code.get(WAY)
+      code.i32Const(1)
+      code.op(w.i32.shl)
+      code.get(WAY)
+      code.op(w.i32.eqz)
+      code.op(w.i32.or)
+      code.set(WAY)
+      code.get(TID)
+      code.get(WAY)
+      code.op(w.i32.xor)
+      code.set(OWNER)
+      code.get(WAY)
+      code.get(NTH)
+      code.op(w.i32.ltU)
+      code.get(OWNER)
+      code.get(NTH)
+      code.op(w.i32.ltU)
+      code.op(w.i32.eqz)
+      code.op(w.i32.and)
+      code.branchIf(0)
+    })
+    this.#granulesOf(granule, OWNER, NTH)
+    code.i32Const(0)
+    code.set(OWN)
+    // a squad's granules are nobody else's
+    this.#ifSeveral(SIZE, () => {
+      code.i32Const(0)
+      code.set(GRANULES)
+    })
+  }
+
+  /** Does pieces of OWNER's share one by one, as long as there are any: its granules, then so many of counted kernels. */
+  #pieces(phase: Phase, counted: number): void {
+    const code = this.#code
+    code.i32Const(-1)
+    code.set(PIECE)
+    code.block(w.LOOP, () => {
+      code.get(PIECE)
+      code.i32Const(1)
+      code.op(w.i32.add)
+      code.set(PIECE)
+      this.#ifTeam(() => this.#take(counted))
+      this.#isBefore(PIECE, counted)
+      code.block(w.IF, () => {
+        this.#piece(phase)
+        code.branch(1)
+      })
+    })
+  }
+
+  /** Whether a piece is one of GRANULES and so many more. */
+  #isBefore(piece: number, more: number): void {
+    const code = this.#code
+    code.get(piece)
+    code.get(GRANULES)
+    code.i32Const(more)
+    code.op(w.i32.add)
+    code.op(w.i32.ltU)
+  }
+
+  /** PIECE is the next that nobody has taken, unless it is this member's anyway. */
+  #take(counted: number): void {
+    const code = this.#code
+    const word = (): void => {
+      this.#list(OWNER)
+      code.get(TURN)
+      code.op(w.i32.add)
+    }
+    code.get(PIECE)
+    code.get(OWN)
+    code.op(w.i32.ltU)
+    code.op(w.i32.eqz)
+    code.block(w.IF, () => {
+      code.get(OWN)
+      word()
+      code.access(w.ATOMIC_LOAD, teamBlock.barriers)
+      code.op(w.i32.add)
+      code.set(PIECE)
+      this.#isBefore(PIECE, counted)
+      code.block(w.IF, () => {
+        code.get(OWN)
+        word()
+        code.i32Const(1)
+        code.access(w.ATOMIC_ADD, teamBlock.barriers)
+        code.op(w.i32.add)
+        code.set(PIECE)
+      })
+    })
+  }
+
+  #piece({ byPicture, counted }: Phase): void {
+    const code = this.#code
+    if (byPicture.length > 0) {
+      this.#isBefore(PIECE, 0)
+      code.block(w.IF, () => {
+        code.get(BEGIN)
+        code.get(PIECE)
+        code.op(w.i32.add)
+        code.set(G)
         byPicture.forEach((kernel, i) => {
           if (i > 0 && joinsBefore(this.#program, kernel)) this.#join()
           this.#byPicture(kernel)
-        }),
-      )
+        })
+      })
+    }
+    let before = 0
     for (const kernel of counted) {
-      this.#share(() => code.i32Const(unitCount(this.#unitsOf(kernel), 0)), TID, NTH, LO, HI)
-      this.#call(kernel)
+      this.#counted(kernel, before)
+      before += piecesOf(this.#unitsOf(kernel))
     }
   }
 
   #unitsOf(kernel: number): Units {
     return this.#program.kernels[kernel]?.units ?? { count: 0 }
-  }
-
-  #forGranules(body: () => void): void {
-    const code = this.#code
-    code.get(FIRST)
-    code.set(G)
-    code.block(w.LOOP, () => {
-      code.get(G)
-      code.get(LAST)
-      code.op(w.i32.ltU)
-      code.block(w.IF, () => {
-        body()
-        code.get(G)
-        code.i32Const(1)
-        code.op(w.i32.add)
-        code.set(G)
-        code.branch(1)
-      })
-    })
   }
 
   /** ⌈n / pictures⌉ */
@@ -145,19 +318,42 @@ class Step {
     code.op(w.i32.shrU)
   }
 
-  /** whole · i / of and whole · (i + 1) / of */
-  #share(whole: () => void, i: number, of: number, first: number, last: number): void {
+  /** A counted kernel, where PIECE is one of its own: they begin so many behind the granules. */
+  #counted(kernel: number, before: number): void {
     const code = this.#code
-    for (const [local, next] of [[first, 0] as const, [last, 1] as const]) {
-      whole()
-      code.get(i)
-      code.i32Const(next)
-      code.op(w.i32.add)
-      code.op(w.i32.mul)
-      code.get(of)
-      code.op(w.i32.divU)
-      code.set(local)
-    }
+    const units = this.#unitsOf(kernel)
+    const pieces = piecesOf(units)
+    code.get(PIECE)
+    code.get(GRANULES)
+    code.op(w.i32.sub)
+    code.i32Const(before)
+    code.op(w.i32.sub)
+    code.tee(G)
+    code.i32Const(pieces)
+    code.op(w.i32.ltU)
+    code.block(w.IF, () => {
+      for (const [to, next] of [[LO, 0] as const, [HI, 1] as const]) {
+        // in 64 bits: a large net has many units
+        code.get(OWNER)
+        code.i32Const(pieces)
+        code.op(w.i32.mul)
+        code.get(G)
+        code.op(w.i32.add)
+        code.i32Const(next)
+        code.op(w.i32.add)
+        code.op(w.i64.extendU)
+        code.i64Const(unitCount(units, 0))
+        code.op(w.i64.mul)
+        code.get(NTH)
+        code.i32Const(pieces)
+        code.op(w.i32.mul)
+        code.op(w.i64.extendU)
+        code.op(w.i64.divU)
+        code.op(w.i64.wrap)
+        code.set(to)
+      }
+      this.#call(kernel)
+    })
   }
 
   /** A kernel's units in granule G; the last may end before the granule does. Of these a squad's member has its part. */
@@ -178,22 +374,24 @@ class Step {
       code.get(to)
       code.op(w.i32.ltU)
       code.op(w.SELECT)
-      code.i32Const(parts)
-      code.op(w.i32.mul)
+      if (parts > 1) {
+        code.i32Const(parts)
+        code.op(w.i32.mul)
+      }
       code.set(to)
     }
     this.#ifSeveral(SIZE, () => this.#ranksPart())
     this.#call(kernel)
   }
 
-  /** LO + (HI − LO) · (RANK + 1) / SIZE first: LO is still needed. */
+  /** HI first, which is made of LO. */
   #ranksPart(): void {
     const code = this.#code
     code.get(HI)
     code.get(LO)
     code.op(w.i32.sub)
     code.set(HI)
-    for (const [to, next] of [[HI, 1] as const, [LO, 0] as const]) {
+    const begin = (next: number): void => {
       code.get(LO)
       code.get(HI)
       code.get(RANK)
@@ -203,8 +401,11 @@ class Step {
       code.get(SIZE)
       code.op(w.i32.divU)
       code.op(w.i32.add)
-      code.set(to)
     }
+    begin(0)
+    begin(1)
+    code.set(HI)
+    code.set(LO)
   }
 
   #call(kernel: number): void {
@@ -220,7 +421,8 @@ class Step {
 
   /** The team's barrier. */
   meet(): void {
-    this.#meet(TID, NTH, (code) => {
+    this.#meet(TID, NTH, () => {
+      const code = this.#code
       code.get(TEAM)
       code.i32Const(teamBlock.barriers)
       code.op(w.i32.add)
@@ -229,7 +431,8 @@ class Step {
 
   /** That of the squad: behind the team's, and those of squads before it. */
   #join(): void {
-    this.#meet(RANK, SIZE, (code) => {
+    this.#meet(RANK, SIZE, () => {
+      const code = this.#code
       code.get(TEAM)
       code.i32Const(teamBlock.barriers)
       code.op(w.i32.add)
@@ -244,12 +447,12 @@ class Step {
     })
   }
 
-  #meet(rank: number, size: number, address: (code: Code) => void): void {
+  #meet(rank: number, size: number, address: () => void): void {
     if (this.#barrier === null) return
     const code = this.#code
     this.#ifSeveral(size, () => {
       code.get(TEAM)
-      address(code)
+      address()
       code.get(rank)
       code.get(size)
       code.call(this.#barrier ?? 0)
@@ -265,173 +468,4 @@ class Step {
     this.#code.op(w.END)
     return [1, localCount, I32, ...this.#code.bytes]
   }
-}
-
-/** Parameters and locals of the barrier; LEFT: looks, or those who are still to come to a line of the tree. */
-const [BLOCK, BARRIER, PLACE, WIDTH, PASSED, LINE, LEFT] = [0, 1, 2, 3, 4, 5, 6]
-
-/** (team, barrier, rank, size) → whether a member failed. */
-export function barrierCode(): Bytes {
-  const code = new Code()
-  load(code, BARRIER, layout.passed)
-  code.set(PASSED)
-  isLast(code)
-  code.block(w.IF, () => {
-    release(code)
-    code.op(w.ELSE)
-    load(code, BLOCK, teamBlock.spins)
-    code.set(LEFT)
-    code.block(w.LOOP, () => {
-      load(code, BARRIER, layout.passed)
-      code.get(PASSED)
-      code.op(w.i32.eq)
-      load(code, BLOCK, teamBlock.failed)
-      code.op(w.i32.eqz)
-      code.op(w.i32.and)
-      code.block(w.IF, () => {
-        lookOrSleep(code)
-        code.branch(1)
-      })
-    })
-  })
-  load(code, BLOCK, teamBlock.failed)
-  code.op(w.END)
-  return [1, 3, I32, ...code.bytes]
-}
-
-function load(code: Code, base: number, offset: number): void {
-  code.get(base)
-  code.access(w.ATOMIC_LOAD, offset)
-}
-
-/** ⌊local / fan⌋, fan a power of two; `more`: of so many more. */
-function byFan(code: Code, local: number, more = 0): void {
-  code.get(local)
-  code.i32Const(more)
-  code.op(w.i32.add)
-  code.i32Const(Math.log2(layout.fan))
-  code.op(w.i32.shrU)
-}
-
-/** Leaves 1 where all others have come. Goes up the tree: PLACE of WIDTH who come to the lines from LINE on. */
-function isLast(code: Code): void {
-  code.get(BARRIER)
-  code.i32Const(layout.tree)
-  code.op(w.i32.add)
-  code.set(LINE)
-  code.block(w.LOOP, () => {
-    comeTo(code)
-    // the next level
-    code.get(LINE)
-    byFan(code, WIDTH, layout.fan - 1)
-    code.tee(WIDTH)
-    code.i32Const(lineBytes)
-    code.op(w.i32.mul)
-    code.op(w.i32.add)
-    code.set(LINE)
-    byFan(code, PLACE)
-    code.set(PLACE)
-    code.get(LEFT)
-    code.op(w.i32.eqz)
-    code.get(WIDTH)
-    code.i32Const(1)
-    code.op(w.i32.gtS)
-    code.op(w.i32.and)
-    code.branchIf(0)
-  })
-  code.get(LEFT)
-  code.op(w.i32.eqz)
-}
-
-/** Counts at the own line; LEFT is who is still to come. The last one counts from the beginning again. */
-function comeTo(code: Code): void {
-  const line = (): void => {
-    code.get(LINE)
-    byFan(code, PLACE)
-    code.i32Const(lineBytes)
-    code.op(w.i32.mul)
-    code.op(w.i32.add)
-  }
-  const most = (): void => {
-    code.get(WIDTH)
-    byFan(code, PLACE)
-    code.i32Const(layout.fan)
-    code.op(w.i32.mul)
-    code.op(w.i32.sub)
-  }
-  const fan = (): void => code.i32Const(layout.fan)
-  most()
-  fan()
-  most()
-  fan()
-  code.op(w.i32.ltU)
-  code.op(w.SELECT)
-  line()
-  code.i32Const(1)
-  code.access(w.ATOMIC_ADD, 0)
-  code.op(w.i32.sub)
-  code.i32Const(1)
-  code.op(w.i32.sub)
-  code.set(LEFT)
-  code.get(LEFT)
-  code.op(w.i32.eqz)
-  code.block(w.IF, () => {
-    line()
-    code.i32Const(0)
-    code.access(w.ATOMIC_STORE, 0)
-  })
-}
-
-function release(code: Code): void {
-  code.get(BARRIER)
-  code.i32Const(1)
-  code.access(w.ATOMIC_ADD, layout.passed)
-  code.op(w.DROP)
-  load(code, BARRIER, layout.sleeping)
-  code.block(w.IF, () => {
-    code.get(BARRIER)
-    code.i32Const(-1)
-    code.access(w.NOTIFY, layout.passed)
-    code.op(w.DROP)
-  })
-}
-
-function lookOrSleep(code: Code): void {
-  code.get(LEFT)
-  code.block(w.IF, () => {
-    code.get(LEFT)
-    code.i32Const(1)
-    code.op(w.i32.sub)
-    code.set(LEFT)
-    code.op(w.ELSE)
-    const sleepers = (change: number): void => {
-      code.get(BARRIER)
-      code.i32Const(change)
-      code.access(w.ATOMIC_ADD, layout.sleeping)
-      code.op(w.DROP)
-    }
-    sleepers(1)
-    code.get(BARRIER)
-    code.get(PASSED)
-    code.i64Const(sleepNanoseconds)
-    code.access(w.WAIT32, layout.passed)
-    sleepers(-1)
-    lookAround(code)
-  })
-}
-
-/** The outcome of a wait is on the stack. Where nobody came and a member is gone, all are told. */
-function lookAround(code: Code): void {
-  const timedOut = 2
-  const look = 0
-  code.i32Const(timedOut)
-  code.op(w.i32.eq)
-  code.block(w.IF, () => {
-    code.call(look)
-    code.block(w.IF, () => {
-      code.get(BLOCK)
-      code.i32Const(1)
-      code.access(w.ATOMIC_STORE, teamBlock.failed)
-    })
-  })
 }
