@@ -4,8 +4,8 @@
  */
 import { sizeOf, type DType, type Shape } from '../base/index.js'
 import type { Node, NodeType } from '../graph/index.js'
-import { add, addr, Builder, ceilDiv, mul } from './loop/build.js'
-import type { Access, Expr, LoopKernel, Units, Var } from './loop/ir.js'
+import { add, addr, alu, Builder, ceilDiv, int, mul, notNegative, sub } from './loop/build.js'
+import type { Access, Expr, LoopKernel, Parts, Units, Var } from './loop/ir.js'
 
 /** Pictures whose gradients are summed in order before any other sum: the same for every device and thread count. */
 export const groupSize = 8
@@ -114,6 +114,23 @@ export class KernelBuilder extends Builder {
     this.for('unit', { k: 'var', v: this.lo }, { k: 'var', v: this.hi }, 1, body)
   }
 
+  /**
+   * Runs the body for each block of pictures of this call's units, told the pieces of it that they are (all of them but at
+   * the ends of the call) and the first part, which no other call has.
+   */
+  forParts({ count, pieces }: Parts, body: (block: Expr, from: Expr, to: Expr, part: Expr) => void): void {
+    if (count === 1) return this.forUnits((block) => body(block, int(0), int(pieces), int(0)))
+    const [lo, hi] = [{ k: 'var', v: this.lo } as const, { k: 'var', v: this.hi } as const]
+    const shift = Math.log2(count)
+    const pieceOf = (part: Expr): Expr => (pieces === count ? part : alu('ishru', mul(part, pieces), int(shift)))
+    this.for('block', alu('ishru', lo, int(shift)), ceilDiv(hi, count), 1, (block) => {
+      const first = this.let('first', mul(block, count))
+      const part = this.let('part', notNegative(this.let('before', sub(lo, first))))
+      const end = this.let('end', alu('imin', sub(hi, first), int(count)))
+      body(block, this.let('from', pieceOf(part)), this.let('to', pieceOf(end)), part)
+    })
+  }
+
   finish(name: string, units: Units, flops: (n: number) => number = () => 0): ScheduledKernel {
     const { lanes, lo, hi, body } = this
     return { kernel: { name, lanes, buffers: this.#access, units, lo, hi, body, flops }, values: this.#values }
@@ -123,6 +140,17 @@ export class KernelBuilder extends Builder {
   pointer(name: string, base: Expr, index: Expr, bytes: number): { k: 'var'; v: Var } {
     return this.let(name, add(base, mul(index, bytes)))
   }
+}
+
+/** Parts of a block, as many more than its pieces: so a team's shares differ by a piece at most. */
+const [mostParts, partsPerPiece] = [256, 8]
+
+/** So many pieces of a block as parts, `most` at most. */
+export function partsOfPieces(pieces: number, most = mostParts): Parts {
+  if (pieces === 1) return { count: 1, pieces }
+  const wanted = Math.min(most, partsPerPiece * 2 ** Math.ceil(Math.log2(pieces)))
+  // a part's number times the pieces is an i32
+  return { count: Math.min(wanted, 2 ** Math.max(0, Math.floor(30 - Math.log2(pieces)))), pieces }
 }
 
 export const blocksOf = (lanes: number): Expr => ceilDiv({ k: 'n' }, lanes)

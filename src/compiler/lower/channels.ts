@@ -9,7 +9,7 @@ import { sizeOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
 import { add, alu, batchSize, float, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { KernelBuilder, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import type { MapResult } from './map.js'
 import { sumsOverPictures } from './overPictures.js'
@@ -75,10 +75,12 @@ function lowerParts(
   const from = values.map((value) => b.buffer(value, 'read'))
   const [to, each] = 'word' in outs ? [[outs], partsPerChannel] : [outs, 1]
   const targets = to.map((value) => value && b.buffer(value, 'write'))
-  b.forUnits((block) => {
-    const at = from.map((start) => b.pointer('at', start, block, channels * pixels.count * bytes))
-    const out = targets.map((start) => start && b.pointer('out', start, block, channels * each * bytes))
-    b.for('channel', 0, channels, 1, (channel) => {
+  const cut = partsOfPieces(channels)
+  b.forParts(cut, (block, begin, end) => {
+    const plane = b.let('plane', add(mul(block, channels), begin))
+    const at = from.map((start) => b.pointer('at', start, plane, pixels.count * bytes))
+    const out = targets.map((start) => start && b.pointer('out', start, plane, each * bytes))
+    b.for('channel', begin, end, 1, (channel) => {
       body(pixels, at, block, channel).forEach((part, i) => {
         const pointer = out[each === 1 ? i : 0]
         if (pointer) b.store(pixels.store, pointer, each === 1 ? 0 : i * bytes, part)
@@ -86,7 +88,7 @@ function lowerParts(
       out.forEach((pointer) => pointer && b.bump(pointer, each * bytes))
     })
   })
-  return b.finish(name, { pictures: pixels.pictures })
+  return b.finish(name, { pictures: pixels.pictures, parts: cut })
 }
 
 /** The mean of a picture's channel, and Σ (x − mean)². */
