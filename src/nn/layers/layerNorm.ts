@@ -60,7 +60,10 @@ export interface GroupNormOptions {
   readonly affine?: boolean
 }
 
-/** Normalises runs of channels of [N, C, …] (Wu & He 2018). Source: torch.nn.GroupNorm. */
+/**
+ * Normalises each picture of [N, C, …] over runs of its channels, in training and evaluation alike (Wu & He 2018). Source:
+ * torch.nn.GroupNorm.
+ */
 export class GroupNorm extends Module {
   readonly weight: Parameter | null
   readonly bias: Parameter | null
@@ -68,6 +71,10 @@ export class GroupNorm extends Module {
   readonly #channels: number
   readonly #eps: number
 
+  /**
+   * @param numGroups runs of numChannels / numGroups channels; options: eps 1e-5, affine true
+   * @throws UsageError where the channels do not fall into equal runs
+   */
   constructor(numGroups: number, numChannels: number, options: GroupNormOptions = {}) {
     super()
     expectOptions('GroupNorm', options, ['eps', 'affine'])
@@ -105,6 +112,7 @@ abstract class InstanceNorm extends Module {
   readonly #features: number
   readonly #eps: number
 
+  /** @param numFeatures channels C; options: eps 1e-5, affine false */
   constructor(numFeatures: number, options: InstanceNormOptions = {}) {
     super()
     expectOptions(new.target.name, options, ['eps', 'affine'])

@@ -29,6 +29,7 @@ abstract class BatchNorm extends Module {
   readonly #eps: number
   readonly #momentum: number | null
 
+  /** @param numFeatures channels C; options: eps 1e-5, momentum 0.1, affine true */
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super()
     expectOptions(new.target.name, options, ['eps', 'momentum', 'affine'])
