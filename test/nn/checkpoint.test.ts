@@ -7,8 +7,7 @@ import { describe, test } from 'node:test'
 import { arrange, wasmTarget } from '../../src/compiler/index.js'
 import { clearSession, layers, Sequential, type Layer as KerasLayer } from '../../src/keras/index.js'
 import { F, nn, optim, type Layer } from '../../src/nn/index.js'
-import { watchers } from '../../src/tensor/arena.js'
-import { compileStep, cpuBackend, device, manualSeed, rand, tensor, type Tensor } from '../../src/tensor/index.js'
+import { compileStep, cpuBackend, manualSeed, rand, tensor, type Tensor } from '../../src/tensor/index.js'
 
 class Residual extends nn.Module {
   readonly body: nn.Sequential
@@ -122,7 +121,7 @@ describe('a deep net of checkpointed parts', () => {
 
 test('a net whose values take MiB a picture learns the same bits, with NaN in what plans share before each run', () => {
   const fill = (at: number, bytes: number): unknown =>
-    device()
+    cpuBackend().device
       .memory.i32(at, bytes >> 2)
       .fill(0x7fc00000)
   const learn = (checkpoint: boolean): unknown => {
@@ -139,6 +138,7 @@ test('a net whose values take MiB a picture learns the same bits, with NaN in wh
     })
     return [losses, [...net.parameters()].map((each) => [...each.toTypedArray()])]
   }
+  const { watchers } = cpuBackend().arena
   watchers.push(fill)
   try {
     assert.deepEqual(learn(true), learn(false))
