@@ -3,7 +3,7 @@
  * as long as nobody needs that more, and takes it again for its next run.
  * Not here: finding plans (plans.ts), what a plan consists of (compiler/schedule).
  */
-import { LenetError, type HostArray, isArrayOf } from '../base/index.js'
+import { LenetError, sizeOf, type HostArray, isArrayOf } from '../base/index.js'
 import {
   arrange,
   groupSize,
@@ -41,6 +41,8 @@ interface Staged {
   readonly word: number
   readonly piece: Piece
   readonly type: NodeType
+  /** Its rows are pictures. */
+  readonly isBatch: boolean
 }
 
 type LeafWord = Extract<Plan['words'][number], { leaf: number }>
@@ -53,6 +55,12 @@ interface Direct {
   bytes: number
 }
 
+/** A word of the table that goes on by so many bytes for each picture, where a batch takes several runs. */
+interface Moving {
+  readonly word: number
+  readonly bytes: number
+}
+
 export class Bound implements Tenant {
   readonly kind = 'plans'
   readonly plan: Plan
@@ -60,6 +68,7 @@ export class Bound implements Tenant {
   lastUse = 0
   readonly #staged: Staged[] = []
   readonly #direct: Direct[] = []
+  readonly #moving: readonly Moving[]
   readonly #addresses: Uint32Array
   /** The same, as the table has them. */
   readonly #words: Int32Array
@@ -89,10 +98,11 @@ export class Bound implements Tenant {
     this.#words = new Int32Array(this.#addresses.buffer)
     this.#written = writtenLeaves(plan)
     this.#seen = new Float64Array(2 * (plan.prepared?.leaves.length ?? 0))
+    this.#moving = movingOf(plan, order)
     plan.words.forEach((word, i) => {
       const node = 'leaf' in word ? order[word.leaf] : undefined
       if (!node || !('leaf' in word)) return
-      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word, i + 1, plan.lanes))
+      if (node.storage && isHost(node.storage)) this.#staged.push(stagedOf(node, word, i + 1, plan))
       else this.#direct.push({ index: word.leaf, word: i + 1, room: null, bytes: 0 })
     })
   }
@@ -158,19 +168,33 @@ export class Bound implements Tenant {
 
   run(order: readonly Node[], batch: number): void {
     this.#reserve(batch)
-    this.#addresses[0] = batch
+    const most = this.plan.atOnce.pictures
+    this.#addresses[0] = Math.min(batch, most)
     this.#prepare(order)
-    for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node)
-    const { ints } = device().memory
-    ints.set(this.#words, this.#table / 4)
-    for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
-    this.executable.run(this.#table)
-    this.#isPrepared = true
+    for (let first = 0; first < batch; first += most) this.#runSome(order, first, Math.min(most, batch - first))
     for (const index of this.#written) noteWritten(order[index] as Node)
+    const { ints } = device().memory
     for (const { flag, classes } of this.plan.checks) {
       const at = this.addressOf(flag) / 4
       if (ints[at]) throw labelError(ints[at + 1] ?? 0, ints[at + 2] ?? 0, classes)
     }
+  }
+
+  /** Computes `count` pictures from the batch's picture number `first` on. */
+  #runSome(order: readonly Node[], first: number, count: number): void {
+    for (const staged of this.#staged) this.#stage(staged, order[staged.index] as Node, first, count)
+    const { ints } = device().memory
+    ints.set(this.#words, this.#table / 4)
+    if (first > 0) {
+      ints[this.#table / 4] = count
+      for (const { word, bytes } of this.#moving)
+        ints[this.#table / 4 + word] = (this.#addresses[word] ?? 0) + first * bytes
+    }
+    for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
+    this.executable.run(this.#table)
+    this.#isPrepared = true
+    const { prepared } = this.plan
+    if (prepared) ints[this.addressOf(prepared.flag) / 4] = 0
   }
 
   /** The run is over, or has failed. */
@@ -190,7 +214,7 @@ export class Bound implements Tenant {
   }
 
   #arrange(capacity: number): Arrangement {
-    if (this.#tried?.capacity !== capacity) this.#tried = { capacity, made: arrange(this.#pieces, capacity) }
+    if (this.#tried?.capacity !== capacity) this.#tried = { capacity, made: arrange(this.#pieces, capacity, this.plan.atOnce.pictures) }
     return this.#tried.made
   }
 
@@ -198,8 +222,9 @@ export class Bound implements Tenant {
     return [...this.plan.allocs, ...this.#staged.map(({ piece }) => piece)]
   }
 
-  /** Pictures of whole groups and blocks. */
+  /** Pictures of whole groups and blocks; those of a plan for few lie in rows. */
   #roomFor(batch: number): number {
+    if (this.plan.lanes === 1) return batch
     const step = Math.max(groupSize, this.plan.lanes)
     return Math.ceil(batch / step) * step
   }
@@ -260,7 +285,7 @@ export class Bound implements Tenant {
     } catch (error) {
       this.drop()
       this.#arrangement = null // a smaller batch may come
-      throw tooLarge(error, this.#pieces, batch, (n) => this.#roomFor(n))
+      throw tooLarge(error, this.#pieces, batch, (n) => this.#arrange(this.#roomFor(n)))
     }
   }
 
@@ -291,8 +316,10 @@ export class Bound implements Tenant {
     })
   }
 
-  #stage({ word, type }: Staged, node: Node): void {
-    const { data } = node.storage as HostStorage
+  #stage({ word, type, isBatch }: Staged, node: Node, first: number, count: number): void {
+    const whole = (node.storage as HostStorage).data
+    const rest = sizeOf(type.shape.slice(1))
+    const data = isBatch ? whole.subarray(first * rest, (first + count) * rest) : whole
     const address = this.#addresses[word] ?? 0
     const step = Math.max(groupSize, this.plan.lanes)
     const room = type.layout === 'lanes' ? Math.ceil(data.length / step) * step : data.length
@@ -301,6 +328,19 @@ export class Bound implements Tenant {
     view.set(data)
     if (room > data.length) view.fill(0, data.length)
   }
+}
+
+/** Results, and what of the leaves is pictures. */
+function movingOf({ words, allocs, atOnce }: Plan, order: readonly Node[]): Moving[] {
+  return words.flatMap((word, i) => {
+    if ('leaf' in word) {
+      const bytes = atOnce.leaves.get(word.leaf)
+      const { storage } = order[word.leaf] as Node
+      return bytes === undefined || (storage && isHost(storage)) ? [] : [{ word: i + 1, bytes }]
+    }
+    const { kept, per, bytes } = allocs[word.alloc] as Piece
+    return kept && per > 0 ? [{ word: i + 1, bytes: bytes / per }] : []
+  })
 }
 
 /** Leaves that a plan's kernels write, by place in the order. */
@@ -325,11 +365,12 @@ function putFew(data: HostArray, address: number, room: number): void {
   for (let i = 0; i < room; i++) into[start + i] = i < data.length ? (data[i] ?? 0) : 0
 }
 
-function stagedOf(node: Node, { leaf, last }: LeafWord, word: number, lanes: number): Staged {
+function stagedOf(node: Node, { leaf, last }: LeafWord, word: number, { lanes, atOnce }: Plan): Staged {
   const type: NodeType = { shape: node.shape, dtype: node.dtype, layout: node.layout }
   if (type.layout === 'lanes' && type.shape.length > 1)
     throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
-  const per = type.layout === 'lanes' ? lanes : type.layout === 'rows' ? 1 : 0
-  const piece = { bytes: unitBytes(type, lanes), per, first: -1, last, kept: false }
-  return { index: leaf, word, type, piece }
+  const picture = atOnce.leaves.get(leaf)
+  const per = picture !== undefined || type.layout === 'rows' ? 1 : type.layout === 'lanes' ? lanes : 0
+  const piece = { bytes: picture ?? unitBytes(type, lanes), per, first: -1, last, kept: false }
+  return { index: leaf, word, type, piece, isBatch: picture !== undefined }
 }

@@ -1,11 +1,13 @@
 /**
  * Large batches, computed some pictures at a time where nothing is learnt and no picture knows of the others: what a run takes
  * then depends on the net, not on the batch.
- * Not here: when a graph is computed (runtime.ts), what a run takes (bound.ts).
+ * Not here: when a graph is computed (runtime.ts), what a run takes (bound.ts), plans that go by pictures themselves
+ * (compiler/schedule/atOnce.ts).
  */
 import { hostArray, sizeOf, type HostArray } from '../base/index.js'
+import { endsInPlain, hasLargePictures } from '../compiler/index.js'
 import { createNode, hostLeaf, type HostStorage, type Node } from '../graph/index.js'
-import type { BoundPlan } from './plans.js'
+import { fewPictures, type BoundPlan } from './plans.js'
 import type { Structure } from './structure.js'
 import { isShortage } from './shortage.js'
 import { isHost, Resident, Saved, storageOf, valuesOf } from './storage.js'
@@ -18,6 +20,20 @@ const share = 1 / 8
 export function isLarge({ batch }: Structure, targets: readonly Node[], plan: BoundPlan): boolean {
   if (batch < 2 || targets.some(({ requiresGrad }) => requiresGrad)) return false
   return plan.bytesFor(batch) > device().memory.limitBytes * share
+}
+
+/** So many numbers of a picture are little beside what they are made of. */
+const littleNumbers = 2 ** 14
+
+/**
+ * What sums over a large batch are made of, where that should be computed first, a few pictures at a time, since a plan with
+ * the sums has to see all pictures; null where there is no such thing.
+ */
+export function endsApart({ batch, order }: Structure, targets: readonly Node[]): Node[] | null {
+  if (batch <= fewPictures() || targets.some(({ requiresGrad }) => requiresGrad) || !hasLargePictures(order)) return null
+  if (!order.some(endsInPlain)) return null
+  const ends = endsOf(order, targets)
+  return ends?.length && ends.every((end) => restOf(end) <= littleNumbers) ? ends : null
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { sizeOf } from '../base/index.js'
 import {
+  goesByPictures,
   makeFewPlan,
   makePlan,
   suitsFew,
@@ -32,7 +33,7 @@ const runsBefore = 4
  * Batches of up to so many pictures are computed picture by picture, if nobody wants gradients and their graph can be: where
  * a batch in lanes would leave half of the device's vectors empty. 'auto' goes on in wide vectors soon.
  */
-const fewPictures = (): number => (device().name === 'native' || device().next ? 8 : 3)
+export const fewPictures = (): number => (device().name === 'native' || device().next ? 8 : 3)
 
 /** A plan that is found again by its structure, on the fastest tier that is ready. */
 export class BoundPlan implements PlanRun {
@@ -309,12 +310,18 @@ export function planOnly(target: Target, compute: () => void): Plan | undefined 
   return made[0]
 }
 
+/** Few pictures, or large ones, which are computed a few at a time. */
+function isFew({ batch, order }: Structure, targets: readonly Node[]): boolean {
+  if (targets.some(({ requiresGrad }) => requiresGrad)) return false
+  return batch <= fewPictures() || goesByPictures(order)
+}
+
 export function planFor(structure: Structure, targets: readonly Node[]): BoundPlan {
   if (planned) {
     planned.plans.push(makePlan(structure.order, targets, planned.target))
     throw onlyPlanned
   }
-  const few = structure.batch <= fewPictures() && targets.every(({ requiresGrad }) => !requiresGrad)
+  const few = isFew(structure, targets)
   const other = few ? 'many' : 'few'
   const known = plans.get(structure.hash)
   if (known) for (const plan of known) if (plan.size !== other && sameKey(plan.key, structure.key)) return plan

@@ -12,7 +12,7 @@ import {
   type Shape,
 } from '../base/index.js'
 import { createNode, isOwn, leafLike, type HostStorage, type Node } from '../graph/index.js'
-import { computeInPieces, isLarge } from './pieces.js'
+import { computeInPieces, endsApart, isLarge } from './pieces.js'
 import { planFor } from './plans.js'
 import { forgetLost, isLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
@@ -34,6 +34,11 @@ export function realize(targets: readonly Node[]): void {
 
 /** Runs a plan of one size of batch: at once, or what of it is large in pieces and then the rest. */
 function run(structure: Structure, targets: readonly Node[]): void {
+  const ends = endsApart(structure, targets)
+  if (ends) {
+    realize(ends)
+    return realize(targets)
+  }
   const plan = planFor(structure, targets)
   if (isLarge(structure, targets, plan) && computeInPieces(structure, targets, plan, realize)) realize(targets)
   else plan.run(structure.order, targets, structure.batch)

@@ -3,7 +3,7 @@
  * Not here: finding room (tenants.ts).
  */
 import { LenetError } from '../base/index.js'
-import { allocBytes, arrange, type Piece } from '../compiler/index.js'
+import { allocBytes, type Arrangement, type Piece } from '../compiler/index.js'
 import { OutOfMemory } from '../device/index.js'
 import { device } from './current.js'
 
@@ -17,19 +17,19 @@ export const isShortage = (error: unknown): boolean =>
 const named = 3
 
 /**
- * The error to throw for one that was caught: a plan of these pieces has no room for a batch. `roomFor` gives the pictures
- * that a batch needs room for.
+ * The error to throw for one that was caught: a plan of these pieces has no room for a batch. `arranged` gives the places
+ * of what a batch needs.
  */
 export function tooLarge(
   error: unknown,
   pieces: readonly Piece[],
   batch: number,
-  roomFor: (batch: number) => number,
+  arranged: (batch: number) => Arrangement,
 ): unknown {
   if (!(error instanceof OutOfMemory)) return error
   const { limitBytes } = device().memory
   const bytesFor = (n: number): number => {
-    const { keptBytes, arenaBytes } = arrange(pieces, roomFor(n))
+    const { keptBytes, arenaBytes } = arranged(n)
     return keptBytes + arenaBytes
   }
   const own = bytesFor(batch)
@@ -38,7 +38,7 @@ export function tooLarge(
   const size = batch > 1 ? ` for a batch of ${batch}` : ''
   return new LenetError(
     `no memory${size}: its values take ${mib(own)} at a time, and of ${mib(limitBytes)} ${mib(Math.max(0, free))} can be had. ` +
-      `The largest are ${largest(pieces, roomFor(batch))}. ${advice(batch, free, bytesFor)}`,
+      `The largest are ${largest(pieces, batch)}. ${advice(batch, free, bytesFor)}`,
     { cause: error },
   )
 }

@@ -10,7 +10,7 @@
 import type { Shape } from '../../base/index.js'
 import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, valueBytes, type ScheduledKernel, type Value } from '../kernel.js'
 import type { ConvTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
 
@@ -38,6 +38,8 @@ export interface ConvJob {
   readonly pool: { readonly size: number; readonly index: Value | null; readonly relu: boolean } | null
   /** The results are some of an input gradient's pixels; x is then the output's gradient. */
   readonly phase?: Phase
+  /** Of a block of pictures as many floats as `packedFloats` says, where that is any. */
+  readonly packed?: Value | null
 }
 
 /** Which taps of the weight a convolution has, what it reads and where its results go. All in elements. */
@@ -131,13 +133,30 @@ export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): S
         kernel.tile(o, row, column, { channels, rows, columns: count })
       // what is read again at once should stay in the nearest cache
       if (isWideProduct(g, b.width))
-        columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
+        columns((column, count) => {
+          if (job.packed) kernel.pack(row, column, { rows, columns: count })
+          outputs((o, channels) => one(o, channels, column, count))
+        })
       else outputs((o, channels) => columns((column, count) => one(o, channels, column, count)))
     })
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
   const name = job.phase ? 'conv2dGradInput' : job.pool ? 'conv2d+pool' : 'conv2d'
   return b.finish(name, { pictures: lanes }, (n) => n * flops)
+}
+
+/** So many tiles of output channels make packing worth it. */
+const tilesToPack = 3
+
+/**
+ * Floats of scratch memory of one picture for what a tile of pixels reads of all channels: those lie a plane apart, often a
+ * power of two, so that they have few places in the caches; copied together, they stay near for all output channels. 0: none.
+ */
+export function packedFloats(lanes: number, job: ConvJob, choose: Plans['conv']): number {
+  const g = geometryOf(job)
+  const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
+  const isWorthIt = isWideProduct(g, lanes * 4) && !job.pool && g.O >= tilesToPack * tile.channels
+  return isWorthIt ? g.C * tile.rows * tile.columns : 0
 }
 
 /** A matrix product whose pixels take more memory than the weights: these are read again and again, those once. */
@@ -149,6 +168,7 @@ class ConvKernel {
   readonly #job: ConvJob
   readonly #tail: Tail | null
   #x: Expr = int(0)
+  #packed: Expr | null = null
   #out: Expr = int(0)
   #index: Expr = int(0)
   #outBlock: Expr = int(0)
@@ -169,8 +189,26 @@ class ConvKernel {
     )
     this.#outBlock = b.let('outBlock', add(mul(block, g.O * g.outPlane * b.width), g.to * b.width))
     this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
+    const { packed } = this.#job
+    if (packed) this.#packed = b.pointer('packed', b.buffer(packed, 'both'), block, valueBytes(packed, b.lanes))
     const index = this.#job.pool?.index
     if (index) this.#index = b.let('index', add(b.buffer(index, 'write'), this.#outBlock))
+  }
+
+  /** Copies what a tile's pixels read of all channels together. */
+  pack(row: Expr, column: Expr, t: Pick<ConvTile, 'rows' | 'columns'>): void {
+    const { g } = this
+    const b = this.#b
+    const [sy, sx] = this.#job.stride
+    const x = b.let('x', add(this.#x, add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))))
+    const to = b.let('to', this.#packed ?? int(0))
+    b.loop(g.C, () => {
+      for (let r = 0; r < t.rows; r++)
+        for (let c = 0; c < t.columns; c++)
+          b.store('vec', to, (r * t.columns + c) * b.width, loadVec(x, this.#placeInPlane(r, c) * b.width))
+      b.bump(x, g.plane * b.width)
+      b.bump(to, t.rows * t.columns * b.width)
+    })
   }
 
   /** One tile of results: accumulators [channel][row][column]. */
@@ -202,11 +240,21 @@ class ConvKernel {
     const b = this.#b
     const [sy, sx] = this.#job.stride
     const first = add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))
-    const x = b.let('x', add(this.#x, first))
     const weight = add(b.buffer(this.#job.weight, 'read'), g.weight.start * 4)
     const w = b.let('w', add(weight, mul(o, g.weight.output * 4)))
+    if (this.#packed) return this.#packedChannels(sums, b.let('x', this.#packed), w, t)
+    const x = b.let('x', add(this.#x, first))
     if (g.C <= fewChannels) this.#tapsThenChannels(sums, x, w, t)
     else this.#channelsThenTaps(sums, x, w, t)
+  }
+
+  #packedChannels(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
+    const b = this.#b
+    b.loop(this.g.C, () => {
+      this.#tap(sums, x, w, t, (r, c) => r * t.columns + c)
+      b.bump(x, t.rows * t.columns * b.width)
+      b.bump(w, this.g.weight.input * 4)
+    })
   }
 
   #channelsThenTaps(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
@@ -215,7 +263,7 @@ class ConvKernel {
     b.loop(g.C, () => {
       b.loop(g.kH, () => {
         b.loop(g.kW, () => {
-          this.#tap(sums, x, w, t)
+          this.#tap(sums, x, w, t, this.#placeInPlane)
           b.bump(x, b.width)
           b.bump(w, g.weight.column * 4)
         })
@@ -233,7 +281,7 @@ class ConvKernel {
     b.loop(g.kH, () => {
       b.loop(g.kW, () => {
         b.loop(g.C, () => {
-          this.#tap(sums, x, w, t)
+          this.#tap(sums, x, w, t, this.#placeInPlane)
           b.bump(x, g.plane * b.width)
           b.bump(w, g.weight.input * 4)
         })
@@ -245,14 +293,17 @@ class ConvKernel {
     })
   }
 
-  #tap(sums: readonly Local[], x: Expr, w: Expr, t: ConvTile): void {
+  /** Vectors from a tile's first pixel to another. */
+  readonly #placeInPlane = (row: number, column: number): number =>
+    row * this.#job.stride[0] * this.g.W + column * this.#job.stride[1]
+
+  #tap(sums: readonly Local[], x: Expr, w: Expr, t: ConvTile, place: (row: number, column: number) => number): void {
     const { g } = this
     const b = this.#b
-    const [sy, sx] = this.#job.stride
     const weights = Array.from({ length: t.channels }, (_, a) => b.let('s', loadSplat(w, a * g.weight.output * 4)))
     for (let r = 0; r < t.rows; r++)
       for (let c = 0; c < t.columns; c++) {
-        const v = b.let('v', loadVec(x, (r * sy * g.W + c * sx) * b.width))
+        const v = b.let('v', loadVec(x, place(r, c) * b.width))
         weights.forEach((s, a) => {
           const sum = sums[(a * t.rows + r) * t.columns + c] as Local
           b.set(sum.v, alu('fma', v, s, sum))
