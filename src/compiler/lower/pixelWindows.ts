@@ -59,7 +59,7 @@ export function lowerPixelPool(
   return b.finish(`${kind}Pool2d`, units)
 }
 
-/** Zeros around pictures, row-major or spread. Parts: rows of the result, of all planes. */
+/** Zeros around pictures, row-major or spread (where pixels may come to lie further apart). Parts: rows of all planes. */
 export function lowerPixelPad(
   lanes: number,
   [x, out]: readonly [Value, Value],
@@ -68,23 +68,32 @@ export function lowerPixelPad(
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const [, C = 1, H = 1, W = 1] = x.shape
-  const pixel = (x.spread?.steps[2] ?? 1) * 4
+  const [own, pixel] = [(x.spread?.steps[2] ?? 1) * 4, (out.spread?.steps[2] ?? 1) * 4]
   const planes = x.spread ? 1 : C
-  const [row, wide] = [W * pixel, (W + 2 * pW) * pixel]
+  const [row, wide] = [W * own, (W + 2 * pW) * pixel]
   const tall = H + 2 * pH
   const inside = (y: Expr): Expr => alu('ilt', int(-1), alu('ior', y, sub(int(H - 1), y)))
+  const copyRow = (from: Expr, to: Expr): void => {
+    if (own === pixel) return copyWords(b, from, to, row)
+    const [read, write] = [b.let('pixel', from), b.let('copy', to)]
+    b.loop(W, () => {
+      copyWords(b, read, write, own)
+      b.bump(read, own)
+      b.bump(write, pixel)
+    })
+  }
   const units = forPictures(b, cut ? tall : null, (picture, part) => {
     const from = b.pointer('from', b.buffer(x, 'read'), picture, valueBytes(x, lanes))
     const to = b.pointer('to', b.buffer(out, 'write'), picture, valueBytes(out, lanes))
     forEach(b, tall, part, (y) => {
       const source = b.let('y', sub(y, pH))
       const [read, write] = [b.let('read', add(from, mul(source, row))), b.let('write', add(to, mul(y, wide)))]
+      const full = (): void => {
+        clear(b, write, pW * pixel)
+        copyRow(read, add(write, pW * pixel))
+        clear(b, add(write, (pW + W) * pixel), pW * pixel)
+      }
       b.loop(planes, () => {
-        const full = (): void => {
-          clear(b, write, pW * pixel)
-          copyWords(b, read, add(write, pW * pixel), row)
-          clear(b, add(write, pW * pixel + row), pW * pixel)
-        }
         if (pH === 0) full()
         else b.if(inside(source), full, () => clear(b, write, wide))
         b.bump(read, H * row)

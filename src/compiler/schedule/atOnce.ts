@@ -16,7 +16,7 @@ export interface AtOnce {
 export const allAtOnce: AtOnce = { pictures: Infinity, leaves: new Map() }
 
 /** Bytes of the pictures' largest values: some of them are in the last cache together. */
-const nearBytes = 2 ** 24
+const nearBytes = 2 ** 23
 
 /** Values of a picture beyond so many bytes leave the near caches soon. */
 const largeBytes = 2 ** 20

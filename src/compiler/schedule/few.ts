@@ -119,10 +119,10 @@ export class FewScheduler extends Ledger {
     return this.scratch(this.typeOf(node))
   }
 
-  /** Pixel after pixel, each with room for whole vectors of channels. */
-  allocateSpread(node: Pick<NodeType, 'shape' | 'dtype'>): Value {
+  /** Pixel after pixel, each with room for whole vectors of channels, and `more` floats. */
+  allocateSpread(node: Pick<NodeType, 'shape' | 'dtype'>, more = 0): Value {
     const [, C = 1, ...pixels] = node.shape
-    const room = roundUp(C, this.lanes)
+    const room = roundUp(C, this.lanes) + more
     const steps = [1, ...stridesOf(pixels).map((stride) => stride * room)]
     const size = sizeOf(pixels) * room
     const { shape, dtype } = node

@@ -69,11 +69,19 @@ function asOneRow(
   return [[1, rows * columns], steps]
 }
 
+/** Pixels so many bytes apart share few places of the nearest cache: the pixels under a window push one another out. */
+const crowdedBytes = 512
+/** Of a line of the cache. */
+const lineFloats = 16
+
 function padded(s: FewScheduler, x: Value, [pH, pW]: readonly [number, number]): Value {
   if (pH + pW === 0) return x
   const [N = 1, C = 1, H = 1, W = 1] = x.shape
   const shape = [N, C, H + 2 * pH, W + 2 * pW]
-  const out = x.spread ? s.allocateSpread({ shape, dtype: 'f32' }) : s.scratch({ shape, dtype: 'f32', layout: 'rows' })
+  const more = (roundUp(C, s.lanes) * 4) % crowdedBytes === 0 ? lineFloats : 0
+  const out = x.spread
+    ? s.allocateSpread({ shape, dtype: 'f32' }, more)
+    : s.scratch({ shape, dtype: 'f32', layout: 'rows' })
   s.emit(lowerPixelPad(s.lanes, [x, out], [pH, pW], s.cut))
   return out
 }
