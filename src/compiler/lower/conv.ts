@@ -101,7 +101,10 @@ function geometryOfPhase({ x, out }: ConvJob, phase: Phase): Geometry {
   const [, C = 1, H = 1, W = 1] = x.shape
   const [, O = 1, outH = 1, outW = 1] = out.shape
   const { taps, rows, columns, from, weight, to } = phase
-  const sizes = { C, O, W, plane: H * W, kH: taps[0], kW: taps[1], OH: rows, OW: columns, convW: columns, perRow: 1 }
+  // pixels are one long row where they run straight through, as above
+  const isRow = taps[0] * taps[1] === 1 && to.column === 1 && to.row === columns && W === columns
+  const [OH, OW, width] = isRow ? [1, rows * columns, H * W] : [rows, columns, W]
+  const sizes = { C, O, W: width, plane: H * W, kH: taps[0], kW: taps[1], OH, OW, convW: OW, perRow: 1 }
   return { ...sizes, outRow: to.row, outColumn: to.column, outPlane: outH * outW, from, to: to.start, weight }
 }
 

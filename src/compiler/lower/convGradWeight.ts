@@ -20,6 +20,8 @@ type Pair = readonly [number, number]
 const partials = 16
 /** Bytes of the output's gradient that are read again and again for all input channels. */
 const nearBytes = 16 * 1024
+/** Bytes of the input that are read again and again for all output channels of a member. */
+const soonBytes = 96 * 1024
 /** From so many positions on, all weights of a unit pass over a part of a picture before the next part is read. */
 const manyPositions = 64
 
@@ -74,6 +76,8 @@ interface Cut {
   readonly pieces: readonly (readonly [first: number, count: number])[]
   /** Rows that are passed over at a time; null: whole pictures, sums staying in registers from one to the next. */
   readonly rows: number | null
+  /** Input tiles that are gone through for all output tiles before the next. */
+  readonly chunk: number
   readonly tilesOfUnit: number
 }
 
@@ -92,6 +96,7 @@ function cutOf(g: Geometry, target: Machine): Cut {
   const positions = g.out[0] * g.out[1]
   const rowBytes = tile.outputs * g.out[1] * target.lanes * 4
   const rows = positions < manyPositions ? null : Math.max(1, Math.min(g.out[0], Math.floor(nearBytes / rowBytes)))
+  const tileBytes = (rows ?? g.out[0]) * g.stride[0] * g.size[1] * tile.inputs * target.lanes * 4
   return {
     tile,
     outputTiles,
@@ -99,6 +104,7 @@ function cutOf(g: Geometry, target: Machine): Cut {
     shift,
     pieces,
     rows,
+    chunk: Math.max(1, Math.floor(soonBytes / tileBytes)),
     tilesOfUnit: (inputTiles / 2 ** shift) * kH * pieces.length,
   }
 }
@@ -143,6 +149,12 @@ interface Place {
 /** Rows of a block of pictures. */
 interface Part {
   readonly block: Expr
+  readonly from: Expr
+  readonly to: Expr
+}
+
+/** Input tiles of a unit, from … to − 1. */
+interface Tiles {
   readonly from: Expr
   readonly to: Expr
 }
@@ -211,11 +223,13 @@ class GradWeightKernel {
     this.#eachBlock(first, (block, _, mask) =>
       b.for('from', 0, OH, rows, (from) => {
         const part = { block, from, to: b.let('to', alu('imin', add(from, rows), int(OH))) }
-        this.#eachTile((place) => {
-          const sums = this.#sums(place, load(place))
-          this.#add(sums, place, part)
-          sums.forEach((sum, i) => b.store('vec', place.sums, i * b.width, alu('fselect', mask, sum, load(place)(i))))
-        })
+        this.#eachChunk((tiles) =>
+          this.#eachTile((place) => {
+            const sums = this.#sums(place, load(place))
+            this.#add(sums, place, part)
+            sums.forEach((sum, i) => b.store('vec', place.sums, i * b.width, alu('fselect', mask, sum, load(place)(i))))
+          }, tiles),
+        )
       }),
     )
     this.#eachTile((place) => this.#finish(place, this.#sums(place, load(place))))
@@ -229,7 +243,20 @@ class GradWeightKernel {
     })
   }
 
-  #eachTile(body: (place: Place) => void): void {
+  /** Some input tiles of each unit after the others. */
+  #eachChunk(body: (tiles: Tiles) => void): void {
+    const b = this.#b
+    const { chunk } = this.cut
+    const { to } = this.#allTiles
+    if (chunk >= to.value) return body(this.#allTiles)
+    b.for('chunk', 0, to, chunk, (from) => body({ from, to: b.let('end', alu('imin', add(from, chunk), to)) }))
+  }
+
+  get #allTiles(): { from: Expr; to: { k: 'int'; value: number } } {
+    return { from: int(0), to: { k: 'int', value: this.cut.inputTiles >> this.cut.shift } }
+  }
+
+  #eachTile(body: (place: Place) => void, tiles: Tiles = this.#allTiles): void {
     const b = this.#b
     const { cut, g } = this
     const whole = Math.floor(g.O / cut.tile.outputs)
@@ -238,7 +265,7 @@ class GradWeightKernel {
       const output = b.let('output', alu('ishru', unit, int(cut.shift)))
       const part = b.let('part', alu('iand', unit, int(2 ** cut.shift - 1)))
       const o = b.let('o', mul(output, cut.tile.outputs))
-      const some = (outputs: number): void => this.#tilesOf({ unit, part, o, outputs }, body)
+      const some = (outputs: number): void => this.#tilesOf({ unit, part, o, outputs }, tiles, body)
       if (rest === 0) some(cut.tile.outputs)
       else if (whole === 0) some(rest)
       else
@@ -252,6 +279,7 @@ class GradWeightKernel {
 
   #tilesOf(
     { unit, part, o, outputs }: { unit: Expr; part: Expr; o: Expr; outputs: number },
+    { from, to }: Tiles,
     body: (place: Place) => void,
   ): void {
     const b = this.#b
@@ -261,7 +289,10 @@ class GradWeightKernel {
     const kept = cut.rows === null ? 1 : cut.tilesOfUnit
     const totals = b.pointer('totals', this.#at.totals, unit, cut.tilesOfUnit * this.#slots * 4)
     const sums = b.pointer('sums', this.#at.sums, unit, kept * this.#slots * b.width)
-    b.for('t', 0, count, 1, (t) => {
+    const before = mul(from, g.kernel[0] * cut.pieces.length * this.#slots)
+    b.bump(totals, mul(before, 4))
+    if (cut.rows !== null) b.bump(sums, mul(before, b.width))
+    b.for('t', from, to, 1, (t) => {
       const c = b.let('c', alu('imin', mul(add(mul(part, count), t), inputs), int(g.C - inputs)))
       b.for('ky', 0, g.kernel[0], 1, (ky) => {
         for (const piece of cut.pieces) {

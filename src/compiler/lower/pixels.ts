@@ -93,7 +93,9 @@ export function loopsOf(
     rows: { count: rows, tile: tile.rows },
     columns: { count: columns, tile: tile.columns },
   }
-  const isWide = vectors * lanes * termCount(job.terms) * 4 > valueBytes(job.x, lanes)
+  const bytes = vectors * lanes * termCount(job.terms) * 4
+  // what one thread computes alone is small: all of it is near
+  const isWide = !job.cut || bytes > valueBytes(job.x, lanes)
   const order: Axis[] = isWide ? ['channels', 'rows', 'columns'] : ['rows', 'columns', 'channels']
   const cost = (axis: Axis): number =>
     unevenness(Math.ceil(extents[axis].count / extents[axis].tile)) + order.indexOf(axis) * costOfInner
