@@ -64,10 +64,7 @@ const bottleneckStages = [
 
 function resnet50(): LayerSpec[] {
   let from = 64
-  const layers: LayerSpec[] = [
-    normed(3, from, 7, { stride: 2 }),
-    { op: 'maxPool', kernel: 3, stride: 2, padding: 1 },
-  ]
+  const layers: LayerSpec[] = [normed(3, from, 7, { stride: 2 }), { op: 'maxPool', kernel: 3, stride: 2, padding: 1 }]
   for (const [middle, blocks, stride] of bottleneckStages)
     for (let i = 0; i < blocks; i++, from = 4 * middle) layers.push(bottleneck(from, middle, i === 0 ? stride : 1))
   return [...layers, ...end(from)]

@@ -30,7 +30,7 @@ export interface ConvSpec {
 }
 
 /** Windows that overlap, say. */
-export interface PoolSpec {
+interface PoolSpec {
   readonly op: 'maxPool'
   readonly kernel: number
   readonly stride: number

@@ -214,7 +214,8 @@ export class Bound implements Tenant {
   }
 
   #arrange(capacity: number): Arrangement {
-    if (this.#tried?.capacity !== capacity) this.#tried = { capacity, made: arrange(this.#pieces, capacity, this.plan.atOnce.pictures) }
+    if (this.#tried?.capacity !== capacity)
+      this.#tried = { capacity, made: arrange(this.#pieces, capacity, this.plan.atOnce.pictures) }
     return this.#tried.made
   }
 

@@ -30,7 +30,8 @@ const littleNumbers = 2 ** 14
  * the sums has to see all pictures; null where there is no such thing.
  */
 export function endsApart({ batch, order }: Structure, targets: readonly Node[]): Node[] | null {
-  if (batch <= fewPictures() || targets.some(({ requiresGrad }) => requiresGrad) || !hasLargePictures(order)) return null
+  if (batch <= fewPictures() || targets.some(({ requiresGrad }) => requiresGrad) || !hasLargePictures(order))
+    return null
   if (!order.some(endsInPlain)) return null
   const ends = endsOf(order, targets)
   return ends?.length && ends.every((end) => restOf(end) <= littleNumbers) ? ends : null

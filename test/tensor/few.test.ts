@@ -108,7 +108,10 @@ test('large pictures go a few at a time, whatever the batch, in the memory of th
   const x = large(9)
   const all = noGrad(() => net(x))
   const alone = Array.from({ length: 9 }, (_, i) => noGrad(() => net(x.slice(i, i + 1))).toTypedArray())
-  assert.deepEqual(Array.from(all.toTypedArray()), alone.flatMap((logits) => Array.from(logits)))
+  assert.deepEqual(
+    Array.from(all.toTypedArray()),
+    alone.flatMap((logits) => Array.from(logits)),
+  )
   const plan = allPlans().find((found) => Number.isFinite(found.plan.atOnce.pictures))
   assert.ok(plan && plan.plan.atOnce.pictures < 9)
   assert.ok(plan.bytesFor(64) < 2 * plan.bytesFor(plan.plan.atOnce.pictures))

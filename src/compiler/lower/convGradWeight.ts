@@ -4,113 +4,27 @@
  * Order of sums: sixteen partial sums, picture n adds to number n mod 16, its positions in row-major order; partial sums
  * are added in order. So vectors of 4, 8 and 16 pictures give the same bits, and lanes are added up once, at the end.
  * A unit of work is some weights for all pictures, so that no member waits for another's part.
- * Not here: gradients that are mostly zero (sparse.ts).
+ * Not here: how the work is cut (gradWeightCut.ts), gradients that are mostly zero (sparse.ts).
  */
 import { add, alu, float, iota, int, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
-import { gradWeightTile, type GradWeightTile } from '../tile/gradWeight.js'
-import type { Registers, Target } from '../tile/target.js'
+import {
+  cutOf,
+  geometryOf,
+  seen,
+  slotsOf,
+  type ConvGradJob,
+  type Cut,
+  type Geometry,
+  type Machine,
+} from './gradWeightCut.js'
 import { clear } from './sparse.js'
 
 type Local = { k: 'var'; v: Var }
-type Pair = readonly [number, number]
 
 /** Partial sums over pictures: as many as the widest vector has lanes. */
 const partials = 16
-/** Bytes of the output's gradient that are read again and again for all input channels. */
-const nearBytes = 16 * 1024
-/** Bytes of the input that are read again and again for all output channels of a member. */
-const soonBytes = 96 * 1024
-/** From so many positions on, all weights of a unit pass over a part of a picture before the next part is read. */
-const manyPositions = 64
-
-type Machine = Registers & Pick<Target, 'lanes'>
-
-export interface ConvGradJob {
-  readonly g: Value
-  readonly x: Value
-  readonly out: Value
-  readonly stride: Pair
-  readonly padding: Pair
-}
-
-interface Geometry {
-  readonly O: number
-  readonly C: number
-  readonly kernel: Pair
-  readonly size: Pair // H, W
-  readonly out: Pair // OH, OW
-  readonly stride: Pair
-  readonly padding: Pair
-}
-
-function geometryOf({ g, x, out, stride, padding }: ConvGradJob): Geometry {
-  const [O = 1, C = 1, kH = 1, kW = 1] = out.shape
-  const [, , H = 1, W = 1] = x.shape
-  const [, , OH = 1, OW = 1] = g.shape
-  const sizes = { O, C, kernel: [kH, kW], stride, padding } as const
-  const isProduct = kH * kW * stride[0] * stride[1] === 1 && padding[0] + padding[1] === 0
-  // pixels as one row
-  if (isProduct && OH * OW < manyPositions) return { ...sizes, size: [1, H * W], out: [1, OH * OW] }
-  return { ...sizes, size: [H, W], out: [OH, OW] }
-}
-
-/** Positions along an axis at which a tap sees the picture: from … to − 1. */
-function seen(g: Geometry, axis: 0 | 1, tap: number): readonly [from: number, to: number] {
-  const from = Math.max(0, Math.ceil((g.padding[axis] - tap) / g.stride[axis]))
-  const to = Math.floor((g.size[axis] - 1 + g.padding[axis] - tap) / g.stride[axis]) + 1
-  return [from, Math.max(from, Math.min(g.out[axis], to))]
-}
-
-/** How the work is cut, and the memory that it takes, in floats. */
-interface Cut {
-  readonly tile: GradWeightTile
-  /** Of output channels; the last may have fewer. */
-  readonly outputTiles: number
-  /** Of input channels; the last begins earlier where they do not fill it. */
-  readonly inputTiles: number
-  /** Units are output tiles × 2^shift parts of the input tiles. */
-  readonly shift: number
-  /** Pieces of a kernel row. */
-  readonly pieces: readonly (readonly [first: number, count: number])[]
-  /** Rows that are passed over at a time; null: whole pictures, sums staying in registers from one to the next. */
-  readonly rows: number | null
-  /** Input tiles that are gone through for all output tiles before the next. */
-  readonly chunk: number
-  readonly tilesOfUnit: number
-}
-
-/** More units would not be shared more evenly. */
-const mostUnits = 64
-
-function cutOf(g: Geometry, target: Machine): Cut {
-  const [kH, kW] = g.kernel
-  const tile = gradWeightTile(target, { outputs: g.O, inputs: g.C, taps: kW })
-  const pieces: [number, number][] = []
-  for (let first = 0; first < kW; first += tile.taps) pieces.push([first, Math.min(tile.taps, kW - first)])
-  const [outputTiles, inputTiles] = [Math.ceil(g.O / tile.outputs), Math.ceil(g.C / tile.inputs)]
-  let shift = 0
-  const fits = (by: number): boolean => g.C % tile.inputs === 0 && inputTiles % 2 ** by === 0
-  while (outputTiles * 2 ** shift < mostUnits && fits(shift + 1)) shift++
-  const positions = g.out[0] * g.out[1]
-  const rowBytes = tile.outputs * g.out[1] * target.lanes * 4
-  const rows = positions < manyPositions ? null : Math.max(1, Math.min(g.out[0], Math.floor(nearBytes / rowBytes)))
-  const tileBytes = (rows ?? g.out[0]) * g.stride[0] * g.size[1] * tile.inputs * target.lanes * 4
-  return {
-    tile,
-    outputTiles,
-    inputTiles,
-    shift,
-    pieces,
-    rows,
-    chunk: Math.max(1, Math.floor(soonBytes / tileBytes)),
-    tilesOfUnit: (inputTiles / 2 ** shift) * kH * pieces.length,
-  }
-}
-
-const slotsOf = ({ tile }: Cut, lanes: number): number =>
-  Math.ceil((tile.outputs * tile.inputs * tile.taps) / lanes) * lanes
 
 /** Floats of scratch memory. sums: vectors of lanes; totals: what lanes add up to. */
 export function gradWeightScratch(target: Machine, job: ConvGradJob): { sums: number; totals: number } {

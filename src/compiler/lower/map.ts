@@ -34,12 +34,7 @@ export function operandsOf(roots: readonly Node[], valueOf: ValueOf): Map<Node, 
 }
 
 /** @param cut threads share each picture (of values in rows) */
-export function lowerMap(
-  lanes: number,
-  results: readonly MapResult[],
-  valueOf: ValueOf,
-  cut = false,
-): ScheduledKernel {
+export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: ValueOf, cut = false): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const space: NodeType = { ...mapSpace(results), dtype: 'f32' }
   const reads = operandsOf(
@@ -48,7 +43,12 @@ export function lowerMap(
   )
   const name = results.map((r) => r.node.op).join('+')
   const map = new MapKernel(b, space, results, reads)
-  const units = { lanes: () => map.lanes(), rows: () => (cut ? map.parts() : map.rows()), plain: () => map.plain(), groups: never }
+  const units = {
+    lanes: () => map.lanes(),
+    rows: () => (cut ? map.parts() : map.rows()),
+    plain: () => map.plain(),
+    groups: never,
+  }
   return b.finish(`map ${name}`, units[space.layout]())
 }
 

@@ -125,8 +125,7 @@ export function lowerPixelSums(
       const at = b.let('at', add(from, mul(vector, b.width)))
       const sums = Array.from({ length: ways }, () => b.let('sum', float(0)))
       const turn = (size: number): void => {
-        for (const [way, sum] of sums.slice(0, size).entries())
-          b.set(sum.v, alu('fadd', sum, loadVec(at, way * bytes)))
+        for (const [way, sum] of sums.slice(0, size).entries()) b.set(sum.v, alu('fadd', sum, loadVec(at, way * bytes)))
         b.bump(at, size * bytes)
       }
       b.loop(Math.floor(pixels / ways), () => turn(ways))

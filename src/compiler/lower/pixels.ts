@@ -20,7 +20,7 @@ export interface Terms {
 }
 
 /** Where a vector of results goes: its first channel, and its place in the picture that is written, all in bytes. */
-export interface ResultPlace {
+interface ResultPlace {
   readonly channel: Expr
   readonly at: Expr
   readonly offset: number
@@ -81,7 +81,7 @@ type Place = Readonly<Record<Axis, { readonly start: Expr; readonly size: number
  * The loops over a result's tiles, outermost first. Whichever is larger of weights and picture is read once, the other
  * again and again from a nearer cache. Threads cut the outermost loop whose tiles can be dealt out evenly.
  */
-export function loopsOf(
+function loopsOf(
   job: PixelSum,
   lanes: number,
 ): { order: readonly Axis[]; extents: Readonly<Record<Axis, Extent>>; cut: Axis } {

@@ -145,8 +145,7 @@ const denseGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   })
   const [x, from] = [padded(s, g, around), swapped(s, weight)]
   const out = s.allocate(tail?.end ?? node)
-  for (const phase of phases)
-    emitDirect(s, { ...shared, x, weight: from, out: { ...out, shape: node.shape }, phase })
+  for (const phase of phases) emitDirect(s, { ...shared, x, weight: from, out: { ...out, shape: node.shape }, phase })
   return out
 }
 

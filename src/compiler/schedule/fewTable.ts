@@ -55,7 +55,9 @@ function contract(s: FewScheduler, node: Node, job: Contraction, out: Value, tai
   s.emit(lowerPixelWeights(s.lanes, { terms: job.read, channels, tile: tile.channels }, [weight, bias], weights))
   const write = tail && s.tail(tail)
   const outSteps = [rowStep, columnStep] as const
-  s.emit(lowerPixelSum(s.lanes, { ...job, size, steps, outSteps, weights, channels, out, tile, tail: write, cut: s.cut }))
+  s.emit(
+    lowerPixelSum(s.lanes, { ...job, size, steps, outSteps, weights, channels, out, tile, tail: write, cut: s.cut }),
+  )
   return out
 }
 
@@ -109,7 +111,21 @@ function winograd(
   const scratch = (count: number): Value =>
     s.scratch({ shape: [out.shape[0] ?? 1, count], dtype: 'f32', layout: 'rows' })
   const [v, m, write] = [scratch(room.v), scratch(room.m), tail && s.tail(tail)]
-  const job = { x, weights, bias: bias !== null, v, m, channels, out, size, pool, tile, tail: write, padding, cut: s.cut }
+  const job = {
+    x,
+    weights,
+    bias: bias !== null,
+    v,
+    m,
+    channels,
+    out,
+    size,
+    pool,
+    tile,
+    tail: write,
+    padding,
+    cut: s.cut,
+  }
   lowerWinogradPixels(s.lanes, job).forEach((kernel) => s.emit(kernel))
   return out
 }
