@@ -34,6 +34,8 @@ def layers_for(spec):
         return [Residual(spec)]
     if op == "mean":
         return [Mean()]
+    if op == "maxPool":
+        return [nn.MaxPool2d(spec["kernel"], spec["stride"], spec["padding"])]
     relu = [nn.ReLU()] if spec["relu"] else []
     if op == "linear":
         return [nn.Linear(spec["in"], spec["out"]), *relu]

@@ -43,6 +43,7 @@ function convOf({ in: from, out, kernel, stride, groups, same, norm, relu, pool 
 function layersFor(layer: LayerSpec): Layer[] {
   if (layer.op === 'conv') return convOf(layer)
   if (layer.op === 'mean') return [new Mean()]
+  if (layer.op === 'maxPool') return [new nn.MaxPool2d(layer.kernel, { stride: layer.stride, padding: layer.padding })]
   if (layer.op === 'linear') return [new nn.Linear(layer.in, layer.out), ...(layer.relu ? [new nn.ReLU()] : [])]
   const down = layer.down.length > 0 ? chain(layer.down) : undefined
   return [new Residual(chain(layer.body), down, layer.relu)]

@@ -1,6 +1,6 @@
 /**
  * Deeper nets that are measured: residual, plain and depthwise ones with batch norms, ending in a mean over pixels.
- * Sources: He et al. 2016 (ResNet-18, -20), Sandler et al. 2018 (MobileNetV2). Not here: what a layer is (nets.ts).
+ * Sources: He et al. 2016 (ResNet-18, -20, -50), Sandler et al. 2018 (MobileNetV2). Not here: what a layer is (nets.ts).
  */
 import type { ConvSpec, LayerSpec } from './nets.js'
 
@@ -44,6 +44,29 @@ function resnet(widths: readonly number[], blocks: number): LayerSpec[] {
   widths.forEach((out, stage) => {
     for (let i = 0; i < blocks; i++, from = out) layers.push(block(from, out, i === 0 && stage > 0 ? 2 : 1))
   })
+  return [...layers, ...end(from)]
+}
+
+function bottleneck(from: number, middle: number, stride: number): LayerSpec {
+  const out = 4 * middle
+  const body = [normed(from, middle, 1), normed(middle, middle, 3, { stride }), normed(middle, out, 1, { relu: false })]
+  const down = stride === 1 && from === out ? [] : [normed(from, out, 1, { stride, relu: false })]
+  return { op: 'residual', body, down, relu: true }
+}
+
+/** Channels within a block, blocks, and the first block's stride of each stage. */
+const bottleneckStages = [
+  [64, 3, 1],
+  [128, 4, 2],
+  [256, 6, 2],
+  [512, 3, 2],
+] as const
+
+function resnet50(): LayerSpec[] {
+  let from = 64
+  const layers: LayerSpec[] = [normed(3, from, 7, { stride: 2 }), { op: 'maxPool', kernel: 3, stride: 2, padding: 1 }]
+  for (const [middle, blocks, stride] of bottleneckStages)
+    for (let i = 0; i < blocks; i++, from = 4 * middle) layers.push(bottleneck(from, middle, i === 0 ? stride : 1))
   return [...layers, ...end(from)]
 }
 
@@ -100,4 +123,6 @@ export const deepNets = {
   vggbn64: { side: 64, batch: 32, layers: vgg([32, 64, 128]) },
   depthwise64: { side: 64, batch: 32, layers: separable(separableSteps) },
   mobilenet96: { side: 96, batch: 32, layers: mobilenetV2() },
+  mobilenet224: { side: 224, batch: 32, layers: mobilenetV2() },
+  resnet50: { side: 224, batch: 8, layers: resnet50() },
 } as const satisfies Readonly<Record<string, DeepNet>>

@@ -29,11 +29,20 @@ export interface ConvSpec {
   readonly pool: boolean
 }
 
+/** Windows that overlap, say. */
+interface PoolSpec {
+  readonly op: 'maxPool'
+  readonly kernel: number
+  readonly stride: number
+  readonly padding: number
+}
+
 /** Flat before the first linear, which a mean over each channel's pixels makes it too. */
 export type LayerSpec =
   | ConvSpec
   | { readonly op: 'linear'; readonly in: number; readonly out: number; readonly relu: boolean }
   | { readonly op: 'mean' }
+  | PoolSpec
   /** body(x) + down(x), or + x where there is no `down`. */
   | {
       readonly op: 'residual'
@@ -110,6 +119,10 @@ function layerCost(layer: LayerSpec, side: number): Cost {
   if (layer.op === 'residual') {
     const [body, down] = [costOf(layer.body, side), costOf(layer.down, side)]
     return { macs: body.macs + down.macs, first: body.first, side: body.side }
+  }
+  if (layer.op === 'maxPool') {
+    const { kernel, stride, padding } = layer
+    return { macs: 0, first: 0, side: Math.floor((side + 2 * padding - kernel) / stride) + 1 }
   }
   const macs = layer.op === 'linear' ? layer.in * layer.out : 0
   return { macs, first: macs, side }

@@ -25,6 +25,7 @@ import { logitsOf, type NetFile, type NetPreprocessing } from '../formats/index.
 import { GraphModule, picturesAtOnce } from '../nn/index.js'
 import { fromArray, manualSeed, noGrad, setDevice } from '../tensor/index.js'
 import type { Net } from '../train/index.js'
+import { checkDevice } from './deviceFlags.js'
 import { readModel } from './modelFiles.js'
 import { normalizeFlag } from './normalizeFlag.js'
 import { createOutput, count } from './output.js'
@@ -34,6 +35,8 @@ export interface ConvertOptions {
   /** Of a .pth: { model, optimizer } instead of a bare state dict; of an .h5: the state where Keras 2 goes on from it. */
   readonly optimizer?: boolean
   readonly normalize?: string
+  /** MiB for the values of the check. */
+  readonly memoryLimit?: number
   readonly json?: boolean
 }
 
@@ -136,7 +139,9 @@ export async function convertCommand(input: string, outputPath: string, options:
   const target = targetOf(outputPath)
   checkPaths(input, target.path)
   manualSeed(0)
-  setDevice('wasm') // a few runs are not worth native code, and the memory of its plans besides these
+  const { memoryLimit } = options
+  checkDevice({ device: 'wasm', memoryLimit })
+  setDevice('wasm', memoryLimit === undefined ? {} : { memoryLimit }) // a few runs are not worth native code
   const from = await readModel(input, options.model)
   from.notices.forEach((line) => output.notice(line))
   const plan = planOf(from, target, options)

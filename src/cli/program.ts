@@ -35,11 +35,15 @@ const dataFlags = (command: Command): Command =>
 
 const commonFlags = (command: Command): Command => command.option('--json', 'one JSON object a line')
 
+const memoryFlag = (command: Command): Command =>
+  command.option('--memory-limit <mib>', 'MiB that values may take (default: LENET_MEMORY_LIMIT, or 4095)', memory)
+
 const deviceFlags = (command: Command): Command =>
-  command
-    .option('--device <name>', 'auto (WebAssembly, native code once it is compiled), native, wasm or interp', 'auto')
-    .option('--threads <n>', 'threads that share the work; no result depends on it (default: all cores)', threads)
-    .option('--memory-limit <mib>', 'MiB that values may take (default: LENET_MEMORY_LIMIT, or 4095)', memory)
+  memoryFlag(
+    command
+      .option('--device <name>', 'auto (WebAssembly, native code once it is compiled), native, wasm or interp', 'auto')
+      .option('--threads <n>', 'threads that share the work; no result depends on it (default: all cores)', threads),
+  )
 
 function trainFlags(command: Command): Command {
   return commonFlags(deviceFlags(dataFlags(command)))
@@ -155,7 +159,7 @@ folder for TensorFlow.js (or its model.json). Before it is written, the logits o
 
 function addConversion(program: Command): void {
   const command = program.command('convert').description("a saved net as another program's file")
-  commonFlags(command)
+  commonFlags(memoryFlag(command))
     .argument('<in>', 'the saved net, of any format')
     .argument('<out>', 'the file to write; its ending tells the format')
     .option('--model <net>', 'which net the file holds, if its names do not tell')

@@ -118,6 +118,11 @@ export interface Backend {
   read(from: Place, bytes: number): Promise<Uint8Array>
   /** The same at once. Only where that can be had. */
   readSync?(from: Place, bytes: number): Uint8Array
+  /**
+   * Whether what a batch of n ends in (sums, say) should be computed in a run of its own, after what that is made of.
+   * Default: no.
+   */
+  endsApart?(graph: Graph, n: number): boolean
   /** @param n pictures of the batch that is to be computed first */
   plan(graph: Graph, n: number): Plan
   state(): BackendState

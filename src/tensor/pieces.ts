@@ -13,6 +13,17 @@ import { bytesIn, isHost, leafOver, put, Stored, valuesOf } from './storage.js'
 export const canCut = ({ batch }: Structure, targets: readonly Node[]): boolean =>
   batch > 1 && targets.every(({ requiresGrad }) => !requiresGrad)
 
+/** So many numbers of a picture are little beside what they are made of. */
+const littleNumbers = 2 ** 14
+
+/** What sums over a batch are made of, where the backend wants that to be computed first; null where there is no such thing. */
+export function endsBefore(structure: Structure, targets: readonly Node[]): Node[] | null {
+  const { batch, order, backend } = structure
+  if (!canCut(structure, targets) || backend.endsApart?.({ order, targets }, batch) !== true) return null
+  const ends = endsOf(order, targets)
+  return ends?.length && ends.every((end) => restOf(end) <= littleNumbers) ? ends : null
+}
+
 /**
  * Gives values to the nodes of a batch that what is to be computed ends in, piece by piece. False where there are none, or
  * pictures depend on one another.

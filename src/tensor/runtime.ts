@@ -4,7 +4,7 @@
  */
 import { foreignTensorError, LenetError, type HostArray } from '../base/index.js'
 import { isOwn, type HostStorage, type Node } from '../graph/index.js'
-import { canCut, computeInPieces } from './pieces.js'
+import { canCut, computeInPieces, endsBefore } from './pieces.js'
 import { planFor } from './plans.js'
 import { forgetLost, structureOf, type Structure } from './structure.js'
 import { spoilRecording } from './recording.js'
@@ -25,6 +25,11 @@ export function realize(targets: readonly Node[]): void {
 /** Runs a plan of one size of batch: at once, or what of it is large in pieces and then the rest. */
 function run(structure: Structure, targets: readonly Node[]): void {
   const { batch, order } = structure
+  const ends = endsBefore(structure, targets)
+  if (ends) {
+    realize(ends)
+    return realize(targets)
+  }
   const known = planFor(structure, targets)
   const piece = canCut(structure, targets) ? known.plan.piece(batch) : batch
   if (piece < batch && computeInPieces(structure, targets, piece, realize)) realize(targets)

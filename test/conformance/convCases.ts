@@ -86,6 +86,7 @@ export const denseConvs: readonly Case[] = [
   conv('dense', { N: 2, C: 1, H: 12, W: 30, O: 2, K: [2, 26], padding: [0, 3] }, plain),
   conv('dense', { N: 18, C: 3, H: 8, W: 9, O: 13, K: [3, 1], padding: [1, 0] }, plain),
   conv('dense', { N: 4, C: 20, H: 7, W: 8, O: 3, K: [1, 5], padding: [0, 4], stride: [2, 1] }, plain),
+  conv('dense, many channels that lie powers of two apart', { N: 9, C: 40, H: 16, W: 16, O: 24, K: 1 }, plain),
   conv('dense, wide', { N: 2, C: 16, H: 5, W: 37, O: 80, K: 3, padding: 1 }, plain),
   conv('dense, then a pool behind a norm', { N: 9, C: 3, H: 6, W: 6, O: 16, K: 3, padding: 1 }, (y) =>
     g.maxPool2d(g.relu(g.batchNormTrain(y, { weight: leaf([16]), bias: leaf([16]), eps: 1e-5 }).output), 2),

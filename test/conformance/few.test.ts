@@ -95,16 +95,34 @@ const nets: Readonly<Record<string, Net>> = {
     const last = g.layerNorm(g.permute(z, [0, 2, 3, 1]), [4], { bias: given([4]) })
     return [linear(flat(last), 5), y]
   },
+  'Winograd with padding, residuals in front of activations and pools'(N) {
+    const x = g.relu(conv(pictures(N, [5, 9, 10]), 16, 3, { padding: 1 }))
+    const y = normalised(conv(x, 18, 3, { padding: 1 }))
+    const z = g.relu(g.add(normalised(conv(g.relu(y), 18, 3, { padding: 1 })), normalised(conv(x, 18, 1))))
+    const w = pool(g.relu(g.add(conv(z, 18, 1), z)))
+    const v = g.add(conv(w, 20, 3, { padding: 2 }), given([20, 1, 1]))
+    return [v, g.mean(v, [2, 3], true), linear(g.add(linear(g.mean(z, [2, 3]), 18), g.mean(z, [2, 3])), 4)]
+  },
+  'elementwise between layers, pixels in a row'(N) {
+    const x = g.silu(conv(pictures(N, [3, 7, 6]), 9, 3))
+    const y = conv(g.mul(x, g.sigmoid(x)), 33, 1)
+    return [g.mean(g.tanh(y), [2, 3]), g.sum(y, [3]), conv(g.add(y, 1), 5, 1)]
+  },
   'no bias, one channel'(N) {
     const x = g.conv2d(pictures(N, [1, 6, 6]), given([3, 1, 3, 3]))
     return [g.linear(flat(pool(x)), given([2, 12])), x]
   },
 }
 
+/** Threads share each picture. */
+const makeCutPlan: typeof makeFewPlan = (order, targets, target) => makeFewPlan(order, targets, target, true)
+
 function agree(name: string, device: () => Device, few: () => Device, make: () => Node[]): void {
   const targets = make()
   assert.ok(suitsFew(orderOf(targets), targets), name)
-  assert.deepEqual(runPlan(few(), targets, makeFewPlan), runPlan(device(), targets), name)
+  const wanted = runPlan(device(), targets)
+  assert.deepEqual(runPlan(few(), targets, makeFewPlan), wanted, name)
+  assert.deepEqual(runPlan(few(), targets, makeCutPlan), wanted, `${name}, cut`)
 }
 
 for (const [name, net] of Object.entries(nets))
@@ -120,6 +138,18 @@ for (const [name, net] of Object.entries(nets))
           () => net(N),
         )
     }
+  })
+
+for (const [name, net] of Object.entries(nets))
+  test(`few pictures, shared by a team: ${name}`, { skip }, () => {
+    for (const threads of [2, 3])
+      for (const lanes of [4, 8])
+        agree(
+          `${threads} threads, ${lanes} lanes`,
+          () => createDevice('wasm'),
+          () => createInterpDevice({ lanes, threads }),
+          () => net(2),
+        )
   })
 
 /** Parts of random graphs that have such a plan, each by itself. */

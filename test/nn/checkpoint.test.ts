@@ -121,8 +121,8 @@ describe('a deep net of checkpointed parts', () => {
 
 test('a net whose values take MiB a picture learns the same bits, with NaN in what plans share before each run', () => {
   const fill = (at: number, bytes: number): unknown =>
-    cpuBackend().device
-      .memory.i32(at, bytes >> 2)
+    cpuBackend()
+      .device.memory.i32(at, bytes >> 2)
       .fill(0x7fc00000)
   const learn = (checkpoint: boolean): unknown => {
     manualSeed(5)

@@ -80,3 +80,49 @@ test('results of few pictures can be computed with', () => {
   assert.deepEqual(one.toTypedArray(), all.toTypedArray().slice(0, one.numel()))
   assert.ok(one.max().item() > 0 && one.sub(one.clone()).abs().sum().item() === 0)
 })
+
+/** A picture of it is large, and worth sharing. */
+class Large extends nn.Module {
+  readonly layers = new nn.Sequential(
+    new nn.Conv2d(3, 16, 3, { padding: 1 }),
+    new nn.BatchNorm2d(16),
+    new nn.ReLU(),
+    new nn.Conv2d(16, 8, 3, { padding: 1, stride: 2 }),
+    new nn.MaxPool2d(3, { stride: 2, padding: 1 }),
+    new nn.ReLU(),
+  )
+  readonly end = new nn.Linear(8, 3)
+  forward(x: Tensor): Tensor {
+    return this.end(this.layers(x).mean([2, 3]))
+  }
+}
+
+const side = 200
+const large = (count: number): Tensor =>
+  tensor(generator.uniform(new Float32Array(count * 3 * side * side), -1, 1), { shape: [count, 3, side, side] })
+
+test('large pictures go a few at a time, whatever the batch, in the memory of these', () => {
+  manualSeed(4)
+  const net = new Large()
+  net.eval()
+  const x = large(9)
+  const all = noGrad(() => net(x))
+  const alone = Array.from({ length: 9 }, (_, i) => noGrad(() => net(x.slice(i, i + 1))).toTypedArray())
+  assert.deepEqual(
+    Array.from(all.toTypedArray()),
+    alone.flatMap((logits) => Array.from(logits)),
+  )
+  const plan = cpuPlans().find((found) => Number.isFinite(found.plan.atOnce.pictures))
+  assert.ok(plan && plan.plan.atOnce.pictures < 9)
+  assert.ok(plan.bytesFor(64) < 2 * plan.bytesFor(plan.plan.atOnce.pictures))
+})
+
+test('sums over a batch of large pictures: what they are made of goes a few at a time', () => {
+  manualSeed(5)
+  const net = new Large()
+  net.eval()
+  const x = large(9)
+  const sum = noGrad(() => net(x).sum()).item()
+  const logits = noGrad(() => net(x)).realize()
+  assert.equal(noGrad(() => logits.sum()).item(), sum)
+})

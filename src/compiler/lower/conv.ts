@@ -39,6 +39,8 @@ export interface ConvJob {
   readonly pool: { readonly size: number; readonly index: Value | null; readonly relu: boolean } | null
   /** The results are some of an input gradient's pixels; x is then the output's gradient. */
   readonly phase?: Phase
+  /** Of a block of pictures as many floats as `packedFloats` says for each of its parts, where that is any. */
+  readonly packed?: { readonly memory: Value; readonly mostParts: number } | null
 }
 
 /** Which taps of the weight a convolution has, what it reads and where its results go. All in elements. */
@@ -100,7 +102,10 @@ function geometryOfPhase({ x, out }: ConvJob, phase: Phase): Geometry {
   const [, C = 1, H = 1, W = 1] = x.shape
   const [, O = 1, outH = 1, outW = 1] = out.shape
   const { taps, rows, columns, from, weight, to } = phase
-  const sizes = { C, O, W, plane: H * W, kH: taps[0], kW: taps[1], OH: rows, OW: columns, convW: columns, perRow: 1 }
+  // pixels are one long row where they run straight through, as above
+  const isRow = taps[0] * taps[1] === 1 && to.column === 1 && to.row === columns && W === columns
+  const [OH, OW, width] = isRow ? [1, rows * columns, H * W] : [rows, columns, W]
+  const sizes = { C, O, W: width, plane: H * W, kH: taps[0], kW: taps[1], OH, OW, convW: OW, perRow: 1 }
   return { ...sizes, outRow: to.row, outColumn: to.column, outPlane: outH * outW, from, to: to.start, weight }
 }
 
@@ -166,28 +171,49 @@ export function tiles(
 
 export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): ScheduledKernel {
   const b = new KernelBuilder(lanes)
-  const kernel = new ConvKernel(b, job)
-  const g = kernel.g
+  const g = geometryOf(job)
   const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
+  const kernel = new ConvKernel(b, job, tile)
   const rows: Cuts = { name: 'row', count: g.OH, tile: tile.rows }
   const columns: Cuts = { name: 'column', count: g.OW, tile: tile.columns }
   const outputs: Cuts = { name: 'o', count: g.O, tile: tile.channels }
   // what is read again at once should stay in the nearest cache
   const wide = isWideProduct(g, b.width)
   const [middle, inner] = wide ? [columns, outputs] : [outputs, columns]
-  const parts = partsOfPieces(cutsIn(rows) * cutsIn(middle))
-  b.forParts(parts, (block, from, to) => {
-    kernel.begin(block)
-    tilePairs(b, [rows, middle], from, to, (row, height, at, size) =>
+  const parts = partsOfPieces(cutsIn(rows) * cutsIn(middle), job.packed?.mostParts)
+  b.forParts(parts, (block, from, to, part) => {
+    kernel.begin(block, add(mul(block, parts.count), part))
+    tilePairs(b, [rows, middle], from, to, (row, height, at, size) => {
+      if (job.packed && wide) kernel.pack(row, at, { rows: height, columns: size })
       tiles(b, inner.name, inner.count, inner.tile, (next, count) => {
         const [o, channels, column, width] = wide ? [next, count, at, size] : [at, size, next, count]
         kernel.tile(o, row, column, { channels, rows: height, columns: width })
-      }),
-    )
+      })
+    })
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
   const name = job.phase ? 'conv2dGradInput' : job.pool ? 'conv2d+pool' : 'conv2d'
   return b.finish(name, { pictures: lanes, parts }, (n) => n * flops)
+}
+
+/** So many tiles of output channels make packing worth it. */
+const tilesToPack = 3
+
+/** What a tile of pixels reads of all channels of a picture. */
+const tileFloats = ({ C }: Geometry, { rows, columns }: ConvTile): number => C * rows * columns
+
+/**
+ * Floats of scratch memory of one picture for what a tile of pixels reads of all channels: those lie a plane apart, often a
+ * power of two, so that they have few places in the caches; copied together, they stay near for all output channels. 0: none.
+ * @param mostParts parts of a block at most, each of which takes its own
+ */
+export function packedFloats(lanes: number, job: ConvJob, choose: Plans['conv'], mostParts: number): number {
+  const g = geometryOf(job)
+  const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
+  const isWorthIt = isWideProduct(g, lanes * 4) && !job.pool && g.O >= tilesToPack * tile.channels
+  if (!isWorthIt) return 0
+  const cuts = cutsIn({ count: g.OH, tile: tile.rows }) * cutsIn({ count: g.OW, tile: tile.columns })
+  return partsOfPieces(cuts, mostParts).count * tileFloats(g, tile)
 }
 
 /** A matrix product whose pixels take more memory than the weights: these are read again and again, those once. */
@@ -198,19 +224,23 @@ class ConvKernel {
   readonly #b: KernelBuilder
   readonly #job: ConvJob
   readonly #tail: Tail | null
+  readonly #packedBytes: number
   #x: Expr = int(0)
+  #packed: Expr | null = null
   #out: Expr = int(0)
   #index: Expr = int(0)
   #outBlock: Expr = int(0)
 
-  constructor(b: KernelBuilder, job: ConvJob) {
+  constructor(b: KernelBuilder, job: ConvJob, tile: ConvTile) {
     this.#b = b
     this.#job = job
     this.g = geometryOf(job)
     this.#tail = job.tail?.(b) ?? null
+    this.#packedBytes = tileFloats(this.g, tile) * b.width
   }
 
-  begin(block: Expr): void {
+  /** @param scratch whose scratch memory it is */
+  begin(block: Expr, scratch: Expr): void {
     const { g } = this
     const b = this.#b
     this.#x = b.let(
@@ -219,8 +249,26 @@ class ConvKernel {
     )
     this.#outBlock = b.let('outBlock', add(mul(block, g.O * g.outPlane * b.width), g.to * b.width))
     this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
+    const { packed } = this.#job
+    if (packed) this.#packed = b.pointer('packed', b.buffer(packed.memory, 'both'), scratch, this.#packedBytes)
     const index = this.#job.pool?.index
     if (index) this.#index = b.let('index', add(b.buffer(index, 'write'), this.#outBlock))
+  }
+
+  /** Copies what a tile's pixels read of all channels together. */
+  pack(row: Expr, column: Expr, t: Pick<ConvTile, 'rows' | 'columns'>): void {
+    const { g } = this
+    const b = this.#b
+    const [sy, sx] = this.#job.stride
+    const x = b.let('x', add(this.#x, add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))))
+    const to = b.let('to', this.#packed ?? int(0))
+    b.loop(g.C, () => {
+      for (let r = 0; r < t.rows; r++)
+        for (let c = 0; c < t.columns; c++)
+          b.store('vec', to, (r * t.columns + c) * b.width, loadVec(x, this.#placeInPlane(r, c) * b.width))
+      b.bump(x, g.plane * b.width)
+      b.bump(to, t.rows * t.columns * b.width)
+    })
   }
 
   /** One tile of results: accumulators [channel][row][column]. */
@@ -252,11 +300,21 @@ class ConvKernel {
     const b = this.#b
     const [sy, sx] = this.#job.stride
     const first = add(mul(row, sy * g.W * b.width), mul(column, sx * b.width))
-    const x = b.let('x', add(this.#x, first))
     const weight = add(b.buffer(this.#job.weight, 'read'), g.weight.start * 4)
     const w = b.let('w', add(weight, mul(o, g.weight.output * 4)))
+    if (this.#packed) return this.#packedChannels(sums, b.let('x', this.#packed), w, t)
+    const x = b.let('x', add(this.#x, first))
     if (g.C <= fewChannels) this.#tapsThenChannels(sums, x, w, t)
     else this.#channelsThenTaps(sums, x, w, t)
+  }
+
+  #packedChannels(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
+    const b = this.#b
+    b.loop(this.g.C, () => {
+      this.#tap(sums, x, w, t, (r, c) => r * t.columns + c)
+      b.bump(x, t.rows * t.columns * b.width)
+      b.bump(w, this.g.weight.input * 4)
+    })
   }
 
   #channelsThenTaps(sums: readonly Local[], x: Local, w: Local, t: ConvTile): void {
@@ -265,7 +323,7 @@ class ConvKernel {
     b.loop(g.C, () => {
       b.loop(g.kH, () => {
         b.loop(g.kW, () => {
-          this.#tap(sums, x, w, t)
+          this.#tap(sums, x, w, t, this.#placeInPlane)
           b.bump(x, b.width)
           b.bump(w, g.weight.column * 4)
         })
@@ -283,7 +341,7 @@ class ConvKernel {
     b.loop(g.kH, () => {
       b.loop(g.kW, () => {
         b.loop(g.C, () => {
-          this.#tap(sums, x, w, t)
+          this.#tap(sums, x, w, t, this.#placeInPlane)
           b.bump(x, g.plane * b.width)
           b.bump(w, g.weight.input * 4)
         })
@@ -295,14 +353,17 @@ class ConvKernel {
     })
   }
 
-  #tap(sums: readonly Local[], x: Expr, w: Expr, t: ConvTile): void {
+  /** Vectors from a tile's first pixel to another. */
+  readonly #placeInPlane = (row: number, column: number): number =>
+    row * this.#job.stride[0] * this.g.W + column * this.#job.stride[1]
+
+  #tap(sums: readonly Local[], x: Expr, w: Expr, t: ConvTile, place: (row: number, column: number) => number): void {
     const { g } = this
     const b = this.#b
-    const [sy, sx] = this.#job.stride
     const weights = Array.from({ length: t.channels }, (_, a) => b.let('s', loadSplat(w, a * g.weight.output * 4)))
     for (let r = 0; r < t.rows; r++)
       for (let c = 0; c < t.columns; c++) {
-        const v = b.let('v', loadVec(x, (r * sy * g.W + c * sx) * b.width))
+        const v = b.let('v', loadVec(x, place(r, c) * b.width))
         weights.forEach((s, a) => {
           const sum = sums[(a * t.rows + r) * t.columns + c] as Local
           b.set(sum.v, alu('fma', v, s, sum))

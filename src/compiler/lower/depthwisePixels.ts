@@ -6,8 +6,9 @@
 import { add, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, valueBytes, type ScheduledKernel, type Value } from '../kernel.js'
-import type { ChannelTail } from './pixels.js'
-import { contract, forPieces, forRows, leavesRows, tileOf, type Pair, type Phases, type Steps } from './slide.js'
+import { forEach, forPictures } from './pixelCut.js'
+import type { PictureTail } from './pixels.js'
+import { contract, forPieces, leavesRows, tileOf, type Pair, type Phase, type Phases, type Steps } from './slide.js'
 
 export interface DepthwiseJob {
   /** [N, C, H, W] and [N, C, rows, columns], spread. */
@@ -16,8 +17,11 @@ export interface DepthwiseJob {
   /** Laid by `lowerPixelWeights` in tiles of one vector: its bias, then its taps in row-major order. */
   readonly weights: Value
   readonly kernel: Pair
+  /** Of a convolution: one in each direction. */
   readonly phases: readonly [Phases, Phases]
-  readonly tail: ((b: KernelBuilder) => ChannelTail) | null
+  readonly tail: PictureTail | null
+  /** Threads share a picture's rows. */
+  readonly cut: boolean
 }
 
 /** From a vector of channels to the next, from row to row and pixel to pixel. */
@@ -34,29 +38,35 @@ export function lowerDepthwisePixels(lanes: number, job: DepthwiseJob, accumulat
   const [kH, kW] = job.kernel
   const [from, to] = [stepsOf(x, b.width), stepsOf(out, b.width)]
   const line = { phases: phases[1], source: W, results: columns }
+  const phase = phases[0][0] as Phase
+  const height = leavesRows(phase, rows, H) ? H : null
   const tile = tileOf(line, 1, accumulators).columns
-  const tail = job.tail?.(b) ?? null
+  const tailOf = job.tail?.(b) ?? null
   const laid = b.buffer(job.weights, 'read')
   const read = (w: Expr, _: number, column: number): Expr => loadVec(w, column * b.width)
-  b.forUnits((picture) => {
+  const units = forPictures(b, job.cut ? rows : null, (picture, part) => {
     const source = b.pointer('xPicture', b.buffer(x, 'read'), picture, valueBytes(x, lanes))
     const result = b.pointer('outPicture', b.buffer(out, 'write'), picture, valueBytes(out, lanes))
-    forRows(b, phases[0], rows, (row, i, phase) =>
-      b.for('channel', 0, Math.ceil(channels / lanes) * b.width, b.width, (channel) => {
-        const bias = b.let('bias', add(laid, mul(channel, kH * kW + 1)))
-        const plane = { from: b.let('from', add(source, channel)), channels: 1, steps: from }
-        const weights = { at: b.let('taps', add(bias, b.width)), row: kW * b.width, channel: 0, read }
-        const height = leavesRows(phase, rows, H) ? H : null
-        forPieces(b, line, tile, (column, base, piece) => {
+    const tail = tailOf?.(picture) ?? null
+    // channels innermost: what a piece reads of a few rows is near when the next channels read it
+    forEach(b, rows, part, (row) =>
+      forPieces(b, line, tile, (column, base, piece) =>
+        b.for('channel', 0, Math.ceil(channels / lanes) * b.width, b.width, (channel) => {
+          const bias = b.let('bias', add(laid, mul(channel, kH * kW + 1)))
+          const plane = { from: b.let('from', add(source, channel)), channels: 1, steps: from }
+          const weights = { at: b.let('taps', add(bias, b.width)), row: kW * b.width, channel: 0, read }
           const sums = Array.from({ length: piece.columns }, () => b.let('acc', loadVec(bias)))
-          contract(b, { ...plane, piece, sums, rows: phase, i, base, height, weights })
-          const place = add(mul(row, to.row), mul(column, to.pixel))
-          const at = b.let('at', add(add(result, channel), place))
-          sums.forEach((sum, k) => b.store('vec', at, k * to.pixel, tail ? tail(b, sum, channel) : sum))
-        })
-      }),
+          contract(b, { ...plane, piece, sums, rows: phase, i: row, base, height, weights })
+          const place = b.let('place', add(channel, add(mul(row, to.row), mul(column, to.pixel))))
+          const at = b.let('at', add(result, place))
+          sums.forEach((sum, k) => {
+            const offset = k * to.pixel
+            b.store('vec', at, offset, tail ? tail(b, sum, { channel, at: place, offset }) : sum)
+          })
+        }),
+      ),
     )
   })
   const flops = 2 * channels * rows * columns * kH * kW
-  return b.finish('depthwise', { pictures: 1 }, (n) => n * flops)
+  return b.finish('depthwise', units, (n) => n * flops)
 }

@@ -8,6 +8,7 @@ import { add, alu, int, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Units } from '../loop/ir.js'
 import { KernelBuilder, one, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
+import { forEach, forPictures } from './pixelCut.js'
 import { axesOf, dimsOf, loadAt, nest, operand, stridesIn, type Axis, type Operand } from './space.js'
 
 export interface MapResult {
@@ -32,7 +33,8 @@ export function operandsOf(roots: readonly Node[], valueOf: ValueOf): Map<Node, 
   return found
 }
 
-export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: ValueOf): ScheduledKernel {
+/** @param cut threads share each picture (of values in rows) */
+export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: ValueOf, cut = false): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const space: NodeType = { ...mapSpace(results), dtype: 'f32' }
   const reads = operandsOf(
@@ -41,7 +43,12 @@ export function lowerMap(lanes: number, results: readonly MapResult[], valueOf: 
   )
   const name = results.map((r) => r.node.op).join('+')
   const map = new MapKernel(b, space, results, reads)
-  const units = { batch: () => map.lanes(), rows: () => map.rows(), plain: () => map.plain(), groups: never }
+  const units = {
+    batch: () => map.lanes(),
+    rows: () => (cut ? map.parts() : map.rows()),
+    plain: () => map.plain(),
+    groups: never,
+  }
   return b.finish(`map ${name}`, units[space.layout]())
 }
 
@@ -159,6 +166,27 @@ class MapKernel {
       this.#runs(axesOf(dims, order, all), all, (wide) => this.#body(inputs, outputs, wide))
     })
     return { pictures: 1 }
+  }
+
+  /** All pictures, each in parts: what lies at one place of the outermost dim. */
+  parts(): Units {
+    const b = this.#b
+    const dims = dimsOf(this.#space)
+    const steps = stridesIn(this.#space, mapSpace(this.#results), b.lanes)
+    const order = [...dims.keys()].sort((x, y) => (steps[y] ?? 0) - (steps[x] ?? 0))
+    const outer = order.find((dim) => (dims[dim] ?? 1) > 1) ?? 0
+    return forPictures(b, dims[outer] ?? 1, (picture, part) =>
+      forEach(b, dims[outer] ?? 1, part, (i) => {
+        const { inputs, outputs, all } = this.#operands(picture)
+        all.forEach((o) => b.bump(o.pointer, mul(i, o.strides[outer] ?? 0)))
+        const inner = axesOf(
+          dims,
+          order.filter((dim) => dim !== outer),
+          all,
+        )
+        this.#runs(inner, all, (wide) => this.#body(inputs, outputs, wide))
+      }),
+    )
   }
 
   /** All positions, the last axis in vectors where it runs straight. */

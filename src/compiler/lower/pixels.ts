@@ -1,15 +1,14 @@
 /**
- * Convolutions, linear layers and pools of one picture at a time, with vectors along the channels of a result: pixel after
+ * Convolutions and linear layers of one picture at a time, with vectors along the channels of a result: pixel after
  * pixel, a pixel's channels side by side. An input's element is broadcast, so it may lie in any order.
  * Sums go in the order of lower/conv.ts and lower/linear.ts, so that the bits are theirs.
- * Not here: when pictures are computed one at a time (schedule/few.ts).
+ * Not here: when pictures are computed one at a time (schedule/few.ts), pools and copies (pixelWindows.ts).
  */
-import type { Window } from '../../graph/index.js'
-import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
-import type { Expr, Var } from '../loop/ir.js'
+import { add, alu, batchSize, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
+import type { Expr, Units, Var } from '../loop/ir.js'
 import { KernelBuilder, valueBytes, type ScheduledKernel, type Value } from '../kernel.js'
 import type { ConvTile } from '../tile/choose.js'
-import { copyWords } from './map.js'
+import { partOf, pieces, unevenness, type Part } from './pixelCut.js'
 import { clear } from './sparse.js'
 
 type Local = { k: 'var'; v: Var }
@@ -20,8 +19,18 @@ export interface Terms {
   readonly step: number
 }
 
-/** What becomes of a vector of sums of the channels from `channel` on before it is stored. */
-export type ChannelTail = (b: KernelBuilder, value: Expr, channel: Expr) => Expr
+/** Where a vector of results goes: its first channel, and its place in the picture that is written, all in bytes. */
+interface ResultPlace {
+  readonly channel: Expr
+  readonly at: Expr
+  readonly offset: number
+}
+
+/** What becomes of a vector of sums before it is stored. */
+export type ChannelTail = (b: KernelBuilder, value: Expr, place: ResultPlace) => Expr
+
+/** Told the kernel, then the picture, whose values it may point to. */
+export type PictureTail = (b: KernelBuilder) => (picture: Expr) => ChannelTail
 
 /** out[y, x, o] = tail(weights' first row + Σ x[place of (y, x) + place of the term] · weight[term, o]) */
 export interface PixelSum {
@@ -37,20 +46,14 @@ export interface PixelSum {
   readonly out: Value
   /** Rows and columns that are computed. */
   readonly size: readonly [number, number]
+  /** Floats from one row, and from one column, that is stored to the next in out. */
+  readonly outSteps: readonly [number, number]
   /** Windows of 2 × 2 become their largest value; relu: and then 0 at least. */
   readonly pool: { readonly relu: boolean } | null
   readonly tile: ConvTile
-  readonly tail: ((b: KernelBuilder) => ChannelTail) | null
-}
-
-export const roundUp = (count: number, step: number): number => Math.ceil(count / step) * step
-
-/** Calls back with the start (i32) and size of each piece: whole ones in a loop, then the rest. */
-function pieces(b: KernelBuilder, count: number, tile: number, body: (start: Expr, size: number) => void): void {
-  const whole = Math.floor(count / tile) * tile
-  if (whole === tile) body(int(0), tile)
-  else if (whole > 0) b.for('i', 0, whole, tile, (i) => body(i, tile))
-  if (count > whole) body(int(whole), count - whole)
+  readonly tail: PictureTail | null
+  /** Threads share a picture. */
+  readonly cut: boolean
 }
 
 /** Loops that run straight through one another are one. */
@@ -68,37 +71,101 @@ function merged(terms: readonly Terms[]): Terms[] {
 
 export const termCount = (terms: readonly Terms[]): number => terms.reduce((product, { count }) => product * count, 1)
 
+type Axis = 'channels' | 'rows' | 'columns'
+type Extent = { readonly count: number; readonly tile: number }
+
+/** A piece of each axis. */
+type Place = Readonly<Record<Axis, { readonly start: Expr; readonly size: number }>>
+
+/**
+ * The loops over a result's tiles, outermost first. Whichever is larger of weights and picture is read once, the other
+ * again and again from a nearer cache. Threads cut the outermost loop whose tiles can be dealt out evenly.
+ */
+function loopsOf(
+  job: PixelSum,
+  lanes: number,
+): { order: readonly Axis[]; extents: Readonly<Record<Axis, Extent>>; cut: Axis } {
+  const [rows, columns] = job.size
+  const vectors = Math.ceil(job.channels / lanes)
+  const { tile } = job
+  const extents = {
+    channels: { count: vectors, tile: tile.channels },
+    rows: { count: rows, tile: tile.rows },
+    columns: { count: columns, tile: tile.columns },
+  }
+  const bytes = vectors * lanes * termCount(job.terms) * 4
+  // what one thread computes alone is small: all of it is near
+  const isWide = !job.cut || bytes > valueBytes(job.x, lanes)
+  const order: Axis[] = isWide ? ['channels', 'rows', 'columns'] : ['rows', 'columns', 'channels']
+  const cost = (axis: Axis): number =>
+    unevenness(Math.ceil(extents[axis].count / extents[axis].tile)) + order.indexOf(axis) * costOfInner
+  return { order, extents, cut: order.reduce((best, axis) => (cost(axis) < cost(best) ? axis : best)) }
+}
+
+/** Cutting a loop further inside costs so much of a kernel's time: both threads read what the outer one passes. */
+const costOfInner = 0.04
+
 export function lowerPixelSum(lanes: number, job: PixelSum): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const kernel = new SumKernel(b, job)
-  const [rows, columns] = job.size
-  const vectors = Math.ceil(job.channels / lanes)
+  const units = job.cut ? overParts(b, job, kernel) : overPictures(b, job, kernel)
+  const flops = 2 * job.channels * job.size[0] * job.size[1] * termCount(job.terms)
+  return b.finish(job.name, units, (n) => n * flops)
+}
+
+function overPictures(b: KernelBuilder, job: PixelSum, kernel: SumKernel): Units {
+  const { order, extents } = loopsOf(job, b.lanes)
   b.forUnits((picture) => {
     kernel.begin(picture)
-    pieces(b, vectors, job.tile.channels, (first, channels) =>
-      pieces(b, rows, job.tile.rows, (row, rowCount) =>
-        pieces(b, columns, job.tile.columns, (column, columnCount) =>
-          kernel.tile([first, row, column], { channels, rows: rowCount, columns: columnCount }),
-        ),
-      ),
-    )
+    overTiles(b, extents, order, {}, (at) => kernel.tile(at))
   })
-  const flops = 2 * job.channels * rows * columns * termCount(job.terms)
-  return b.finish(job.name, { pictures: 1 }, (n) => n * flops)
+  return { pictures: 1 }
+}
+
+/** Pictures are passed over within a piece of the channels, whose weights are near then. */
+function overParts(b: KernelBuilder, job: PixelSum, kernel: SumKernel): Units {
+  const { order, extents, cut } = loopsOf(job, b.lanes)
+  const part = partOf(b)
+  const pictures = (axes: readonly Axis[], at: Partial<Place>): void =>
+    b.for('picture', 0, batchSize, 1, (picture) => {
+      kernel.begin(picture)
+      overTiles(b, extents, axes, at, (place) => kernel.tile(place), { [cut]: part })
+    })
+  const { count, tile } = extents[cut]
+  if (cut === order[0] && cut === 'channels')
+    pieces(b, count, tile, part, (start, size) => pictures(order.slice(1), { channels: { start, size } }))
+  else pictures(order, {})
+  return { count: Math.ceil(count / tile) }
+}
+
+function overTiles(
+  b: KernelBuilder,
+  extents: Readonly<Record<Axis, Extent>>,
+  [axis, ...inner]: readonly Axis[],
+  at: Partial<Place>,
+  body: (at: Place) => void,
+  parts: { readonly [axis in Axis]?: Part } = {},
+): void {
+  if (!axis) return body(at as Place)
+  const { count, tile } = extents[axis]
+  pieces(b, count, tile, parts[axis] ?? null, (start, size) =>
+    overTiles(b, extents, inner, { ...at, [axis]: { start, size } }, body, parts),
+  )
 }
 
 class SumKernel {
   readonly #b: KernelBuilder
   readonly #job: PixelSum
-  readonly #tail: ChannelTail | null
+  readonly #tailOf: ((picture: Expr) => ChannelTail) | null
   readonly #terms: readonly Terms[]
+  #tail: ChannelTail | null = null
   #x: Expr = int(0)
   #out: Expr = int(0)
 
   constructor(b: KernelBuilder, job: PixelSum) {
     this.#b = b
     this.#job = job
-    this.#tail = job.tail?.(b) ?? null
+    this.#tailOf = job.tail?.(b) ?? null
     this.#terms = merged(job.terms)
   }
 
@@ -107,20 +174,23 @@ class SumKernel {
     const { x, out } = this.#job
     this.#x = b.pointer('xPicture', b.buffer(x, 'read'), picture, valueBytes(x, b.lanes))
     this.#out = b.pointer('outPicture', b.buffer(out, 'write'), picture, valueBytes(out, b.lanes))
+    this.#tail = this.#tailOf?.(picture) ?? null
   }
 
   /** One tile of results: accumulators [row][column][vector of channels]. */
-  tile([first, row, column]: readonly [Expr, Expr, Expr], t: ConvTile): void {
+  tile(at: Place): void {
     const b = this.#b
     const [rowStep, columnStep] = this.#job.steps
+    const t: ConvTile = { channels: at.channels.size, rows: at.rows.size, columns: at.columns.size }
     const rowBytes = (termCount(this.#terms) + 1) * b.width
-    const w = b.let('w', add(b.buffer(this.#job.weights, 'read'), mul(first, rowBytes)))
+    const w = b.let('w', add(b.buffer(this.#job.weights, 'read'), mul(at.channels.start, rowBytes)))
     const count = t.rows * t.columns * t.channels
     const sums = Array.from({ length: count }, (_, i) => b.let('acc', loadVec(w, (i % t.channels) * b.width)))
     b.bump(w, t.channels * b.width)
-    const x = b.let('x', add(this.#x, add(mul(row, rowStep * 4), mul(column, columnStep * 4))))
+    const first = add(mul(at.rows.start, rowStep * 4), mul(at.columns.start, columnStep * 4))
+    const x = b.let('x', add(this.#x, first))
     this.#sum(this.#terms, x, () => this.#term(sums, x, w, t))
-    this.#finish(sums, [first, row, column], t)
+    this.#finish(sums, at, t)
   }
 
   #sum([terms, ...inner]: readonly Terms[], x: Local, term: () => void): void {
@@ -154,24 +224,26 @@ class SumKernel {
     b.bump(w, t.channels * b.width)
   }
 
-  #finish(sums: readonly Local[], [first, row, column]: readonly [Expr, Expr, Expr], t: ConvTile): void {
+  #finish(sums: readonly Local[], { channels, rows, columns }: Place, t: ConvTile): void {
     const b = this.#b
-    const { out, pool } = this.#job
+    const { outSteps, pool } = this.#job
     const size = pool ? 2 : 1
-    const [, rowStep = 0, columnStep = 0] = out.spread?.steps ?? []
+    const [rowStep, columnStep] = outSteps
     const half = (e: Expr): Expr => (!pool ? e : e.k === 'int' ? int(e.value / 2) : alu('ishru', e, int(1)))
-    const at = b.let('at', add(add(this.#out, mul(first, b.width)), mul(half(row), rowStep * 4)))
-    b.bump(at, mul(half(column), columnStep * 4))
+    const place = b.let('place', add(mul(channels.start, b.width), mul(half(rows.start), rowStep * 4)))
+    b.bump(place, mul(half(columns.start), columnStep * 4))
+    const at = b.let('at', add(this.#out, place))
     for (let v = 0; v < t.channels; v++) {
-      const channel = b.let('channel', mul(add(first, v), b.width))
-      const value = (r: number, c: number): Expr => {
+      const channel = b.let('channel', mul(add(channels.start, v), b.width))
+      const value = (r: number, c: number, offset: number): Expr => {
         const sum = sums[(r * t.columns + c) * t.channels + v] as Local
-        return this.#tail ? this.#tail(b, sum, channel) : sum
+        return this.#tail ? this.#tail(b, sum, { channel, at: place, offset }) : sum
       }
       for (let r = 0; r < t.rows; r += size)
         for (let c = 0; c < t.columns; c += size) {
           const offset = ((r / size) * rowStep + (c / size) * columnStep) * 4 + v * b.width
-          b.store('vec', at, offset, pool ? this.#pooled(pool.relu, (y, z) => value(r + y, c + z)) : value(r, c))
+          const found = pool ? this.#pooled(pool.relu, (y, z) => value(r + y, c + z, offset)) : value(r, c, offset)
+          b.store('vec', at, offset, found)
         }
     }
   }
@@ -212,7 +284,6 @@ export function lowerPixelWeights(
   const [from, biases, to] = [b.buffer(weight, 'read'), bias && b.buffer(bias, 'read'), b.buffer(out, 'write')]
   const count = termCount(terms)
   const loops = merged(terms)
-  clear(b, to, roundUp(channels, lanes) * (count + 1) * 4)
   const copy = (width: number, channel: Expr, target: Local): void => {
     const w = b.let('w', add(from, mul(channel, count * 4)))
     if (biases) b.store('i32', target, 0, loadInt(add(biases, mul(channel, 4))))
@@ -223,14 +294,15 @@ export function lowerPixelWeights(
     })
   }
   const vectors = Math.ceil(channels / lanes)
-  pieces(b, vectors, tile, (first, size) => {
+  pieces(b, vectors, tile, partOf(b), (first, size) => {
     const width = size * lanes
     const start = b.let('start', mul(first, lanes))
     const end = b.let('end', alu('imin', add(start, width), int(channels)))
     const tileAt = b.let('tile', add(to, mul(first, (count + 1) * lanes * 4)))
+    clear(b, tileAt, (count + 1) * width * 4)
     b.for('o', start, end, 1, (o) => copy(width, o, b.let('target', add(tileAt, mul(sub(o, start), 4)))))
   })
-  return b.finish('pixelWeights', { count: 1 })
+  return b.finish('pixelWeights', { count: Math.ceil(vectors / tile) })
 }
 
 function eachTerm(b: KernelBuilder, [terms, ...inner]: readonly Terms[], at: Local, body: () => void): void {
@@ -240,93 +312,4 @@ function eachTerm(b: KernelBuilder, [terms, ...inner]: readonly Terms[], at: Loc
     eachTerm(b, inner, at, body)
     b.bump(at, (terms.step - passed) * 4)
   })
-}
-
-const max0 = (e: Expr): Expr => alu('iand', e, alu('ixor', alu('ishr', e, int(31)), int(-1)))
-
-/** Max- or average pool of spread pictures. Order: positions of a window in row-major order. */
-export function lowerPixelPool(lanes: number, kind: 'max' | 'avg', w: Window, x: Value, out: Value): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  const [, C = 1, H = 1, W = 1] = x.shape
-  const [, , PH = 1, PW = 1] = out.shape
-  const [, rowStep = 0, columnStep = 0] = x.spread?.steps ?? []
-  const scale = float(1 / (w.kernelSize[0] * w.kernelSize[1]))
-  const range = (at: Expr, axis: 0 | 1, size: number): [Expr, Expr] => {
-    const start = b.let('from', sub(mul(at, w.stride[axis]), w.padding[axis]))
-    return [b.let('first', max0(start)), b.let('end', alu('imin', add(start, w.kernelSize[axis]), int(size)))]
-  }
-  b.forUnits((picture) => {
-    const from = b.pointer('from', b.buffer(x, 'read'), picture, valueBytes(x, lanes))
-    const to = b.pointer('to', b.buffer(out, 'write'), picture, valueBytes(out, lanes))
-    b.for('py', 0, PH, 1, (py) => {
-      const [y0, y1] = range(py, 0, H)
-      b.for('px', 0, PW, 1, (px) => {
-        const [x0, x1] = range(px, 1, W)
-        b.for('c', 0, roundUp(C, lanes) * 4, b.width, (c) => {
-          const best = b.let('best', float(kind === 'max' ? -Infinity : 0))
-          b.for('y', y0, y1, 1, (y) =>
-            b.for('x', x0, x1, 1, (column) => {
-              const place = add(mul(y, rowStep * 4), mul(column, columnStep * 4))
-              const v = b.let('v', loadVec(add(add(from, c), place)))
-              if (kind === 'avg') return b.set(best.v, alu('fadd', best, v))
-              const mask = b.let('mask', alu('ior', alu('flt', best, v), alu('fne', v, v)))
-              b.set(best.v, alu('fselect', mask, v, best))
-            }),
-          )
-          b.store('vec', add(to, c), 0, kind === 'avg' ? alu('fmul', best, scale) : best)
-        })
-        b.bump(to, roundUp(C, lanes) * 4)
-      })
-    })
-  })
-  return b.finish(`${kind}Pool2d`, { pictures: 1 })
-}
-
-/** Zeros around pictures, row-major or spread. */
-export function lowerPixelPad(
-  lanes: number,
-  x: Value,
-  [pH, pW]: readonly [number, number],
-  out: Value,
-): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  const [, C = 1, H = 1, W = 1] = x.shape
-  const pixel = x.spread?.steps[2] ?? 1 // floats
-  const planes = x.spread ? 1 : C
-  const wide = (W + 2 * pW) * pixel * 4
-  b.forUnits((picture) => {
-    const from = b.pointer('from', b.buffer(x, 'read'), picture, valueBytes(x, lanes))
-    const to = b.pointer('to', b.buffer(out, 'write'), picture, valueBytes(out, lanes))
-    clear(b, to, valueBytes(out, lanes))
-    b.bump(to, pH * wide + pW * pixel * 4)
-    b.loop(planes, () => {
-      b.loop(H, () => {
-        copyWords(b, from, to, W * pixel * 4)
-        b.bump(from, W * pixel * 4)
-        b.bump(to, wide)
-      })
-      b.bump(to, 2 * pH * wide)
-    })
-  })
-  return b.finish('pad', { pictures: 1 })
-}
-
-/** Rows of a table by a list of indices, as they are: (table [R, …], index [N] i32) → rows [N, …]. Indices are held inside. */
-export function lowerPixelGather(lanes: number, table: Value, index: Value, out: Value): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  const bytes = valueBytes(out, lanes)
-  const last = (table.shape[0] ?? 1) - 1
-  b.forUnits((picture) => {
-    const row = alu('imin', max0(b.let('i', loadInt(add(b.buffer(index, 'read'), mul(picture, 4))))), int(last))
-    const from = b.pointer('from', b.buffer(table, 'read'), row, bytes)
-    copyWords(b, from, b.pointer('to', b.buffer(out, 'write'), picture, bytes), bytes)
-  })
-  return b.finish('gatherRows', { pictures: 1 })
-}
-
-/** A number a channel, with room for whole vectors. */
-export function lowerChannelCopy(lanes: number, from: Value, channels: number, out: Value): ScheduledKernel {
-  const b = new KernelBuilder(lanes)
-  copyWords(b, b.buffer(from, 'read'), b.buffer(out, 'write'), channels * 4)
-  return b.finish('copy', { count: 1 })
 }

@@ -4,7 +4,7 @@
  */
 import type { Node } from '../../graph/index.js'
 import type { Value } from '../kernel.js'
-import { lowerConv, type ConvJob } from '../lower/conv.js'
+import { lowerConv, packedFloats, type ConvJob } from '../lower/conv.js'
 import { lowerWinograd, winogradScratch } from '../lower/winograd.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import { lowerWinogradWeights } from '../lower/winogradWeights.js'
@@ -30,7 +30,17 @@ export function readsOf(
 /** The forward kernels of a conv node, with what is fused to it. */
 export function emitConv(s: Scheduler, job: ConvJob, node: Node<'conv2d'>): void {
   if (isTransformed(node)) emitWinograd(s, job, inputOf(node, 1).id, false)
-  else s.emit(lowerConv(s.lanes, job, s.plans.conv))
+  else emitDirect(s, job)
+}
+
+/** Sums of products as they are. */
+export function emitDirect(s: Scheduler, job: ConvJob): void {
+  const mostParts = s.scratchParts
+  const floats = packedFloats(s.lanes, job, s.plans.conv, mostParts)
+  const [N = 1] = job.x.shape
+  const memory = floats > 0 && s.scratch({ shape: [N, floats], dtype: 'f32', layout: 'batch' })
+  const packed = memory ? { memory, mostParts } : null
+  s.emit(lowerConv(s.lanes, { ...job, packed }, s.plans.conv))
 }
 
 /**

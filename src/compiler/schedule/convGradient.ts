@@ -7,14 +7,13 @@ import { sizeOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
 import { groupSize, partsOfPieces, type Value } from '../kernel.js'
 import { gradWeightScratch, lowerConvGradWeight } from '../lower/convGradWeight.js'
-import { lowerConv } from '../lower/conv.js'
 import { phasesOf } from '../lower/convPhases.js'
 import { rowGeometry, type ImageRows, type RowKernel } from '../lower/geometry.js'
 import { listScratchWords, lowerNonZeros, nonZeroWords, type Listed } from '../lower/nonZeros.js'
 import { lowerFromImageRows, lowerImageRows, lowerKernelRows, lowerSwapChannels } from '../lower/rows.js'
 import { lowerRowsGradInput, lowerRowsGradWeight, lowerSumGroups } from '../lower/sparse.js'
 import { isWinograd } from '../lower/winogradTile.js'
-import { emitWinograd } from './conv.js'
+import { emitDirect, emitWinograd } from './conv.js'
 import { inputOf } from './ledger.js'
 import { padded } from './padded.js'
 import type { Compute, Scheduler } from './scheduler.js'
@@ -150,8 +149,7 @@ const denseGradInput: Compute<'conv2dGradInput'> = (s, node, tail) => {
   })
   const [x, from] = [padded(s, g, around), swapped(s, weight)]
   const out = s.allocate(tail?.end ?? node)
-  for (const phase of phases)
-    s.emit(lowerConv(s.lanes, { ...shared, x, weight: from, out: { ...out, shape: node.shape }, phase }, s.plans.conv))
+  for (const phase of phases) emitDirect(s, { ...shared, x, weight: from, out: { ...out, shape: node.shape }, phase })
   return out
 }
 

@@ -6,12 +6,14 @@
  */
 import { sizeOf, stridesOf } from '../../base/index.js'
 import { isElementwise, type Node, type NodeType } from '../../graph/index.js'
-import { isPerChannel, typeOfNode, type KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { isPerChannel, typeOfNode, valueBytes, type ScheduledKernel, type Value } from '../kernel.js'
 import { add, loadSplat, loadVec } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { emitNode } from '../lower/elementwise.js'
 import { lowerMap } from '../lower/map.js'
-import { lowerChannelCopy, lowerPixelPool, roundUp, type ChannelTail, type PixelSum } from '../lower/pixels.js'
+import { roundUp } from '../lower/pixelCut.js'
+import type { PictureTail, PixelSum } from '../lower/pixels.js'
+import { lowerChannelCopy, lowerPixelPool } from '../lower/pixelWindows.js'
 import { convTile, type ConvTile } from '../tile/choose.js'
 import type { Target } from '../tile/target.js'
 import { fewTable, isHeavy, weightShapes } from './fewTable.js'
@@ -23,6 +25,10 @@ export interface PixelTail {
   /** The convolution or linear layer. */
   readonly root: Node
 }
+
+/** As large as the root's results, pixel by pixel. */
+const isFull = (node: Node, { shape }: Node): boolean =>
+  node.shape.length === shape.length && node.shape.every((size, i) => size === shape[i])
 
 /** What narrower vectors cost on a processor that has wider ones. */
 const costOfWidth: Readonly<Record<number, number>> = { 16: 1, 8: 1.25, 4: 2.5 }
@@ -41,20 +47,21 @@ export class FewScheduler extends Ledger {
   readonly #target: Target
   /** Vectors of sums that a kernel may keep in registers. */
   readonly accumulators: number
+  /** Threads share each picture, not the pictures. */
+  readonly cut: boolean
 
-  constructor(order: readonly Node[], targets: readonly Node[], target: Target) {
+  constructor(order: readonly Node[], targets: readonly Node[], target: Target, cut: boolean) {
     super(order, targets, target.lanes)
     this.#target = target
     this.accumulators = target.accumulators
+    this.cut = cut
   }
 
   /** A result is row-major, in memory of its own. */
   result(target: Node): Value {
     const value = this.rowMajor(target)
     if (value.alloc || target.storage) return value
-    const copy = this.allocate(target)
-    this.emit(lowerMap(this.lanes, [{ node: target, value: copy }], (n) => (n === target ? value : undefined)))
-    return copy
+    return this.#copy(target, value, this.allocate(target))
   }
 
   value(node: Node): Value {
@@ -80,7 +87,7 @@ export class FewScheduler extends Ledger {
   }
 
   #copy(node: Node, from: Value, to: Value): Value {
-    this.emit(lowerMap(this.lanes, [{ node, value: to }], (n) => (n === node ? from : undefined)))
+    this.emit(lowerMap(this.lanes, [{ node, value: to }], (n) => (n === node ? from : undefined), this.cut))
     return to
   }
 
@@ -112,10 +119,10 @@ export class FewScheduler extends Ledger {
     return this.scratch(this.typeOf(node))
   }
 
-  /** Pixel after pixel, each with room for whole vectors of channels. */
-  allocateSpread(node: Pick<NodeType, 'shape' | 'dtype'>): Value {
+  /** Pixel after pixel, each with room for whole vectors of channels, and `more` floats. */
+  allocateSpread(node: Pick<NodeType, 'shape' | 'dtype'>, more = 0): Value {
     const [, C = 1, ...pixels] = node.shape
-    const room = roundUp(C, this.lanes)
+    const room = roundUp(C, this.lanes) + more
     const steps = [1, ...stridesOf(pixels).map((stride) => stride * room)]
     const size = sizeOf(pixels) * room
     const { shape, dtype } = node
@@ -139,7 +146,7 @@ export class FewScheduler extends Ledger {
     const spread = node.layout === 'batch' && this.#isSpread(node, [...reads])
     const values = new Map([...reads].map((n) => [n, this.#operand(n, node, spread)] as const))
     const value = spread ? this.allocateSpread(node) : this.allocate(node)
-    this.emit(lowerMap(this.lanes, [{ node, value }], (n) => values.get(n)))
+    this.emit(lowerMap(this.lanes, [{ node, value }], (n) => values.get(n), this.cut))
     return value
   }
 
@@ -192,28 +199,53 @@ export class FewScheduler extends Ledger {
     if (node === root || node.op === 'const') return true
     if (node.dtype !== 'f32') return false
     if (node.layout === 'plain') return sizeOf(node.shape) === 1 || isPerChannel(node, root)
-    const full = node.shape.every((size, i) => size === root.shape[i]) && node.shape.length === root.shape.length
-    return full && isElementwise(node) && this.#spine(node) === root && node.inputs.every((n) => this.#fits(n, root))
+    if (!isFull(node, root)) return false
+    return !this.#isInside(node, root) || node.inputs.every((n) => this.#fits(n, root))
+  }
+
+  /** Computed in the root's registers; else it is read from memory. */
+  #isInside(node: Node, root: Node): boolean {
+    return node === root || (isElementwise(node) && this.#spine(node) === root)
+  }
+
+  /** Whether a tail reads values as large as its root's besides it: a residual. */
+  hasResidual({ end, root }: PixelTail): boolean {
+    const inside = (node: Node): boolean =>
+      node.op === 'const' || node.layout === 'plain' || node === root || (this.#isInside(node, root) && reads(node))
+    const reads = (node: Node): boolean => node.inputs.every(inside)
+    return !reads(end)
   }
 
   /** How the tail is written. The values that it reads are scheduled at once. */
-  tail({ end, root }: PixelTail): (b: KernelBuilder) => ChannelTail {
+  tail({ end, root }: PixelTail): PictureTail {
     const reads = new Map<Node, Value>()
     const collect = (node: Node): void => {
       if (node === root || node.op === 'const' || reads.has(node)) return
       if (node.layout === 'plain') reads.set(node, this.#perChannel(node))
-      else node.inputs.forEach(collect)
+      else if (node === end || this.#isInside(node, root)) node.inputs.forEach(collect)
+      else reads.set(node, this.spread(node))
     }
     collect(end)
-    return (b) => (at, sum, channel) => {
-      const known = (node: Node): Expr | undefined => {
-        if (node === root) return sum
-        const value = reads.get(node)
-        if (!value) return undefined
-        const from = b.buffer(value, 'read')
-        return sizeOf(node.shape) === 1 ? loadSplat(from) : loadVec(add(from, channel))
+    const full = [...reads].filter(([node]) => node.layout !== 'plain')
+    return (b) => (picture) => {
+      const start = new Map(
+        full.map(([node, value]) => [
+          node,
+          b.pointer('residual', b.buffer(value, 'read'), picture, valueBytes(value, this.lanes)),
+        ]),
+      )
+      return (at, sum, { channel, at: place, offset }) => {
+        const known = (node: Node): Expr | undefined => {
+          if (node === root) return sum
+          const value = reads.get(node)
+          if (!value) return undefined
+          const picturesOwn = start.get(node)
+          if (picturesOwn) return loadVec(add(picturesOwn, place), offset)
+          const from = b.buffer(value, 'read')
+          return sizeOf(node.shape) === 1 ? loadSplat(from) : loadVec(add(from, channel))
+        }
+        return emitNode(at, end, known, new Map())
       }
-      return emitNode(at, end, known, new Map())
     }
   }
 
@@ -231,7 +263,7 @@ export class FewScheduler extends Ledger {
   pool(kind: 'max' | 'avg', node: Node<'maxPool2d' | 'avgPool2d'>): Value {
     const x = this.spread(inputOf(node, 0))
     const out = this.allocateSpread(node)
-    this.emit(lowerPixelPool(this.lanes, kind, node.attrs, x, out))
+    this.emit(lowerPixelPool(this.lanes, kind, node.attrs, [x, out], this.cut))
     return out
   }
 }

@@ -9,25 +9,13 @@ import { lowerPictureMoments } from '../lower/channels.js'
 import { lowerDepthwisePixels } from '../lower/depthwisePixels.js'
 import { lowerMap } from '../lower/map.js'
 import { lowerConcatPictures, lowerMove, type Move } from '../lower/move.js'
-import {
-  lowerPixelGather,
-  lowerPixelPad,
-  lowerPixelSum,
-  lowerPixelWeights,
-  roundUp,
-  termCount,
-  type PixelSum,
-  type Terms,
-} from '../lower/pixels.js'
+import { roundUp } from '../lower/pixelCut.js'
+import { lowerPixelSum, lowerPixelWeights, termCount, type PixelSum, type Terms } from '../lower/pixels.js'
+import { lowerPixelGather, lowerPixelPad, lowerPixelSums } from '../lower/pixelWindows.js'
 import { lowerReduce, lowerSumBatch, reducedDims } from '../lower/reduce.js'
 import { slidePhases } from '../lower/slide.js'
-import {
-  lowerWinogradPixels,
-  lowerWinogradPixelWeights,
-  pixelStrip,
-  winogradPixelScratch,
-  winogradPixelWeights,
-} from '../lower/winogradPixels.js'
+import { lowerWinogradPixels, pixelStrip, winogradPixelScratch } from '../lower/winogradPixels.js'
+import { lowerWinogradPixelWeights, winogradPixelWeights } from '../lower/winogradPixelWeights.js'
 import { isWinograd } from '../lower/winogradTile.js'
 import type { FewScheduler, PixelTail } from './few.js'
 import { phasesOf } from './groupConv.js'
@@ -60,21 +48,44 @@ type Contraction = Pick<PixelSum, 'name' | 'x' | 'terms' | 'steps' | 'size' | 'p
 function contract(s: FewScheduler, node: Node, job: Contraction, out: Value, tail: PixelTail | null): Value {
   const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
   const channels = weight.shape[0] ?? 1
-  const tile = s.tileFor({ channels, size: job.size, pool: job.pool })
+  const [, rowStep = 0, columnStep = 0] = out.spread?.steps ?? []
+  const [size, steps] = asOneRow(job, rowStep === (out.shape[3] ?? 1) * columnStep)
+  const tile = s.tileFor({ channels, size, pool: job.pool })
   const shape = [roundUp(channels, s.lanes) * (termCount(job.terms) + 1)]
   const weights = s.scratch({ shape, dtype: 'f32', layout: 'plain' })
   s.emit(lowerPixelWeights(s.lanes, { terms: job.read, channels, tile: tile.channels }, [weight, bias], weights))
   const write = tail && s.tail(tail)
-  s.emit(lowerPixelSum(s.lanes, { ...job, weights, channels, out, tile, tail: write }))
+  const outSteps = [rowStep, columnStep] as const
+  s.emit(
+    lowerPixelSum(s.lanes, { ...job, size, steps, outSteps, weights, channels, out, tile, tail: write, cut: s.cut }),
+  )
   return out
 }
+
+/** Pixels whose rows run straight through one another, where they are read and written, are one long row. */
+function asOneRow(
+  { size, steps, pool }: Contraction,
+  isStraight: boolean,
+): readonly [PixelSum['size'], PixelSum['steps']] {
+  const [rows, columns] = size
+  if (pool || !isStraight || steps[0] !== columns * steps[1]) return [size, steps]
+  return [[1, rows * columns], steps]
+}
+
+/** Pixels so many bytes apart share few places of the nearest cache: the pixels under a window push one another out. */
+const crowdedBytes = 512
+/** Of a line of the cache. */
+const lineFloats = 16
 
 function padded(s: FewScheduler, x: Value, [pH, pW]: readonly [number, number]): Value {
   if (pH + pW === 0) return x
   const [N = 1, C = 1, H = 1, W = 1] = x.shape
   const shape = [N, C, H + 2 * pH, W + 2 * pW]
-  const out = x.spread ? s.allocateSpread({ shape, dtype: 'f32' }) : s.scratch({ shape, dtype: 'f32', layout: 'rows' })
-  s.emit(lowerPixelPad(s.lanes, x, [pH, pW], out))
+  const more = (roundUp(C, s.lanes) * 4) % crowdedBytes === 0 ? lineFloats : 0
+  const out = x.spread
+    ? s.allocateSpread({ shape, dtype: 'f32' }, more)
+    : s.scratch({ shape, dtype: 'f32', layout: 'rows' })
+  s.emit(lowerPixelPad(s.lanes, [x, out], [pH, pW], s.cut))
   return out
 }
 
@@ -86,22 +97,37 @@ function winograd(
   out: Value,
   tail: PixelTail | null,
 ): Value {
-  const x = padded(s, s.spread(inputOf(node, 0)), node.attrs.padding)
+  const x = s.spread(inputOf(node, 0))
+  const { padding } = node.attrs
   const [weight, bias] = [s.input(node, 1), node.inputs[2] ? s.input(node, 2) : null]
   const [channels = 1, inputs = 1] = weight.shape
   const [, , rows = 1, columns = 1] = out.shape
   const size = [rows * (pool ? 2 : 1), columns * (pool ? 2 : 1)] as const
-  const strip = pixelStrip(size)
+  const strip = pixelStrip(size, s.cut)
   const tile = s.tileFor({ channels, size: [1, strip.rows * strip.columns], pool: null })
   const floats = winogradPixelWeights(s.lanes, inputs, channels)
   const weights = s.scratch({ shape: [floats], dtype: 'f32', layout: 'plain' })
   s.emit(lowerWinogradPixelWeights(s.lanes, tile.channels, [weight, bias], weights))
-  const room = winogradPixelScratch(s.lanes, { size, inputs, channels })
+  const room = winogradPixelScratch(s.lanes, { size, inputs, channels, cut: s.cut })
   const scratch = (count: number): Value =>
     s.scratch({ shape: [out.shape[0] ?? 1, count], dtype: 'f32', layout: 'rows' })
   const [v, m, write] = [scratch(room.v), scratch(room.m), tail && s.tail(tail)]
-  const job = { x, weights, bias: bias !== null, v, m, channels, out, size, pool, tile, tail: write }
-  s.emit(lowerWinogradPixels(s.lanes, job))
+  const job = {
+    x,
+    weights,
+    bias: bias !== null,
+    v,
+    m,
+    channels,
+    out,
+    size,
+    pool,
+    tile,
+    tail: write,
+    padding,
+    cut: s.cut,
+  }
+  lowerWinogradPixels(s.lanes, job).forEach((kernel) => s.emit(kernel))
   return out
 }
 
@@ -149,7 +175,7 @@ function depthwise(s: FewScheduler, node: Node<'groupConv2d'>, tail: PixelTail |
   s.emit(lowerPixelWeights(s.lanes, { terms, channels, tile: 1 }, [weight, bias], weights))
   const [out, write] = [s.allocateSpread(node), tail && s.tail(tail)]
   const phases = phasesOf(node.attrs, weight.shape, slidePhases)
-  const job = { x, out, weights, kernel: [kH, kW] as const, phases, tail: write }
+  const job = { x, out, weights, kernel: [kH, kW] as const, phases, tail: write, cut: s.cut }
   s.emit(lowerDepthwisePixels(s.lanes, job, s.accumulators))
   return out
 }
@@ -193,6 +219,7 @@ function fusedPool(
   const conv = s.tailRoot(top)
   if (conv?.op !== 'conv2d') return null
   const relu = top.op === 'relu' && inputOf(top, 0) === conv
+  if (s.hasResidual({ end: top, root: conv })) return null
   return { conv, tail: relu ? null : { end: top, root: conv }, relu }
 }
 
@@ -230,7 +257,20 @@ const relaid: Row<'batch' | 'unbatch'> = (s, node) => ({
   layout: s.typeOf(node).layout,
 })
 
+/** Over all pixels of each channel: in vectors of channels where they lie so. */
+function pixelSums(s: FewScheduler, node: Node<'sum'>): Value | null {
+  const [, , ...pixels] = inputOf(node, 0).shape
+  const isAll = pixels.length > 0 && reducedDims(node).join() === pixels.map((_, i) => i + 2).join()
+  const x = isAll && inputOf(node, 0).dtype === 'f32' ? s.input(node, 0) : null
+  if (!x?.spread) return null
+  const out = s.allocateSpread(node)
+  s.emit(lowerPixelSums(s.lanes, [x, out], sizeOf(pixels), s.cut))
+  return out
+}
+
 const reduce: Row<'sum' | 'amax' | 'argmax'> = (s, node) => {
+  const sums = node.op === 'sum' ? pixelSums(s, node as Node<'sum'>) : null
+  if (sums) return sums
   const source = inputOf(node, 0)
   const from = s.rowMajor(source)
   const out = s.allocate(node)
@@ -321,6 +361,13 @@ export function weightShapes(order: readonly Node[]): { readonly channels: numbe
     return { channels, terms: sizeOf(terms) * sizeOf(node.shape.slice(2)) }
   })
 }
+
+/** So many products of a picture are worth the meetings of threads that share it. */
+const manyProducts = 2 ** 24
+
+/** Whether threads should share each picture. */
+export const sharesPictures = (order: readonly Node[]): boolean =>
+  weightShapes(order).reduce((sum, { channels, terms }) => sum + channels * terms, 0) >= manyProducts
 
 /** Whether a graph has such a plan: a forward pass with a layer to win by it. */
 export function suitsFew(order: readonly Node[], targets: readonly Node[]): boolean {

@@ -36,9 +36,13 @@ interface Placed extends Life {
   readonly end: number
 }
 
-/** Places for batches of up to `capacity` pictures: the largest pieces first, each as low as those alive with it allow. */
-export function arrange(pieces: readonly Piece[], capacity: number): Arrangement {
-  const sizes = pieces.map((piece) => aligned(allocBytes(piece, capacity)))
+/**
+ * Places for batches of up to `capacity` pictures: the largest pieces first, each as low as those alive with it allow.
+ * @param atOnce pictures of a run: only what is kept has room for all
+ */
+export function arrange(pieces: readonly Piece[], capacity: number, atOnce = capacity): Arrangement {
+  const inRun = Math.min(capacity, atOnce)
+  const sizes = pieces.map((piece) => aligned(allocBytes(piece, piece.kept ? capacity : inRun)))
   const offsets: number[] = []
   let keptBytes = 0
   pieces.forEach(({ kept }, i) => {

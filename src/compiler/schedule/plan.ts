@@ -6,10 +6,12 @@ import type { Node } from '../../graph/index.js'
 import { type Alloc, type ScheduledKernel, type Value } from '../kernel.js'
 import type { Program } from '../loop/ir.js'
 import { shareKernels } from '../loop/same.js'
+import { allAtOnce, atOnceOf, hasLargePictures, type AtOnce } from './atOnce.js'
 import { guarded, type Check } from './check.js'
 import { computeTable } from './compute.js'
 import { keptBy } from './kept.js'
 import { FewScheduler, fewTarget } from './few.js'
+import { sharesPictures } from './fewTable.js'
 import type { Life, Piece } from './memory.js'
 import { intoPhases, type Phased } from './phases.js'
 import { flagged, type Prepared } from './prepare.js'
@@ -37,6 +39,8 @@ export interface Plan {
   readonly results: readonly PlanResult[]
   /** Kernels whose work stays good as long as the leaves that it was made of: they run only when told to. */
   readonly prepared: Prepared | null
+  /** How many pictures a run should compute. */
+  readonly atOnce: AtOnce
   /** What must be looked at after each run. */
   readonly checks: readonly Check[]
   /** For each kernel of the program the names of the choices (tile/) that it was made with. */
@@ -62,21 +66,35 @@ export function makePlan(order: readonly Node[], targets: readonly Node[], targe
     lanes,
     results,
     prepared: null,
+    atOnce: allAtOnce,
     checks,
   })
 }
 
-/** Plans the forward pass `targets` for few pictures, one at a time; see `suitsFew`. Only the targets are results. */
-export function makeFewPlan(order: readonly Node[], targets: readonly Node[], target: Target): Plan {
-  const scheduler = new FewScheduler(order, targets, fewTarget(target, order))
+/**
+ * Plans the forward pass `targets` for few pictures, one at a time; see `suitsFew`. Only the targets are results.
+ * @param cut threads share each picture
+ */
+export function makeFewPlan(
+  order: readonly Node[],
+  targets: readonly Node[],
+  target: Target,
+  cut = sharesPictures(order),
+): Plan {
+  const scheduler = new FewScheduler(order, targets, fewTarget(target, order), cut)
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const results = targets.map((node) => {
     return { index: indexOf.get(node) ?? -1, value: scheduler.result(node), companion: false }
   })
   const { kernels, prepared, made } = flagged(scheduler, indexOf)
   const kept = [...results.map(({ value }) => value), ...made]
-  return assemble(order, scheduler, kernels, kept, { lanes: 1, results, prepared, checks: [] })
+  const atOnce = cut ? atOnceOf(order) : allAtOnce
+  return assemble(order, scheduler, kernels, kept, { lanes: 1, results, prepared, atOnce, checks: [] })
 }
+
+/** Whether batches of any size are best computed a few pictures at a time: large pictures that do not know of one another. */
+export const goesByPictures = (order: readonly Node[]): boolean =>
+  hasLargePictures(order) && sharesPictures(order) && Number.isFinite(atOnceOf(order).pictures)
 
 interface Scheduled {
   readonly lanes: number
@@ -89,7 +107,7 @@ function assemble(
   { lanes, values, allWords }: Scheduled,
   scheduled: readonly ScheduledKernel[],
   kept: readonly Value[],
-  rest: Pick<Plan, 'lanes' | 'results' | 'prepared' | 'checks'>,
+  rest: Pick<Plan, 'lanes' | 'results' | 'prepared' | 'atOnce' | 'checks'>,
 ): Plan {
   const indexOf = new Map(order.map((node, i) => [node, i]))
   const leaves = new Map<number, number>()

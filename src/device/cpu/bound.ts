@@ -3,7 +3,7 @@
  * as long as nobody needs that more, and takes it again for its next run.
  * Not here: tiers, and what is saved of a run (cpuPlan.ts), what a plan consists of (compiler/schedule).
  */
-import { LenetError, type HostArray, isArrayOf } from '../../base/index.js'
+import { LenetError, sizeOf, type HostArray, isArrayOf } from '../../base/index.js'
 import {
   arrange,
   groupSize,
@@ -31,6 +31,8 @@ interface Staged {
   readonly word: number
   readonly piece: Piece
   readonly layout: NodeType['layout']
+  /** Numbers of a row, where its rows are pictures; else 0. */
+  readonly perPicture: number
 }
 
 type LeafWord = Extract<Plan['words'][number], { leaf: number }>
@@ -41,6 +43,12 @@ interface Direct {
   readonly word: number
   readonly type: NodeType
   room: Region | null
+}
+
+/** A word of the table that goes on by so many bytes for each picture, where a batch takes several runs. */
+interface Moving {
+  readonly word: number
+  readonly bytes: number
 }
 
 /** A value that the plan is given: its place in the order, and whether it comes from the host. */
@@ -68,6 +76,7 @@ export class Bound implements Tenant {
   readonly #home: Home
   readonly #staged: Staged[] = []
   readonly #direct: Direct[] = []
+  readonly #moving: readonly Moving[]
   readonly #addresses: Uint32Array
   /** The same, as the table has them. */
   readonly #words: Int32Array
@@ -103,11 +112,12 @@ export class Bound implements Tenant {
     this.#written = writtenLeaves(plan).map(inputOf)
     this.#prepared = (plan.prepared?.leaves ?? []).map(inputOf)
     this.#seen = new Float64Array(2 * this.#prepared.length)
+    this.#moving = movingOf(plan, new Set(leaves.filter(({ isHost }) => isHost).map(({ index }) => index)))
     plan.words.forEach((word, i) => {
       if (!('leaf' in word)) return
       const input = inputOf(word.leaf)
       const { type, isHost } = leaves[input] as Leaf
-      if (isHost) this.#staged.push(stagedOf(type, word, input, i + 1, plan.lanes))
+      if (isHost) this.#staged.push(stagedOf(type, word, input, i + 1, plan))
       else this.#direct.push({ input, word: i + 1, type, room: null })
     })
   }
@@ -178,14 +188,11 @@ export class Bound implements Tenant {
 
   run(inputs: readonly Input[], batch: number): void {
     this.#reserve(batch)
-    this.#addresses[0] = batch
+    const most = this.plan.atOnce.pictures
+    this.#addresses[0] = Math.min(batch, most)
     this.#prepare(inputs)
-    for (const staged of this.#staged) this.#stage(staged, inputs[staged.input] as HostArray)
+    for (let first = 0; first < batch; first += most) this.#runSome(inputs, first, Math.min(most, batch - first))
     const { ints } = this.#home.tenants.memory
-    ints.set(this.#words, this.#table / 4)
-    for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
-    this.executable.run(this.#table)
-    this.#isPrepared = true
     for (const input of this.#written) {
       const buf = bufOf(inputs[input])
       if (buf instanceof Region) buf.noteWritten()
@@ -194,6 +201,23 @@ export class Bound implements Tenant {
       const at = this.addressOf(flag) / 4
       if (ints[at]) throw labelError(ints[at + 1] ?? 0, ints[at + 2] ?? 0, classes)
     }
+  }
+
+  /** Computes `count` pictures from the batch's picture number `first` on. */
+  #runSome(inputs: readonly Input[], first: number, count: number): void {
+    for (const staged of this.#staged) this.#stage(staged, inputs[staged.input] as HostArray, first, count)
+    const { ints } = this.#home.tenants.memory
+    const table = this.#table / 4
+    ints.set(this.#words, table)
+    if (first > 0) {
+      ints[table] = count
+      for (const { word, bytes } of this.#moving) ints[table + word] = (this.#addresses[word] ?? 0) + first * bytes
+    }
+    for (const { flag } of this.plan.checks) ints[this.addressOf(flag) / 4] = 0
+    this.executable.run(this.#table)
+    this.#isPrepared = true
+    const { prepared } = this.plan
+    if (prepared) ints[this.addressOf(prepared.flag) / 4] = 0
   }
 
   /** The run is over, or has failed. */
@@ -213,7 +237,8 @@ export class Bound implements Tenant {
   }
 
   #arrange(capacity: number): Arrangement {
-    if (this.#tried?.capacity !== capacity) this.#tried = { capacity, made: arrange(this.#pieces, capacity) }
+    if (this.#tried?.capacity !== capacity)
+      this.#tried = { capacity, made: arrange(this.#pieces, capacity, this.plan.atOnce.pictures) }
     return this.#tried.made
   }
 
@@ -221,8 +246,9 @@ export class Bound implements Tenant {
     return [...this.plan.allocs, ...this.#staged.map(({ piece }) => piece)]
   }
 
-  /** Pictures of whole groups and blocks. */
+  /** Pictures of whole groups and blocks; those of a plan for few lie in rows. */
   #roomFor(batch: number): number {
+    if (this.plan.lanes === 1) return batch
     const step = Math.max(groupSize, this.plan.lanes)
     return Math.ceil(batch / step) * step
   }
@@ -276,7 +302,7 @@ export class Bound implements Tenant {
       this.drop()
       this.#arrangement = null // a smaller batch may come
       const { limitBytes } = this.#home.tenants.memory
-      throw tooLarge(error, this.#pieces, batch, limitBytes, (n) => this.#roomFor(n))
+      throw tooLarge(error, this.#pieces, batch, limitBytes, (n) => this.#arrange(this.#roomFor(n)))
     }
   }
 
@@ -308,7 +334,8 @@ export class Bound implements Tenant {
     })
   }
 
-  #stage({ word, layout }: Staged, data: HostArray): void {
+  #stage({ word, layout, perPicture }: Staged, whole: HostArray, first: number, count: number): void {
+    const data = perPicture > 0 ? whole.subarray(first * perPicture, (first + count) * perPicture) : whole
     const { memory } = this.#home.tenants
     const { floats, ints, bytes } = memory
     const all = isArrayOf('Float32Array', data) ? floats : isArrayOf('Int32Array', data) ? ints : bytes
@@ -320,6 +347,18 @@ export class Bound implements Tenant {
       if (room > data.length) all.fill(0, start + data.length, start + room)
     } else for (let i = 0; i < room; i++) all[start + i] = i < data.length ? (data[i] ?? 0) : 0
   }
+}
+
+/** Results, and what of the leaves on the device is pictures. */
+function movingOf({ words, allocs, atOnce }: Plan, onHost: ReadonlySet<number>): Moving[] {
+  return words.flatMap((word, i) => {
+    if ('leaf' in word) {
+      const bytes = atOnce.leaves.get(word.leaf)
+      return bytes === undefined || onHost.has(word.leaf) ? [] : [{ word: i + 1, bytes }]
+    }
+    const { kept, per, bytes } = allocs[word.alloc] as Piece
+    return kept && per > 0 ? [{ word: i + 1, bytes: bytes / per }] : []
+  })
 }
 
 /** Leaves that a plan's kernels write, by place in the order. */
@@ -337,11 +376,18 @@ export function writtenLeaves({ program, words }: Plan): number[] {
 /** So many values are written one by one: faster than by a call. */
 const FEW = 64
 
-function stagedOf(type: NodeType, { last }: LeafWord, input: number, word: number, lanes: number): Staged {
-  const { layout } = type
-  if (layout === 'batch' && type.shape.length > 1)
+function stagedOf(
+  type: NodeType,
+  { leaf, last }: LeafWord,
+  input: number,
+  word: number,
+  { lanes, atOnce }: Plan,
+): Staged {
+  const { layout, shape } = type
+  if (layout === 'batch' && shape.length > 1)
     throw new LenetError('values on the host cannot be in lanes; give them as a plain tensor')
-  const per = layout === 'batch' ? lanes : layout === 'rows' ? 1 : 0
-  const piece = { bytes: unitBytes(type, lanes), per, first: -1, last, kept: false }
-  return { input, word, layout, piece }
+  const picture = atOnce.leaves.get(leaf)
+  const per = picture !== undefined || layout === 'rows' ? 1 : layout === 'batch' ? lanes : 0
+  const piece = { bytes: picture ?? unitBytes(type, lanes), per, first: -1, last, kept: false }
+  return { input, word, layout, piece, perPicture: picture === undefined ? 0 : sizeOf(shape.slice(1)) }
 }

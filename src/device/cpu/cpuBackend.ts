@@ -18,7 +18,7 @@ import {
 import { Arena } from './arena.js'
 import type { CpuBuf } from './buf.js'
 import { createDevice, type DeviceName, type DeviceOptions } from './createDevice.js'
-import { CpuPlan, type Cpu } from './cpuPlan.js'
+import { CpuPlan, endsApart, type Cpu } from './cpuPlan.js'
 import type { Device } from './device.js'
 import { Region } from './region.js'
 import { Tenants } from './tenants.js'
@@ -74,6 +74,10 @@ export class CpuBackend implements Backend, Cpu {
 
   read(from: Place, bytes: number): Promise<Uint8Array> {
     return Promise.resolve(this.readSync(from, bytes))
+  }
+
+  endsApart(graph: Graph, n: number): boolean {
+    return endsApart(graph, n, this.device)
   }
 
   plan(graph: Graph, n: number): CpuPlan {

@@ -4,6 +4,9 @@
  * Not here: a plan's memory (bound.ts), code (wasm.ts, native/), finding plans (tensor/plans.ts).
  */
 import {
+  endsInPlain,
+  goesByPictures,
+  hasLargePictures,
   makeFewPlan,
   makePlan,
   suitsFew,
@@ -32,6 +35,13 @@ const share = 1 / 8
  * a batch in lanes would leave half of the device's vectors empty. 'auto' goes on in wide vectors soon.
  */
 const fewPictures = ({ name, next }: Device): number => (name === 'native' || next ? 8 : 3)
+
+/**
+ * Whether sums over a batch of n are better computed after what they are made of: that then goes by a few pictures at a time,
+ * while a plan with the sums has to see all.
+ */
+export const endsApart = ({ order }: Graph, n: number, device: Device): boolean =>
+  n > fewPictures(device) && hasLargePictures(order) && order.some(endsInPlain)
 
 /** The device's memory and code, and who is told where a plan ran. */
 export interface Cpu extends Home {
@@ -66,6 +76,8 @@ export class CpuPlan implements Plan, Owner {
   readonly size: 'few' | 'many' | 'any'
   readonly inputs: readonly number[]
   readonly #leaves: readonly Leaf[]
+  /** Batches of any size are best computed a few pictures at a time. */
+  readonly #byPictures: boolean
   #bound: Bound
   #types: readonly NodeType[]
   #batch = 1
@@ -81,6 +93,7 @@ export class CpuPlan implements Plan, Owner {
     this.#cpu = cpu
     this.memory = device.memory
     this.tier = device.name
+    this.#byPictures = goesByPictures(graph.order)
     this.size = !suitsFew(graph.order, graph.targets) ? 'any' : this.#isFew(graph.targets, n) ? 'few' : 'many'
     this.#leaves = graph.order.flatMap((node, index) => (node.storage ? [leafOf(node, index)] : []))
     this.inputs = this.#leaves.map(({ index }) => index)
@@ -90,7 +103,9 @@ export class CpuPlan implements Plan, Owner {
   }
 
   #isFew(targets: readonly Node[], n: number): boolean {
-    return n <= fewPictures(this.#cpu.device) && targets.every(({ requiresGrad }) => !requiresGrad)
+    return (
+      targets.every(({ requiresGrad }) => !requiresGrad) && (this.#byPictures || n <= fewPictures(this.#cpu.device))
+    )
   }
 
   #make(graph: Graph, target: Target): Made {
@@ -141,6 +156,11 @@ export class CpuPlan implements Plan, Owner {
     return this.#bound.addressOf(value)
   }
 
+  /** Bytes that a run of so many pictures takes besides its inputs on the device. */
+  bytesFor(n: number): number {
+    return this.#bound.bytesFor(n)
+  }
+
   touch(): void {
     this.#bound.touch()
   }
@@ -153,7 +173,7 @@ export class CpuPlan implements Plan, Owner {
   piece(n: number): number {
     const most = this.memory.limitBytes * share
     let size = n
-    while (size > 1 && this.#bound.bytesFor(size) > most) size = Math.ceil(size / 2)
+    while (size > 1 && this.bytesFor(size) > most) size = Math.ceil(size / 2)
     if (size === n) return n
     const whole = Math.ceil(n / Math.ceil(n / size) / 16) * 16
     return Math.min(n, size < 16 ? size : whole)

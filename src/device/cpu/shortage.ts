@@ -3,7 +3,7 @@
  * Not here: finding room (tenants.ts).
  */
 import { LenetError } from '../../base/index.js'
-import { allocBytes, arrange, type Piece } from '../../compiler/index.js'
+import { allocBytes, type Arrangement, type Piece } from '../../compiler/index.js'
 import { OutOfMemory } from '../backend.js'
 
 const mib = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
@@ -13,18 +13,18 @@ const named = 3
 
 /**
  * The error to throw for one that was caught: a plan of these pieces has no room for a batch in a memory of `limit` bytes.
- * `roomFor` gives the pictures that a batch needs room for.
+ * `arranged` gives the places of what a batch needs.
  */
 export function tooLarge(
   error: unknown,
   pieces: readonly Piece[],
   batch: number,
   limit: number,
-  roomFor: (batch: number) => number,
+  arranged: (batch: number) => Arrangement,
 ): unknown {
   if (!(error instanceof OutOfMemory)) return error
   const bytesFor = (n: number): number => {
-    const { keptBytes, arenaBytes } = arrange(pieces, roomFor(n))
+    const { keptBytes, arenaBytes } = arranged(n)
     return keptBytes + arenaBytes
   }
   const own = bytesFor(batch)
@@ -33,7 +33,7 @@ export function tooLarge(
   const size = batch > 1 ? ` for a batch of ${batch}` : ''
   return new LenetError(
     `no memory${size}: its values take ${mib(own)} at a time, and of ${mib(limit)} ${mib(Math.max(0, free))} can be had. ` +
-      `The largest are ${largest(pieces, roomFor(batch))}. ${advice(batch, free, bytesFor)}`,
+      `The largest are ${largest(pieces, batch)}. ${advice(batch, free, bytesFor)}`,
     { cause: error },
   )
 }
