@@ -22,7 +22,7 @@ const isLayer = (value: Given | undefined): value is Layer => value instanceof M
 /** Layers, or a record of them, and options behind. */
 function parted(given: readonly Given[]): [Named, SequentialOptions] {
   const last = given.at(-1)
-  const options = given.length > 1 && last && !isLayer(last) ? (last as SequentialOptions) : null
+  const options = given.length > 1 && typeof last === 'object' && last !== null ? last : null
   const layers = options ? given.slice(0, -1) : given
   const [first] = layers
   const named = layers.length === 1 && first && !isLayer(first) ? first : Object.fromEntries(Object.entries(layers))
