@@ -58,7 +58,10 @@ test('deep nets: parameters and multiply-adds of their papers', () => {
   assert.equal(parameters(layersOf('resnet20')), 272_474)
   assert.equal(parameters(layersOf('resnet18')), 11_173_962)
   assert.equal(parameters(layersOf('mobilenet96')), 2_236_682)
+  assert.equal(parameters(layersOf('resnet50')), 23_528_522)
   assert.equal(Math.round(forwardFlops(layersOf('resnet20'), 1, 32) / 2e5) / 10, 40.8)
+  assert.equal(Math.round(forwardFlops(layersOf('resnet50'), 1, 224) / 2e7) / 100, 4.09)
+  assert.equal(Math.round(forwardFlops(layersOf('mobilenet224'), 1, 224) / 2e6), 300)
   for (const net of netNames) {
     const { side, batch } = usualInput(net)
     assert.ok(stepFlops(layersOf(net), batch, side) > 2 * forwardFlops(layersOf(net), batch, side), net)

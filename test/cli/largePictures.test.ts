@@ -57,3 +57,12 @@ test('lenet convert and predict', async () => {
   assert.equal(predicted.code, 0, predicted.stderr)
   assert.equal(eventsOf(predicted.stdout).at(-1)?.['count'], 10)
 })
+
+test('lenet convert in little memory', async () => {
+  const args = ['convert', 'wide.onnx', 'small.keras', '--json', '--memory-limit']
+  const converted = await lenet([...args, '64'], { cwd: at })
+  assert.equal(converted.code, 0, converted.stderr)
+  const refused = await lenet([...args, '5000'], { cwd: at })
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /--memory-limit 5000: at most 4095 MiB/)
+})
