@@ -6,9 +6,13 @@ import {
   granuleOf,
   lanesFor,
   nativeTarget,
+  placeOf,
+  rankShare,
   shareOf,
+  squadsOf,
   unitCount,
   unitsIn,
+  workOf,
   type LoopKernel,
   type Program,
 } from '../compiler/index.js'
@@ -61,34 +65,41 @@ function programOf(net: NetName, threads: number): { program: Program; batch: nu
   return { program: plan.program, batch }
 }
 
-/** Units of each member, of a batch of n. */
-function unitsOfMembers({ units }: LoopKernel, n: number, granule: number, threads: number): number[] {
+/** How a batch of n is shared. */
+interface Team {
+  readonly n: number
+  readonly granule: number
+  readonly threads: number
+  readonly squads: number
+}
+
+/** What each member does of a kernel: members of a squad do parts of a granule, then of the next. */
+function workOfMembers({ units }: LoopKernel, { n, granule, threads, squads }: Team): number[] {
   return Array.from({ length: threads }, (_, tid) => {
-    if ('count' in units) {
-      const [lo, hi] = shareOf(units.count, tid, threads)
-      return hi - lo
-    }
-    const [first, last] = shareOf(Math.ceil(n / granule), tid, threads)
-    return unitsIn(units.pictures, n, last, granule)[0] - unitsIn(units.pictures, n, first, granule)[0]
+    if ('count' in units) return workOf(units, shareOf(units.count, tid, threads))
+    const place = placeOf(tid, threads, squads)
+    const [first, last] = shareOf(Math.ceil(n / granule), place.squad, squads)
+    const each = Array.from({ length: last - first }, (_, i) => unitsIn(units, n, first + i, granule))
+    return each.reduce((sum, some) => sum + workOf(units, rankShare(some, place)), 0)
   })
 }
 
-function largestShare(kernel: LoopKernel, n: number, granule: number, threads: number): number {
-  const mean = unitCount(kernel.units, n) / threads
-  return mean === 0 ? 1 : Math.max(...unitsOfMembers(kernel, n, granule, threads)) / mean
+function largestShare(kernel: LoopKernel, team: Team): number {
+  const mean = workOf(kernel.units, [0, unitCount(kernel.units, team.n)]) / team.threads
+  return mean === 0 ? 1 : Math.max(...workOfMembers(kernel, team)) / mean
 }
 
 /** The figures of a net's step on so many threads of a processor with vectors of 16. */
 export function sharesOf(net: NetName, threads: number): (ShareFigure | PlanFigure)[] {
   const { program, batch } = programOf(net, threads)
   const { kernels, barriers } = program
-  const granule = granuleOf(kernels)
+  const team = { n: batch, granule: granuleOf(kernels), threads, squads: squadsOf(kernels, batch, threads) }
   const all = kernels.reduce((sum, { flops }) => sum + flops(batch), 0)
   const names = [...new Set(kernels.map(({ name }) => name))]
-  const weighted = kernels.reduce((sum, k) => sum + k.flops(batch) * largestShare(k, batch, granule, threads), 0)
+  const weighted = kernels.reduce((sum, k) => sum + k.flops(batch) * largestShare(k, team), 0)
   const shares = names.map((kernel): ShareFigure => {
     const same = kernels.filter(({ name }) => name === kernel)
-    const largest = Math.max(...same.map((k) => largestShare(k, batch, granule, threads)))
+    const largest = Math.max(...same.map((k) => largestShare(k, team)))
     const part = same.reduce((sum, { flops }) => sum + flops(batch), 0) / all
     return { event: 'share', net, threads, kernel, count: same.length, largest, part }
   })

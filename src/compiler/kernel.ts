@@ -4,8 +4,8 @@
  */
 import { sizeOf, type DType, type Shape } from '../base/index.js'
 import type { Node, NodeType } from '../graph/index.js'
-import { add, addr, Builder, ceilDiv, mul } from './loop/build.js'
-import type { Access, Expr, LoopKernel, Units, Var } from './loop/ir.js'
+import { add, addr, alu, Builder, ceilDiv, int, mul, notNegative, sub } from './loop/build.js'
+import type { Access, Expr, LoopKernel, Parts, Units, Var } from './loop/ir.js'
 
 /** Pictures whose gradients are summed in order before any other sum: the same for every device and thread count. */
 export const groupSize = 8
@@ -109,6 +109,24 @@ export class KernelBuilder extends Builder {
     this.for('unit', { k: 'var', v: this.lo }, { k: 'var', v: this.hi }, 1, body)
   }
 
+  /**
+   * Runs the body for each block of pictures of this call's units, told the pieces of it that they are (all of them but at
+   * the ends of the call) and the first part, which no other call has.
+   */
+  forParts({ count, pieces }: Parts, body: (block: Expr, from: Expr, to: Expr, part: Expr) => void): void {
+    if (count === 1) return this.forUnits((block) => body(block, int(0), int(pieces), int(0)))
+    const [lo, hi] = [{ k: 'var', v: this.lo } as const, { k: 'var', v: this.hi } as const]
+    const shift = Math.log2(count)
+    const pieceOf = (part: Expr): Expr =>
+      pieces === count ? part : alu('ishru', mul(part, pieces), int(shift))
+    this.for('block', alu('ishru', lo, int(shift)), ceilDiv(hi, count), 1, (block) => {
+      const first = this.let('first', mul(block, count))
+      const part = this.let('part', notNegative(this.let('before', sub(lo, first))))
+      const end = this.let('end', alu('imin', sub(hi, first), int(count)))
+      body(block, this.let('from', pieceOf(part)), this.let('to', pieceOf(end)), part)
+    })
+  }
+
   finish(name: string, units: Units, flops: (n: number) => number = () => 0): ScheduledKernel {
     const { lanes, lo, hi, body } = this
     return { kernel: { name, lanes, buffers: this.#access, units, lo, hi, body, flops }, values: this.#values }
@@ -119,6 +137,15 @@ export class KernelBuilder extends Builder {
     return this.let(name, add(base, mul(index, bytes)))
   }
 }
+
+/** More parts of a block than this would hardly be shared more evenly. */
+const mostParts = 64
+
+/** So many pieces of a block as parts, a piece each where they are not too many. */
+export const partsOfPieces = (pieces: number, most = mostParts): Parts => ({
+  count: Math.min(most, 2 ** Math.ceil(Math.log2(pieces))),
+  pieces,
+})
 
 export const blocksOf = (lanes: number): Expr => ceilDiv({ k: 'n' }, lanes)
 export const groupsOf: Expr = ceilDiv({ k: 'n' }, groupSize)

@@ -6,12 +6,17 @@ import {
   granuleOf,
   interpret,
   phasesOf,
+  pieceOf,
+  piecesOf,
+  placeOf,
+  rankShare,
   shareOf,
+  squadRuns,
+  squadsOf,
   unitCount,
   unitsIn,
   verify,
   wasmTarget,
-  type Phase,
   type Program,
   type Units,
 } from '../compiler/index.js'
@@ -89,16 +94,24 @@ function runTeam(
   part: (index: number, units: readonly [number, number]) => void,
 ): void {
   const granule = granuleOf(program.kernels)
-  const member = ({ byPicture, counted }: Phase, tid: number): void => {
-    const [first, end] = shareOf(Math.ceil(n / granule), tid, threads)
-    for (let g = first; g < end; g++)
-      for (const index of byPicture) {
-        const units = unitsOf(index)
-        if ('pictures' in units) part(index, unitsIn(units.pictures, n, g, granule))
-      }
-    for (const index of counted) part(index, shareOf(unitCount(unitsOf(index), n), tid, threads))
+  const squads = squadsOf(program.kernels, n, threads)
+  const members = Array.from({ length: threads }, (_, tid) => tid).toReversed()
+  /** Kernels between which a squad does not meet, by one member. */
+  const pictures = (kernels: readonly number[], g: number, tid: number): void => {
+    const place = placeOf(tid, threads, squads)
+    for (const index of kernels) part(index, rankShare(unitsIn(unitsOf(index), n, g, granule), place))
   }
-  for (const phase of phasesOf(program)) for (let tid = threads - 1; tid >= 0; tid--) member(phase, tid)
+  for (const { byPicture, counted } of phasesOf(program)) {
+    const runs = squadRuns(program, byPicture)
+    for (let squad = squads - 1; squad >= 0; squad--) {
+      const own = members.filter((tid) => placeOf(tid, threads, squads).squad === squad)
+      const [first, end] = shareOf(Math.ceil(n / granule), squad, squads)
+      for (let g = first; g < end; g++) for (const run of runs) for (const tid of own) pictures(run, g, tid)
+      for (const tid of own)
+        for (const index of counted)
+          for (let i = 0; i < piecesOf(unitsOf(index)); i++) part(index, pieceOf(unitsOf(index), i, tid, threads))
+    }
+  }
 }
 
 /** From a buffer's address to the end of the block in which it lies. */

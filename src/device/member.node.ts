@@ -5,11 +5,10 @@
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads'
 import { messageOf } from '../base/index.js'
-import { teamBlock } from '../compiler/index.js'
 import { instanceOn } from './instance.js'
 import type { LinearMemory } from './memory.js'
 import { loadLibrary } from './native/library.node.js'
-import { command, type Code, type Loaded, type Mail, type MemberData, type Step } from './protocol.js'
+import { command, tellFailure, type Code, type Loaded, type Mail, type MemberData, type Step } from './protocol.js'
 
 /** Milliseconds in which the next step is looked for before the thread sleeps: longer than what lies between two steps. */
 const lookFor = 2
@@ -81,10 +80,7 @@ function waitForCall(seen: number): void {
 function fail(error: unknown, site: Site | undefined): void {
   port.postMessage(messageOf(error))
   if (!site) return
-  const block = new Int32Array(site.memory.buffer, site.team, teamBlock.bytes / 4)
-  Atomics.store(block, teamBlock.failed / 4, 1)
-  Atomics.add(block, teamBlock.passed / 4, 1)
-  Atomics.notify(block, teamBlock.passed / 4)
+  tellFailure(new Int32Array(site.memory.buffer, site.team))
 }
 
 interface Call {

@@ -2,6 +2,7 @@
  * How the team's threads are told what to do: words of shared memory by which steps are called, and messages that bring
  * code. Not here: who calls (team.ts), who does it (member.node.ts).
  */
+import { barrier, teamBlock } from '../compiler/index.js'
 import type { LinearMemory } from './memory.js'
 
 /** A member's part of a step; 1 when another member failed. */
@@ -50,6 +51,14 @@ export const command = {
   sleeping: 7,
   started: 16,
 } as const
+
+/** Tells a team, whose block begins at the words, that a member failed: some may be waiting for it. */
+export function tellFailure(block: Int32Array): void {
+  const passed = (teamBlock.barriers + barrier.passed) / 4
+  Atomics.store(block, teamBlock.failed / 4, 1)
+  Atomics.add(block, passed, 1)
+  Atomics.notify(block, passed)
+}
 
 /** What a member begins with, besides its port. */
 export interface MemberData {

@@ -4,15 +4,16 @@
  * thread alone, with the same bits. A waiting member looks for a while, then sleeps.
  * Not here: what a step is (compiler/render), the threads themselves (crew.node.ts, member.node.ts).
  */
-import { joinCrew, warn, type Crew } from '#device-platform'
+import { coreCount, joinCrew, warn, type Crew } from '#device-platform'
 import { LenetError, messageOf } from '../base/index.js'
-import { granuleOf, teamBlock, unitCount, type Program } from '../compiler/index.js'
+import { granuleOf, partsOf, squadsOf, teamBlock, teamBytes, unitCount, type Program } from '../compiler/index.js'
 import type { Executable } from './device.js'
 import type { DeviceMemory } from './memory.js'
-import { command, type Code, type Mail, type Step } from './protocol.js'
+import { Pace } from './pace.js'
+import { command, tellFailure, type Code, type Mail, type Step } from './protocol.js'
 
-/** Looks at the barrier before a member sleeps: some ten microseconds. */
-const barrierLooks = 4000
+/** Looks at the barrier before a member sleeps: some ten microseconds; few where others wait for its core. */
+const [barrierLooks, fewLooks] = [4000, 20]
 
 /** About as many multiply-adds as take as long as calling the team and two barriers, several times over. */
 const smallWork = 500_000
@@ -22,10 +23,24 @@ function isSmall({ kernels }: Program, n: number): boolean {
   const cuts = n > granuleOf(kernels)
   let work = 0
   for (const kernel of kernels) {
-    if ('pictures' in kernel.units && !cuts) continue
+    if ('pictures' in kernel.units && !cuts && partsOf(kernel.units).count === 1) continue
     work += Math.max(kernel.flops(n) / 2, 16 * unitCount(kernel.units, n))
   }
   return work < smallWork
+}
+
+/** Runs of a program for n pictures by a team of so many. */
+interface Runs {
+  readonly n: number
+  readonly threads: number
+  readonly isSmall: boolean
+  readonly squads: number
+  readonly pace: Pace
+}
+
+function runsOf(program: Program, n: number, threads: number): Runs {
+  const squads = squadsOf(program.kernels, n, threads)
+  return { n, threads, isSmall: isSmall(program, n), squads, pace: new Pace(threads) }
 }
 
 export class Team {
@@ -45,10 +60,13 @@ export class Team {
     this.#memory = memory
     this.#notice = notice
     this.#threads = memory.shared ? threads : 1
-    this.#address = memory.alloc(teamBlock.bytes)
-    const block = memory.i32(this.#address, teamBlock.bytes / 4)
-    block.fill(0)
-    block[teamBlock.spins / 4] = barrierLooks
+    this.#address = memory.alloc(teamBytes(this.#threads))
+    this.#block.fill(0)
+    this.#block[teamBlock.spins / 4] = this.#threads > coreCount() ? fewLooks : barrierLooks
+  }
+
+  get #block(): Int32Array {
+    return this.#memory.i32(this.#address, teamBytes(this.#threads) / 4)
   }
 
   /** Whether a member is gone, who will not come to a barrier: 1. Asked in the middle of a step. */
@@ -69,13 +87,17 @@ export class Team {
     this.#codes.set(id, code)
     if (this.#crew) this.#crew.post({ kind: 'load', site: this.#crew.site, id, code })
     // most runs are for as many pictures as the last one
-    let [pictures, alone] = [-1, true]
+    let runs = runsOf(program, 0, 1)
     const run = (table: number): void => {
       const n = this.#memory.ints[table / 4] ?? 0
-      if (n !== pictures) [pictures, alone] = [n, isSmall(program, n)]
-      const crew = alone || this.#threads === 1 ? null : this.#atWork()
-      if (crew) this.#call(crew, id, step, table)
-      else step(table, 0, 1, this.#address)
+      if (n !== runs.n) runs = runsOf(program, n, this.#threads)
+      const crew = runs.isSmall || this.#threads === 1 ? null : this.#atWork()
+      if (!crew) return void step(table, 0, 1, this.#address)
+      if (runs.threads !== this.#threads) runs = runsOf(program, n, this.#threads)
+      const from = performance.now()
+      if (runs.pace.isAlone) step(table, 0, 1, this.#address)
+      else this.#call(crew, { code: id, squads: runs.squads, table }, step)
+      runs.pace.ran(from, performance.now())
     }
     return { run, drop: () => this.#remove(id) }
   }
@@ -85,8 +107,13 @@ export class Team {
     if (this.#crew) this.#crew.post({ kind: 'drop', site: this.#crew.site, id })
   }
 
-  #call(crew: Crew, code: number, step: Step, table: number): void {
+  #call(
+    crew: Crew,
+    { code, squads, table }: { readonly code: number; readonly squads: number; readonly table: number },
+    step: Step,
+  ): void {
     const { words, site } = crew
+    Atomics.store(this.#memory.ints, (this.#address + teamBlock.squads) / 4, squads)
     Atomics.add(words, command.calling, 1)
     Atomics.store(words, command.site, site)
     Atomics.store(words, command.code, code)
@@ -102,10 +129,7 @@ export class Team {
     try {
       return step(table, 0, this.#threads, this.#address)
     } catch (error) {
-      const block = this.#memory.i32(this.#address, teamBlock.bytes / 4)
-      Atomics.store(block, teamBlock.failed / 4, 1)
-      Atomics.add(block, teamBlock.passed / 4, 1)
-      Atomics.notify(block, teamBlock.passed / 4)
+      tellFailure(this.#block)
       return this.#fail(error)
     }
   }

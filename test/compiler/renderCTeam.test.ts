@@ -13,10 +13,16 @@ import {
   int,
   loadInt,
   mul,
+  pieceOf,
+  piecesOf,
+  placeOf,
+  rankShare,
   shareOf,
+  squadsOf,
   unitCount,
   unitsIn,
   type Expr,
+  type Program,
   type Units,
 } from '../../src/compiler/index.js'
 import { input, output } from '../device/kernels.js'
@@ -24,7 +30,7 @@ import { Batch, noCompiler, type Compiled, type Job } from './c/harness.js'
 import { kernelWith } from './c/jobs.js'
 
 const NO_WORDS = Int32Array.of(0)
-const LENGTH = 64
+const LENGTH = 160
 
 /** Each unit notes where the call that did it began and ended, and how often it was done. */
 function noteJob(units: Units): Job {
@@ -62,7 +68,7 @@ function sumJob(after: number, unitsBefore: Expr, units: Units): Job {
   return { name: 'sum', kernel, words: NO_WORDS, length: LENGTH, after, barrier: true }
 }
 
-/** Each picture's number is read by the same member that wrote it: no barrier between. */
+/** Each picture's number is read by the same squad that wrote it: no barrier between. */
 function ownJob(after: number): Job {
   const kernel = kernelWith(4, (b, lo, hi) =>
     b.for('u', lo, hi, 1, (u) => {
@@ -73,13 +79,26 @@ function ownJob(after: number): Job {
   return { name: 'own', kernel, words: NO_WORDS, length: LENGTH, after }
 }
 
-const UNITS: Units[] = [{ pictures: 1 }, { pictures: 4 }, { pictures: 16 }, { count: 7 }, { count: 1 }, { count: 0 }]
+const UNITS: Units[] = [
+  { pictures: 1 },
+  { pictures: 4 },
+  { pictures: 16 },
+  { pictures: 1, parts: { count: 4, pieces: 3 } },
+  { pictures: 8, parts: { count: 16, pieces: 40 } },
+  { count: 7 },
+  { count: 41, together: true },
+  { count: 1 },
+  { count: 0 },
+]
 
 /** The calls [lo, hi) of a kernel that a member makes. */
-function callsOf(units: Units, n: number, tid: number, nth: number, granule: number): (readonly [number, number])[] {
-  if ('count' in units) return [shareOf(units.count, tid, nth)]
-  const [first, last] = shareOf(Math.ceil(n / granule), tid, nth)
-  return Array.from({ length: last - first }, (_, i) => unitsIn(units.pictures, n, first + i, granule))
+function callsOf(program: Program, units: Units, n: number, tid: number, nth: number): (readonly [number, number])[] {
+  if ('count' in units && nth === 1) return [[0, units.count]]
+  if ('count' in units) return Array.from({ length: piecesOf(units) }, (_, i) => pieceOf(units, i, tid, nth))
+  const [granule, squads] = [granuleOf(program.kernels), squadsOf(program.kernels, n, nth)]
+  const place = placeOf(tid, nth, squads)
+  const [first, last] = shareOf(Math.ceil(n / granule), place.squad, squads)
+  return Array.from({ length: last - first }, (_, i) => rankShare(unitsIn(units, n, first + i, granule), place))
 }
 
 describe('a team of C', { skip: noCompiler }, () => {
@@ -106,14 +125,13 @@ describe('a team of C', { skip: noCompiler }, () => {
     meetingC[Symbol.dispose]()
   })
 
-  for (const nth of [1, 2, 3]) {
+  for (const nth of [1, 2, 3, 6, 16]) {
     test(`${nth} threads share the units as loop/team.ts says`, () => {
       const found = sharesC.run({ nth })
-      const granule = granuleOf(shares.program.kernels)
       UNITS.forEach((units, i) => {
         const wanted = new Int32Array(3 * LENGTH)
         for (let tid = 0; tid < nth; tid++) {
-          for (const [lo, hi] of callsOf(units, n, tid, nth, granule))
+          for (const [lo, hi] of callsOf(shares.program, units, n, tid, nth))
             for (let u = lo; u < hi; u++) wanted.set([lo, hi, 1], 3 * u)
         }
         assert.equal(wanted.filter((value, at) => at % 3 === 2 && value === 1).length, unitCount(units, n))

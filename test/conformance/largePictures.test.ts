@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LenetError } from '../../src/base/index.js'
-import { divider } from '../../src/compiler/lower/nonZeros.js'
+import { divider } from '../../src/compiler/lower/divide.js'
 import { F } from '../../src/nn/index.js'
 import { fromArray, type Tensor } from '../../src/tensor/index.js'
 

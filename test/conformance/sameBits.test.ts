@@ -88,6 +88,14 @@ describe('20 steps, batches of 33 and 1', { concurrency: 2 }, () => {
     await check({ device: 'wasm', threads: 64, ...long, nets: ['lenet'] }, frozen)
   })
 
+  test('WebAssembly with 16 threads, which share pictures', { skip: noFma }, async () => {
+    await check({ device: 'wasm', threads: 16, ...long }, frozen)
+  })
+
+  test('native code with 16 threads, which share pictures', { skip: noNative }, async () => {
+    await check({ device: 'native', threads: 16, ...long }, frozen)
+  })
+
   for (const gib of [2, 3]) {
     // some values below the border, others above
     const first = gib * 2 ** 30 - 2 ** 18
@@ -126,11 +134,13 @@ describe('2 steps, batches of 8 and 1', { concurrency: 2 }, () => {
     await check({ device: 'interp', threads: 1, ...short, first: 2 ** 31 - 2 ** 18 }, frozenShort)
   })
 
-  test('WebAssembly with more threads than blocks of pictures', { skip: noFma }, async () => {
-    await check({ device: 'wasm', threads: 8, ...short }, frozenShort)
-  })
+  for (const threads of [2, 8]) {
+    test(`WebAssembly with ${threads} threads for a block of pictures`, { skip: noFma }, async () => {
+      await check({ device: 'wasm', threads, ...short }, frozenShort)
+    })
 
-  test('native code with more threads than blocks of pictures', { skip: noNative }, async () => {
-    await check({ device: 'native', threads: 8, ...short }, frozenShort)
-  })
+    test(`native code with ${threads} threads for a block of pictures`, { skip: noNative }, async () => {
+      await check({ device: 'native', threads, ...short }, frozenShort)
+    })
+  }
 })

@@ -20,17 +20,17 @@ test('without failures all members do their part', async () => {
 
 describe('a member that fails', () => {
   for (const who of [0, 1, 2])
-    test(`member ${who} of ${threads}: the step ends with the reason, and others can be run`, async () => {
+    // whoever does that member's share
+    test(`share ${who} of ${threads}: the step ends with the reason, and others can be run`, async () => {
       const device = createDevice('wasm', { threads })
       await device.ready()
       assert.equal(device.threads, threads)
       assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
-      const member = who === 0 ? 'a thread' : 'a worker thread'
       assert.throws(
         () => outputOf(device, failing(who), word, threads),
         (error) =>
           error instanceof LenetError &&
-          error.message === `${member} failed in the middle of a step: memory access out of bounds`,
+          /^a (?:worker )?thread failed in the middle of a step: memory access out of bounds/.test(error.message),
       )
       assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
     })

@@ -64,6 +64,9 @@ export const sub = (a: Expr, b: Expr | number): Expr =>
 export const ceilDiv = (e: Expr, size: number): Expr => alu('ishru', add(e, size - 1), int(Math.log2(size)))
 export const floorDiv = (e: Expr, size: number): Expr => alu('ishru', e, int(Math.log2(size)))
 
+/** The larger one of e, an i32, and 0. */
+export const notNegative = (e: Expr): Expr => alu('iand', e, alu('ixor', alu('ishr', e, int(31)), int(-1)))
+
 export const loadVec = (at: Expr, offset = 0, type: 'f32v' | 'i32v' = 'f32v'): Expr => load(type, 'vec', at, offset)
 export const loadSplat = (at: Expr, offset = 0, type: 'f32v' | 'i32v' = 'f32v'): Expr => load(type, 'splat', at, offset)
 export const loadInt = (at: Expr, offset = 0): Expr => load('i32', 'i32', at, offset)

@@ -62,9 +62,22 @@ export type Stmt =
 export type Access = 'read' | 'write' | 'both'
 
 /**
- * How a kernel's work is cut: into ⌈n / pictures⌉ units of so many pictures each (a power of two), or into a fixed number.
+ * How a kernel's work is cut: into ⌈n / pictures⌉ blocks of so many pictures each (a power of two), each block one unit or
+ * as many as it has parts; or into a fixed number. `together`: a call reads as much for one unit as for many, so that each
+ * member should do its share in one call.
  */
-export type Units = { readonly pictures: number } | { readonly count: number }
+export type Units =
+  | { readonly pictures: number; readonly parts?: Parts }
+  | { readonly count: number; readonly together?: true }
+
+/**
+ * How a block of pictures is cut by channels or rows: part p of `count` (a power of two) is the pieces from
+ * ⌊p · pieces / count⌋ to before those of part p + 1. Unit u is part u mod count of block ⌊u / count⌋.
+ */
+export interface Parts {
+  readonly count: number
+  readonly pieces: number
+}
 
 /**
  * One kernel. It works on `units` independent pieces: a call does the pieces lo … hi−1, so a team can share them.
@@ -93,4 +106,9 @@ export interface Program {
   readonly slotCount: number
   /** barriers[i]: a team meets before kernel i, which reads or overwrites what other members write before it. */
   readonly barriers: readonly boolean[]
+  /**
+   * joins[i]: members who do parts of the same pictures meet before kernel i, which reads or overwrites what they write of
+   * these pictures since they met last. Default: before every kernel.
+   */
+  readonly joins?: readonly boolean[]
 }

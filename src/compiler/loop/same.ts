@@ -5,6 +5,7 @@
  */
 import { aluTable, type AluOp } from '../../base/index.js'
 import type { Access, Expr, LoadKind, LoopKernel, Stmt, StoreKind, Type, Units, Var } from './ir.js'
+import { partsOf } from './team.js'
 
 /** The kernels, of equal ones the first for all. */
 export function shareKernels(kernels: readonly LoopKernel[]): LoopKernel[] {
@@ -94,8 +95,10 @@ class Words {
   }
 
   #units(units: Units): void {
-    if ('count' in units) this.#put(-1 - units.count)
-    else this.#put(units.pictures)
+    if ('count' in units) for (const word of [-1 - units.count, Number(units.together ?? false)]) this.#put(word)
+    if ('count' in units) return
+    const { count, pieces } = partsOf(units)
+    for (const word of [units.pictures, count, pieces]) this.#put(word)
   }
 
   #local({ id, type }: Var): void {

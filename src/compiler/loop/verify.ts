@@ -6,6 +6,7 @@
 import { aluTable } from '../../base/index.js'
 import { typeOf } from './build.js'
 import type { Expr, LoopKernel, Stmt, Type, Units, Var } from './ir.js'
+import { partsOf } from './team.js'
 
 type StmtOf<K extends Stmt['k']> = Extract<Stmt, { k: K }>
 type ExprOf<K extends Expr['k']> = Extract<Expr, { k: K }>
@@ -17,7 +18,8 @@ export function verify(kernel: LoopKernel): void {
   new Verifier(kernel).run()
 }
 
-const isPower = (value: number): boolean => Number.isInteger(Math.log2(value))
+const isCount = (value: number): boolean => Number.isInteger(value) && value > 0
+const isPower = (value: number): boolean => isCount(value) && Number.isInteger(Math.log2(value))
 const isI32 = (value: number): boolean => (value | 0) === value
 const isFloat32 = (value: number): boolean => Object.is(Math.fround(value), value)
 const isOffset = (value: number): boolean => isI32(value) && value >= 0
@@ -62,8 +64,11 @@ class Verifier {
   }
 
   #units(units: Units): void {
-    const [size, fits] = 'count' in units ? [units.count, units.count >= 0] : [units.pictures, isPower(units.pictures)]
-    this.#require(Number.isInteger(size) && fits, `units of ${JSON.stringify(units)}`)
+    const fits =
+      'count' in units
+        ? Number.isInteger(units.count) && units.count >= 0
+        : [units.pictures, partsOf(units).count].every(isPower) && isCount(partsOf(units).pieces)
+    this.#require(fits, `units of ${JSON.stringify(units)}`)
   }
 
   #block(body: readonly Stmt[], known: Known): void {

@@ -9,7 +9,7 @@ import { sizeOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
 import { add, alu, batchSize, float, loadSplat, loadVec, mul, splat } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { KernelBuilder, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, vectorType, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import type { MapResult } from './map.js'
 import { sumsOverPictures } from './overPictures.js'
@@ -56,15 +56,17 @@ function lowerParts(
   const pixels = sizeOf(sizes)
   const from = values.map((value) => b.buffer(value, 'read'))
   const to = b.buffer(parts, 'write')
-  b.forUnits((block) => {
-    const at = from.map((start) => b.pointer('at', start, block, channels * pixels * b.width))
-    const out = b.pointer('out', to, block, channels * partsPerChannel * b.width)
-    b.for('channel', 0, channels, 1, (channel) => {
+  const cut = partsOfPieces(channels)
+  b.forParts(cut, (block, first, end) => {
+    const plane = b.let('plane', add(mul(block, channels), first))
+    const at = from.map((start) => b.pointer('at', start, plane, pixels * b.width))
+    const out = b.pointer('out', to, plane, partsPerChannel * b.width)
+    b.for('channel', first, end, 1, (channel) => {
       body(b, pixels, at, channel).forEach((part, i) => b.store('vec', out, i * b.width, part))
       b.bump(out, partsPerChannel * b.width)
     })
   })
-  return b.finish(name, { pictures: lanes })
+  return b.finish(name, { pictures: lanes, parts: cut })
 }
 
 /** x → of each picture and channel: the mean, and Σ (x − mean)². */

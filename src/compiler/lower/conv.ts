@@ -8,9 +8,10 @@
  * with many channels (winograd.ts).
  */
 import type { Shape } from '../../base/index.js'
-import { add, alu, float, int, loadSplat, loadVec, mul, splat } from '../loop/build.js'
+import { add, alu, float, int, loadSplat, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
+import { quotient } from './divide.js'
 import type { ConvTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
 
@@ -103,6 +104,47 @@ function geometryOfPhase({ x, out }: ConvJob, phase: Phase): Geometry {
   return { ...sizes, outRow: to.row, outColumn: to.column, outPlane: outH * outW, from, to: to.start, weight }
 }
 
+/** A direction that is cut into tiles. */
+interface Cuts {
+  readonly name: string
+  readonly count: number
+  readonly tile: number
+}
+
+export const cutsIn = ({ count, tile }: Pick<Cuts, 'count' | 'tile'>): number => Math.ceil(count / tile)
+
+/** Tile i of a direction: calls back with its start and size. */
+export function tileAt(b: KernelBuilder, i: Expr, { count, tile }: Omit<Cuts, 'name'>, body: (start: Expr, size: number) => void): void {
+  const whole = Math.floor(count / tile)
+  const rest = count - whole * tile
+  if (rest === 0) return body(mul(i, tile), tile)
+  if (whole === 0) return body(int(0), rest)
+  b.if(
+    alu('ilt', i, int(whole)),
+    () => body(b.let('start', mul(i, tile)), tile),
+    () => body(int(whole * tile), rest),
+  )
+}
+
+/** Tiles from … to − 1 of two directions, the second one inside the first; calls back with the starts and sizes of both. */
+function tilePairs(
+  b: KernelBuilder,
+  [outer, inner]: readonly [Cuts, Cuts],
+  from: Expr,
+  to: Expr,
+  body: (start: Expr, size: number, innerStart: Expr, innerSize: number) => void,
+): void {
+  const [many, few] = [cutsIn(outer), cutsIn(inner)]
+  const pair = (i: Expr, j: Expr): void =>
+    tileAt(b, i, outer, (start, size) => tileAt(b, j, inner, (next, count) => body(start, size, next, count)))
+  b.for('tile', from, to, 1, (t) => {
+    if (many === 1) return pair(int(0), t)
+    if (few === 1) return pair(t, int(0))
+    const i = b.let(outer.name, quotient(b, t, few, many * few))
+    pair(i, b.let(inner.name, sub(t, mul(i, few))))
+  })
+}
+
 /** Cuts 0 … count into steps of `tile` and a rest; calls back with a start (i32) and the tile's size. */
 export function tiles(
   b: KernelBuilder,
@@ -122,22 +164,25 @@ export function lowerConv(lanes: number, job: ConvJob, choose: Plans['conv']): S
   const kernel = new ConvKernel(b, job)
   const g = kernel.g
   const tile = choose({ channels: g.O, rows: g.OH, columns: g.OW, window: g.perRow })
-  b.forUnits((block) => {
+  const rows: Cuts = { name: 'row', count: g.OH, tile: tile.rows }
+  const columns: Cuts = { name: 'column', count: g.OW, tile: tile.columns }
+  const outputs: Cuts = { name: 'o', count: g.O, tile: tile.channels }
+  // what is read again at once should stay in the nearest cache
+  const wide = isWideProduct(g, b.width)
+  const [middle, inner] = wide ? [columns, outputs] : [outputs, columns]
+  const parts = partsOfPieces(cutsIn(rows) * cutsIn(middle))
+  b.forParts(parts, (block, from, to) => {
     kernel.begin(block)
-    const outputs = (body: (o: Expr, channels: number) => void): void => tiles(b, 'o', g.O, tile.channels, body)
-    const columns = (body: (column: Expr, count: number) => void): void => tiles(b, 'column', g.OW, tile.columns, body)
-    tiles(b, 'row', g.OH, tile.rows, (row, rows) => {
-      const one = (o: Expr, channels: number, column: Expr, count: number): void =>
-        kernel.tile(o, row, column, { channels, rows, columns: count })
-      // what is read again at once should stay in the nearest cache
-      if (isWideProduct(g, b.width))
-        columns((column, count) => outputs((o, channels) => one(o, channels, column, count)))
-      else outputs((o, channels) => columns((column, count) => one(o, channels, column, count)))
-    })
+    tilePairs(b, [rows, middle], from, to, (row, height, at, size) =>
+      tiles(b, inner.name, inner.count, inner.tile, (next, count) => {
+        const [o, channels, column, width] = wide ? [next, count, at, size] : [at, size, next, count]
+        kernel.tile(o, row, column, { channels, rows: height, columns: width })
+      }),
+    )
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * g.kH * g.kW
   const name = job.phase ? 'conv2dGradInput' : job.pool ? 'conv2d+pool' : 'conv2d'
-  return b.finish(name, { pictures: lanes }, (n) => n * flops)
+  return b.finish(name, { pictures: lanes, parts }, (n) => n * flops)
 }
 
 /** A matrix product whose pixels take more memory than the weights: these are read again and again, those once. */

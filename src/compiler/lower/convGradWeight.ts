@@ -3,7 +3,7 @@
  * A register tile of output channels × input channels × taps of a kernel row; taps that see padding are left out.
  * Order of sums: sixteen partial sums, picture n adds to number n mod 16, its positions in row-major order; partial sums
  * are added in order. So vectors of 4, 8 and 16 pictures give the same bits, and lanes are added up once, at the end.
- * A unit of work is some weights for all pictures, so that no member waits for another's part.
+ * A unit of work is a register tile's weights for all pictures, so that no member waits for another's part.
  * Not here: gradients that are mostly zero (sparse.ts).
  */
 import { add, alu, float, iota, int, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
@@ -11,6 +11,8 @@ import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
 import { gradWeightTile, type GradWeightTile } from '../tile/gradWeight.js'
 import type { Registers, Target } from '../tile/target.js'
+import { tileAt } from './conv.js'
+import { quotient } from './divide.js'
 import { clear } from './sparse.js'
 
 type Local = { k: 'var'; v: Var }
@@ -64,43 +66,26 @@ function seen(g: Geometry, axis: 0 | 1, tap: number): readonly [from: number, to
 /** How the work is cut, and the memory that it takes, in floats. */
 interface Cut {
   readonly tile: GradWeightTile
-  /** Of output channels; the last may have fewer. */
-  readonly outputTiles: number
   /** Of input channels; the last begins earlier where they do not fill it. */
   readonly inputTiles: number
-  /** Units are output tiles × 2^shift parts of the input tiles. */
-  readonly shift: number
+  /** Output tiles, of which the last may have fewer channels, × input tiles × kernel rows. */
+  readonly units: number
   /** Pieces of a kernel row. */
   readonly pieces: readonly (readonly [first: number, count: number])[]
   /** Rows that are passed over at a time; null: whole pictures, sums staying in registers from one to the next. */
   readonly rows: number | null
-  readonly tilesOfUnit: number
 }
-
-/** More units would not be shared more evenly. */
-const mostUnits = 64
 
 function cutOf(g: Geometry, target: Machine): Cut {
   const [kH, kW] = g.kernel
   const tile = gradWeightTile(target, { outputs: g.O, inputs: g.C, taps: kW })
   const pieces: [number, number][] = []
   for (let first = 0; first < kW; first += tile.taps) pieces.push([first, Math.min(tile.taps, kW - first)])
-  const [outputTiles, inputTiles] = [Math.ceil(g.O / tile.outputs), Math.ceil(g.C / tile.inputs)]
-  let shift = 0
-  const fits = (by: number): boolean => g.C % tile.inputs === 0 && inputTiles % 2 ** by === 0
-  while (outputTiles * 2 ** shift < mostUnits && fits(shift + 1)) shift++
+  const inputTiles = Math.ceil(g.C / tile.inputs)
   const positions = g.out[0] * g.out[1]
   const rowBytes = tile.outputs * g.out[1] * target.lanes * 4
   const rows = positions < manyPositions ? null : Math.max(1, Math.min(g.out[0], Math.floor(nearBytes / rowBytes)))
-  return {
-    tile,
-    outputTiles,
-    inputTiles,
-    shift,
-    pieces,
-    rows,
-    tilesOfUnit: (inputTiles / 2 ** shift) * kH * pieces.length,
-  }
+  return { tile, inputTiles, units: Math.ceil(g.O / tile.outputs) * inputTiles * kH, pieces, rows }
 }
 
 const slotsOf = ({ tile }: Cut, lanes: number): number =>
@@ -109,10 +94,9 @@ const slotsOf = ({ tile }: Cut, lanes: number): number =>
 /** Floats of scratch memory. sums: vectors of lanes; totals: what lanes add up to. */
 export function gradWeightScratch(target: Machine, job: ConvGradJob): { sums: number; totals: number } {
   const cut = cutOf(geometryOf(job), target)
-  const units = cut.outputTiles << cut.shift
   const slots = slotsOf(cut, target.lanes)
-  const kept = cut.rows === null ? 1 : cut.tilesOfUnit
-  return { sums: units * kept * slots * target.lanes, totals: units * cut.tilesOfUnit * slots }
+  const kept = cut.rows === null ? 1 : cut.pieces.length
+  return { sums: cut.units * kept * slots * target.lanes, totals: cut.units * cut.pieces.length * slots }
 }
 
 export function lowerConvGradWeight(
@@ -125,7 +109,7 @@ export function lowerConvGradWeight(
   kernel.write()
   const { O, C, kernel: taps, out } = kernel.g
   const flops = 2 * O * C * taps[0] * taps[1] * out[0] * out[1]
-  return b.finish('conv2dGradWeight', { count: kernel.cut.outputTiles << kernel.cut.shift }, (n) => n * flops)
+  return b.finish('conv2dGradWeight', { count: kernel.cut.units, together: true }, (n) => n * flops)
 }
 
 /** A register tile: weights of channels o … and c …, kernel row ky, taps of a piece of it. */
@@ -175,7 +159,7 @@ class GradWeightKernel {
 
   write(): void {
     const b = this.#b
-    const bytes = this.cut.tilesOfUnit * this.#slots * 4
+    const bytes = this.cut.pieces.length * this.#slots * 4
     b.forUnits((unit) => clear(b, b.pointer('totals', this.#at.totals, unit, bytes), bytes))
     // the blocks of vectors' own partial sums, one after the other
     b.for('first', 0, partials / b.lanes, 1, (first) => {
@@ -205,7 +189,7 @@ class GradWeightKernel {
   #byParts(first: Expr, rows: number): void {
     const b = this.#b
     const [OH] = this.g.out
-    const bytes = this.cut.tilesOfUnit * this.#slots * b.width
+    const bytes = this.cut.pieces.length * this.#slots * b.width
     const load = (place: Place) => (i: number) => loadVec(place.sums, i * b.width)
     b.forUnits((unit) => clear(b, b.pointer('sums', this.#at.sums, unit, bytes), bytes))
     this.#eachBlock(first, (block, _, mask) =>
@@ -232,45 +216,30 @@ class GradWeightKernel {
   #eachTile(body: (place: Place) => void): void {
     const b = this.#b
     const { cut, g } = this
-    const whole = Math.floor(g.O / cut.tile.outputs)
-    const rest = g.O - whole * cut.tile.outputs
+    const [perRow, perInput] = [g.kernel[0], g.kernel[0] * cut.inputTiles]
     b.forUnits((unit) => {
-      const output = b.let('output', alu('ishru', unit, int(cut.shift)))
-      const part = b.let('part', alu('iand', unit, int(2 ** cut.shift - 1)))
-      const o = b.let('o', mul(output, cut.tile.outputs))
-      const some = (outputs: number): void => this.#tilesOf({ unit, part, o, outputs }, body)
-      if (rest === 0) some(cut.tile.outputs)
-      else if (whole === 0) some(rest)
-      else
-        b.if(
-          alu('ilt', output, int(whole)),
-          () => some(cut.tile.outputs),
-          () => some(rest),
-        )
+      const output = b.let('output', quotient(b, unit, perInput, cut.units))
+      const rest = b.let('rest', sub(unit, mul(output, perInput)))
+      const input = b.let('input', quotient(b, rest, perRow, perInput))
+      const ky = b.let('ky', sub(rest, mul(input, perRow)))
+      const c = b.let('c', alu('imin', mul(input, cut.tile.inputs), int(g.C - cut.tile.inputs)))
+      tileAt(b, output, { count: g.O, tile: cut.tile.outputs }, (o, outputs) =>
+        this.#piecesOf(unit, { o, outputs, c, ky }, body),
+      )
     })
   }
 
-  #tilesOf(
-    { unit, part, o, outputs }: { unit: Expr; part: Expr; o: Expr; outputs: number },
-    body: (place: Place) => void,
-  ): void {
+  #piecesOf(unit: Expr, some: Pick<Place, 'o' | 'outputs' | 'c' | 'ky'>, body: (place: Place) => void): void {
     const b = this.#b
-    const { cut, g } = this
-    const { inputs } = cut.tile
-    const count = cut.inputTiles >> cut.shift
-    const kept = cut.rows === null ? 1 : cut.tilesOfUnit
-    const totals = b.pointer('totals', this.#at.totals, unit, cut.tilesOfUnit * this.#slots * 4)
+    const { pieces, rows } = this.cut
+    const kept = rows === null ? 1 : pieces.length
+    const totals = b.pointer('totals', this.#at.totals, unit, pieces.length * this.#slots * 4)
     const sums = b.pointer('sums', this.#at.sums, unit, kept * this.#slots * b.width)
-    b.for('t', 0, count, 1, (t) => {
-      const c = b.let('c', alu('imin', mul(add(mul(part, count), t), inputs), int(g.C - inputs)))
-      b.for('ky', 0, g.kernel[0], 1, (ky) => {
-        for (const piece of cut.pieces) {
-          body({ o, outputs, c, ky, piece, sums, totals })
-          b.bump(totals, this.#slots * 4)
-          if (cut.rows !== null) b.bump(sums, this.#slots * b.width)
-        }
-      })
-    })
+    for (const piece of pieces) {
+      body({ ...some, piece, sums, totals })
+      b.bump(totals, this.#slots * 4)
+      if (rows !== null) b.bump(sums, this.#slots * b.width)
+    }
   }
 
   /** [output][input][tap]. */

@@ -4,9 +4,9 @@
  * Indices are held inside the table (the loader gives right ones; a wrong one must not read outside memory).
  */
 import { sizeOf } from '../../base/index.js'
-import { add, alu, int, loadByte, loadInt, loadVec, mul } from '../loop/build.js'
+import { add, alu, int, loadByte, loadInt, loadVec, mul, notNegative, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Finish, Tail } from './conv.js'
 
 export function lowerGather(
@@ -20,33 +20,34 @@ export function lowerGather(
   const rest = sizeOf(table.shape.slice(1))
   const width = table.dtype === 'u8' ? 1 : 4
   const last = (table.shape[0] ?? 1) - 1
-  b.forUnits((block) => {
+  const bytes = table.dtype === 'u8' && rest % 4 === 0
+  const parts = partsOfPieces(bytes ? rest / 4 : 1)
+  b.forParts(parts, (block, from, to) => {
     const indices = b.pointer('indices', b.buffer(index, 'read'), block, b.width)
     const rows = Array.from({ length: lanes }, (_, lane) => {
       const at = b.let('i', loadInt(indices, lane * 4))
-      const positive = alu('iand', at, alu('ixor', alu('ishr', at, int(31)), int(-1)))
-      return b.pointer('row', b.buffer(table, 'read'), alu('imin', positive, int(last)), rest * width)
+      return b.pointer('row', b.buffer(table, 'read'), alu('imin', notNegative(at), int(last)), rest * width)
     })
     const place = b.let('place', mul(block, rest * b.width))
     const finish = tail?.(b)(int(0)) ?? null // it reads nothing by channel: what is one here is not known
-    if (table.dtype === 'u8' && rest % 4 === 0) gatherBytes(b, rows, place, out, rest, finish)
+    if (bytes) gatherBytes(b, rows, place, out, [from, to], finish)
     else gatherWords(b, rows, place, out, rest, table, finish)
   })
-  return b.finish('gatherRows', { pictures: lanes })
+  return b.finish('gatherRows', { pictures: lanes, parts })
 }
 
-/** Four bytes of each picture at a time. */
+/** Four bytes of each picture at a time: of words from … to − 1. */
 function gatherBytes(
   b: KernelBuilder,
   rows: Expr[],
   place: Expr,
   out: Value,
-  rest: number,
+  [first, end]: readonly [Expr, Expr],
   finish: Finish | null,
 ): void {
   const to = b.buffer(out, 'write')
-  const offset = b.let('offset', int(0))
-  b.loop(rest / 4, () => {
+  const offset = b.let('offset', mul(first, 4))
+  b.loop(sub(end, first), () => {
     const at = rows.map((row) => b.let('at', add(row, offset)))
     b.bytes4(at, 0).forEach((value, j) => {
       const target = b.let('target', add(place, add(mul(offset, b.width), j * b.width)))

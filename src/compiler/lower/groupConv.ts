@@ -8,7 +8,7 @@
 import { sizeOf } from '../../base/index.js'
 import { add, float, loadSplat, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import { tiles, type Finish, type Tail } from './conv.js'
 import {
   contract,
@@ -63,10 +63,11 @@ export function lowerGroupConv(lanes: number, job: GroupConvJob, accumulators: n
   const tail = job.tail?.(b) ?? null
   const [from, to, weight] = [stepsOf(job.x, b.width), stepsOf(job.out, b.width), weightSteps(job)]
   const [input, weights] = [b.buffer(job.x, 'read'), b.buffer(job.weight, 'read')]
-  b.forUnits((block) => {
+  const parts = partsOfPieces(job.groups)
+  b.forParts(parts, (block, first, end) => {
     const x = b.pointer('xBlock', input, block, channels * from.plane)
     const outBlock = b.let('outBlock', mul(block, results * to.plane))
-    b.for('group', 0, job.groups, 1, (group) =>
+    b.for('group', first, end, 1, (group) =>
       tiles(b, 'o', targets, tile.channels, (first, count) => {
         const o = b.let('o', add(mul(group, targets), first))
         const bias = job.bias && b.pointer('bias', b.buffer(job.bias, 'read'), o, 4)
@@ -80,7 +81,7 @@ export function lowerGroupConv(lanes: number, job: GroupConvJob, accumulators: n
   })
   const outputs = job.isGradient ? job.x : job.out
   const flops = 2 * sizeOf(outputs.shape.slice(1)) * groupChannels * kH * kW
-  return b.finish(job.name, { pictures: lanes }, (n) => n * flops)
+  return b.finish(job.name, { pictures: lanes, parts }, (n) => n * flops)
 }
 
 /** Planes of results that are computed together. */

@@ -7,7 +7,7 @@
 import { sizeOf } from '../../base/index.js'
 import { add, alu, float, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import { tiles } from './conv.js'
 import { stepsOf } from './groupConv.js'
 import {
@@ -68,11 +68,12 @@ export function lowerGroupConvGradWeight(lanes: number, job: GroupGradJob, accum
   const line = { phases: job.phases[1], source: W, results: OW }
   const [phase] = job.phases[0] as readonly [Phase]
   const shared = { line, phase, size: { x: H, g: OH }, steps: { g, x, out: sources * kernel }, tile, kW }
-  b.forUnits((block) => {
+  const parts = partsOfPieces(job.groups)
+  b.forParts(parts, (block, begin, end) => {
     const grad = b.pointer('gBlock', buffers.g, block, outputs * g.plane)
     const pixels = b.pointer('xBlock', buffers.x, block, channels * x.plane)
     const out = b.pointer('outBlock', buffers.out, block, outputs * sources * kernel)
-    b.for('group', 0, job.groups, 1, (group) =>
+    b.for('group', begin, end, 1, (group) =>
       tiles(b, 'o', targets, tile.channels, (first, count) => {
         const o = b.let('o', add(mul(group, targets), first))
         const from = b.pointer('from', grad, o, g.plane)
@@ -86,7 +87,7 @@ export function lowerGroupConvGradWeight(lanes: number, job: GroupGradJob, accum
     )
   })
   const flops = 2 * sizeOf(job.g.shape.slice(1)) * sources * kH * kW
-  return b.finish('groupConv2dGradWeight', { pictures: lanes }, (n) => n * flops)
+  return b.finish('groupConv2dGradWeight', { pictures: lanes, parts }, (n) => n * flops)
 }
 
 interface GradTaps {

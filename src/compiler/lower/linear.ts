@@ -3,12 +3,13 @@
  * weights; the weight gradient has input features in lanes and pictures in order.
  * Sum orders: forward: bias, then input features; input gradient: output features; weight gradient: pictures in order.
  */
-import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
+import { add, alu, float, int, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
-import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { blocksOf, KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { LinearTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
-import type { Tail } from './conv.js'
+import { cutsIn, tileAt, type Tail } from './conv.js'
+import { quotient } from './divide.js'
 
 type Local = { k: 'var'; v: Var }
 
@@ -58,16 +59,19 @@ function contract(lanes: number, job: Contraction, plan: LinearTile): ScheduledK
   const b = new KernelBuilder(lanes)
   const finish = job.tail?.(b) ?? null
   const kernel = new ContractKernel(b, job, finish)
-  b.forUnits((tile) => {
+  const features = { count: job.results, tile: plan.features }
+  const parts = partsOfPieces(cutsIn(features))
+  b.forParts(parts, (tile, from, to) => {
     const block = b.let('block', mul(tile, plan.blocks))
     const end = add(block, plan.blocks)
+    const some = (first: Expr, blocks: number): void => kernel.block(first, blocks, features, [from, to])
     b.if(
       alu('ilt', blocksOf(lanes), end),
-      () => b.for('single', block, blocksOf(lanes), 1, (single) => kernel.block(single, plan.features, 1)),
-      () => kernel.block(block, plan.features, plan.blocks),
+      () => b.for('single', block, blocksOf(lanes), 1, (single) => some(single, 1)),
+      () => some(block, plan.blocks),
     )
   })
-  return b.finish(job.name, { pictures: lanes * plan.blocks }, (n) => 2 * n * job.results * job.summed)
+  return b.finish(job.name, { pictures: lanes * plan.blocks, parts }, (n) => 2 * n * job.results * job.summed)
 }
 
 class ContractKernel {
@@ -81,15 +85,17 @@ class ContractKernel {
     this.#tail = tail
   }
 
-  /** All results of `blocks` blocks of pictures. */
-  block(block: Expr, features: number, blocks: number): void {
-    const { results } = this.#job
-    const whole = Math.floor(results / features) * features
+  /** Tiles from … to − 1 of the results of `blocks` blocks of pictures. */
+  block(
+    block: Expr,
+    blocks: number,
+    features: { readonly count: number; readonly tile: number },
+    [from, to]: readonly [Expr, Expr],
+  ): void {
     const b = this.#b
     const x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, this.#job.summed * b.width)
-    const place = b.let('place', mul(block, results * b.width))
-    if (whole > 0) b.for('r', 0, whole, features, (r) => this.#tile(x, place, r, features, blocks))
-    if (results > whole) this.#tile(x, place, int(whole), results - whole, blocks)
+    const place = b.let('place', mul(block, this.#job.results * b.width))
+    b.for('tile', from, to, 1, (i) => tileAt(b, i, features, (r, size) => this.#tile(x, place, r, size, blocks)))
   }
 
   #tile(xBlock: Expr, place: Expr, r: Expr, features: number, blocks: number): void {
@@ -150,27 +156,24 @@ export function lowerLinearGradWeight(lanes: number, g: Value, x: Value, out: Va
     const at = b.let('at', add(buffers.out, add(mul(o, I * 4), mul(i, 4))))
     sums.forEach((sum, k) => b.store(type, at, Math.floor(k / wide) * I * 4 + (k % wide) * b.width, sum))
   }
-  const row = (o: Expr, rows: number): void => {
-    const step = vectors * lanes
-    const whole = Math.floor(I / step) * step
-    if (whole > 0) b.for('i', 0, whole, step, (i) => tile(o, i, rows, vectors, 'vec'))
-    const rest = Math.floor((I - whole) / lanes)
-    if (rest > 0) tile(o, int(whole), rows, rest, 'vec')
+  const last = (o: Expr, rows: number): void => {
     if (I % lanes === 0) return
     if (I >= lanes) tile(o, int(I - lanes), rows, 1, 'vec')
     else b.for('i', 0, I, 1, (i) => tile(o, i, rows, 1, 'one'))
   }
-  const tiles = Math.ceil(O / features)
+  const across = { count: Math.floor(I / lanes), tile: vectors } // in vectors
+  const [down, wide] = [{ count: O, tile: features }, Math.max(1, cutsIn(across))]
+  const units = cutsIn(down) * wide
   b.forUnits((unit) => {
-    const o = b.let('o', mul(unit, features))
-    if (O % features === 0) return row(o, features)
-    b.if(
-      alu('ilt', int(O), add(o, features)),
-      () => row(o, O % features),
-      () => row(o, features),
-    )
+    const row = wide === 1 ? unit : b.let('row', quotient(b, unit, wide, units))
+    const column = wide === 1 ? int(0) : b.let('column', sub(unit, mul(row, wide)))
+    tileAt(b, row, down, (o, rows) => {
+      if (across.count > 0) tileAt(b, column, across, (i, size) => tile(o, mul(i, lanes), rows, size, 'vec'))
+      if (wide === 1) last(o, rows)
+      else b.if(alu('ieq', column, int(wide - 1)), () => last(o, rows))
+    })
   })
-  return b.finish('linearGradWeight', { count: tiles }, (n) => 2 * n * O * I)
+  return b.finish('linearGradWeight', { count: units }, (n) => 2 * n * O * I)
 }
 
 /** [B, m, k] × [B, k, n] → [B, m, n], plain. Columns in lanes, the rest one by one. */

@@ -6,7 +6,7 @@ import type { Node, NodeType } from '../../graph/index.js'
 import { sizeOf } from '../../base/index.js'
 import { add, alu, int, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr, Units } from '../loop/ir.js'
-import { KernelBuilder, one, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, one, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import { emitNode } from './elementwise.js'
 import { axesOf, dimsOf, loadAt, nest, operand, stridesIn, type Axis, type Operand } from './space.js'
 
@@ -102,14 +102,18 @@ class MapKernel {
 
   lanes(): Units {
     const dims = dimsOf(this.#space)
-    this.#b.forUnits((block) => {
+    const values = [...this.#reads.values(), ...this.#results.map(({ value }) => value)]
+    const strides = values.map((value) => ({ strides: stridesIn(this.#space, value, this.#b.lanes) }))
+    const axes = axesOf(dims, [...dims.keys()], strides)
+    const parts = partsOfPieces(axes[0]?.count ?? 1)
+    this.#b.forParts(parts, (block, from, to) => {
       const { inputs, outputs, all } = this.#operands(block)
-      const axes = axesOf(dims, [...dims.keys()], all)
+      if (parts.count > 1) all.forEach((o, i) => this.#b.bump(o.pointer, mul(from, axes[0]?.strides[i] ?? 0)))
       const memo = new Map<Node, Expr>()
       const body = (): void => this.#body(inputs, outputs, () => false, memo)
-      nest(this.#b, axes, all, body, (left) => this.#ahead(left, inputs, memo))
+      nest(this.#b, axes, all, body, (left) => this.#ahead(left, inputs, memo), sub(to, from))
     })
-    return { pictures: this.#b.lanes }
+    return { pictures: this.#b.lanes, parts }
   }
 
   /** Computes in front of a loop what stands still in it and in those within: one number a channel, say. */

@@ -7,10 +7,10 @@
  *   entries [O][8·P and room for a vector] of (i32 byte offset in the group's row pictures, f32 value)
  * Entries go by pictures, each picture's by positions: row by row, or window by window behind a max-pool.
  */
-import { LenetError } from '../../base/index.js'
 import { add, alu, int, iota, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
-import type { Expr, Var } from '../loop/ir.js'
-import { groupSize, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import type { Expr, Parts, Var } from '../loop/ir.js'
+import { groupSize, KernelBuilder, partsOfPieces, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { quotient } from './divide.js'
 import type { Positions } from './geometry.js'
 
 export type Local = { k: 'var'; v: Var }
@@ -45,46 +45,19 @@ export function listsIn(lanes: number, value: Value, channels: number): Lists {
 /** A picture's own list; a line more than it needs, so that lists do not begin in the same set of a cache. */
 const ownBytes = (positions: number): number => positions * entryBytes + lineBytes
 
-/** i32 words of scratch for one group: a list for each picture and a vector. */
-export const listScratchWords = (lanes: number, positions: number): number =>
-  (groupSize * ownBytes(positions)) / wordBytes + lanes
+/** Parts of a group: each takes scratch memory of its own. */
+const listParts = (channels: number): Parts => partsOfPieces(channels, 4)
+
+/** i32 words of a part's scratch: a list for each picture and a vector. */
+const partWords = (lanes: number, positions: number): number => (groupSize * ownBytes(positions)) / wordBytes + lanes
+
+/** i32 words of scratch for one group. */
+export const listScratchWords = (lanes: number, channels: number, positions: number): number =>
+  listParts(channels).count * partWords(lanes, positions)
 
 /** Pictures of the batch in group `group`: 8, or fewer in the last. */
 export const picturesIn = (b: KernelBuilder, group: Expr): Local =>
   b.let('pictures', alu('imin', sub({ k: 'n' }, mul(group, groupSize)), int(groupSize)))
-
-/** q · factor >>> shift is q / divisor, rounded down; where not `exact` it may be one less. */
-interface Divider {
-  readonly factor: number
-  readonly shift: number
-  readonly exact: boolean
-}
-
-/** A multiplication and a shift that divide every q < limit by `divisor`; `exact` ones are checked for all of them. */
-export function divider(divisor: number, limit: number): Divider {
-  for (let shift = 8; shift < 31; shift++) {
-    const factor = Math.ceil(2 ** shift / divisor)
-    if (factor * limit >= 2 ** 31) break
-    let exact = true
-    for (let q = divisor - 1; q < limit && exact; q += divisor)
-      exact = (q * factor) >>> shift === (q + 1) / divisor - 1 && ((q + 1) * factor) >>> shift === (q + 1) / divisor
-    if (exact) return { factor, shift, exact }
-  }
-  // A factor rounded down is too small by less than 1, the quotient by less than limit / 2^shift.
-  const shift = 32 - Math.ceil(Math.log2(limit / divisor))
-  if (limit > 2 ** shift)
-    throw new LenetError(`conv2d: a result of ${limit / divisor} × ${divisor} is too large to be pooled and trained`)
-  return { factor: Math.floor(2 ** shift / divisor), shift, exact: false }
-}
-
-/** q / divisor rounded down, in the loop IR: of vectors. */
-function quotient(b: KernelBuilder, q: Expr, divisor: number, { factor, shift, exact }: Divider): Expr {
-  const found = alu('ishru', alu('imul', q, splat(int(factor))), int(shift))
-  if (exact) return found
-  const y = b.let('y', found)
-  const rest = alu('isub', q, alu('imul', y, splat(int(divisor))))
-  return alu('iadd', alu('iadd', y, splat(int(1))), alu('ilt', rest, splat(int(divisor))))
-}
 
 /** What is listed: a gradient of the conv's output, or of its pooled output and, in `index`, where that goes in the output. */
 export interface Listed {
@@ -137,11 +110,14 @@ class Lister {
 
   kernel(): ScheduledKernel {
     const b = this.#b
-    b.forUnits((group) => {
+    const parts = listParts(this.#channels)
+    const scratchBytes = (restOf(this.#own) * wordBytes) / parts.count
+    b.forParts(parts, (group, from, to, part) => {
       const pictures = picturesIn(b, group)
-      const own = b.pointer('own', b.buffer(this.#own, 'both'), group, restOf(this.#own) * wordBytes)
+      const scratch = add(mul(group, parts.count), part)
+      const own = b.pointer('own', b.buffer(this.#own, 'both'), scratch, scratchBytes)
       const start = b.pointer('start', b.buffer(this.#out, 'write'), group, this.#lists.groupBytes)
-      b.for('o', 0, this.#channels, 1, (o) => {
+      b.for('o', from, to, 1, (o) => {
         const ends = b.pointer('ends', start, o, endsBytes)
         const begin = b.pointer('begin', add(start, this.#channels * endsBytes), o, this.#lists.channelBytes)
         const to = b.let('to', begin)
@@ -156,7 +132,7 @@ class Lister {
         })
       })
     })
-    return b.finish('non-zeros', { pictures: groupSize })
+    return b.finish('non-zeros', { pictures: groupSize, parts })
   }
 
   #picture(group: Expr, first: Expr): Expr {
@@ -204,7 +180,6 @@ class Lister {
     const b = this.#b
     const { outSize, pictureFloats, pixelFloats, rowPixels, stride } = this.#attrs
     const pixel = pixelFloats * wordBytes
-    const by = divider(outSize[1], outSize[0] * outSize[1])
     const times = (e: Expr, factor: number): Expr => alu('imul', e, splat(int(factor)))
     const pictures = alu('iadd', iota, splat(sub(part.first, part.lane)))
     const bases = b.let('bases', times(pictures, pictureFloats * wordBytes))
@@ -212,7 +187,7 @@ class Lister {
     const mine = b.let('mine', add(at, part.laneBytes))
     b.loop(this.#size[0] * this.#size[1], () => {
       const q = b.let('q', loadVec(index, 0, 'i32v'))
-      const y = quotient(b, q, outSize[1], by)
+      const y = quotient(b, q, outSize[1], outSize[0] * outSize[1])
       const inRow = alu('iadd', bases, times(q, stride[1] * pixel))
       b.store('vec', at, 0, alu('iadd', inRow, times(y, (stride[0] * rowPixels - outSize[1] * stride[1]) * pixel)))
       write((j) => loadInt(mine, j * wordBytes))

@@ -3,9 +3,9 @@
  * Order: windows in row-major order, positions of a window in row-major order. Not here: the fused pool (conv.ts).
  */
 import type { Window } from '../../graph/index.js'
-import { add, alu, float, int, loadVec, mul, splat, sub } from '../loop/build.js'
+import { add, alu, float, int, loadVec, mul, notNegative, splat, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { KernelBuilder, partsOfPieces, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { clear } from './sparse.js'
 
 interface Planes {
@@ -20,23 +20,32 @@ function planes(big: Value, small: Value): Planes {
   return { channels, size: [H, W], pooled: [PH, PW] }
 }
 
-const max0 = (e: Expr): Expr => alu('iand', e, alu('ixor', alu('ishr', e, int(31)), int(-1)))
+/** Byte offsets of a window's result and of what is pooled within the block, and the rows and columns that it covers. */
+interface WindowAt {
+  readonly place: Expr
+  readonly plane: Expr
+  readonly y: readonly Expr[]
+  readonly x: readonly Expr[]
+}
 
-/** Calls back for each window: byte offset of its result within the block, and the rows and columns it covers. */
+/** Calls back for each window of channels from … to − 1; `before` those of a channel. */
 function forWindows(
   b: KernelBuilder,
   p: Planes,
   w: Window,
-  body: (window: { place: Expr; plane: Expr; y: Expr[]; x: Expr[] }) => void,
+  [from, to]: readonly [Expr, Expr],
+  body: (window: WindowAt) => void,
+  before: (plane: Expr) => void = () => {},
 ): void {
   const [H, W] = p.size
   const range = (at: Expr, axis: 0 | 1, size: number): Expr[] => {
     const start = b.let('start', sub(mul(at, w.stride[axis]), w.padding[axis]))
-    return [b.let('from', max0(start)), b.let('to', alu('imin', add(start, w.kernelSize[axis]), int(size)))]
+    return [b.let('from', notNegative(start)), b.let('to', alu('imin', add(start, w.kernelSize[axis]), int(size)))]
   }
-  const place = b.let('place', int(0))
-  b.for('c', 0, p.channels, 1, (c) => {
+  const place = b.let('place', mul(from, p.pooled[0] * p.pooled[1] * b.width))
+  b.for('c', from, to, 1, (c) => {
     const plane = b.let('plane', mul(c, H * W * b.width))
+    before(plane)
     b.for('py', 0, p.pooled[0], 1, (py) => {
       const y = range(py, 0, H)
       b.for('px', 0, p.pooled[1], 1, (px) => {
@@ -72,12 +81,13 @@ export function lowerMaxPool(
   const small = out ?? index
   if (!small) throw new Error('maxPool2d without a result')
   const p = planes(x, small)
-  b.forUnits((block) => {
+  const parts = partsOfPieces(p.channels)
+  b.forParts(parts, (block, first, end) => {
     const from = b.pointer('from', b.buffer(x, 'read'), block, restOf(x) * b.width)
     const to = mul(block, restOf(small) * b.width)
     const outAt = out && b.let('out', add(b.buffer(out, 'write'), to))
     const indexAt = index && b.let('index', add(b.buffer(index, 'write'), to))
-    forWindows(b, p, w, ({ place, plane, y, x: columns }) => {
+    forWindows(b, p, w, [first, end], ({ place, plane, y, x: columns }) => {
       const best = b.let('best', float(-Infinity))
       const first = add(mul(y[0] as Expr, p.size[1]), columns[0] as Expr)
       const at = b.let('at', splat(first))
@@ -92,17 +102,18 @@ export function lowerMaxPool(
       if (indexAt) b.store('vec', add(indexAt, place), 0, at)
     })
   })
-  return b.finish('maxPool2d', { pictures: lanes })
+  return b.finish('maxPool2d', { pictures: lanes, parts })
 }
 
 export function lowerAvgPool(lanes: number, w: Window, x: Value, out: Value): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const p = planes(x, out)
   const scale = float(1 / (w.kernelSize[0] * w.kernelSize[1]))
-  b.forUnits((block) => {
+  const parts = partsOfPieces(p.channels)
+  b.forParts(parts, (block, first, end) => {
     const from = b.pointer('from', b.buffer(x, 'read'), block, restOf(x) * b.width)
     const to = b.pointer('to', b.buffer(out, 'write'), block, restOf(out) * b.width)
-    forWindows(b, p, w, ({ place, plane, y, x: columns }) => {
+    forWindows(b, p, w, [first, end], ({ place, plane, y, x: columns }) => {
       const sum = b.let('sum', float(0))
       forPositions(b, p.size[1], y, columns, (q) =>
         b.set(sum.v, alu('fadd', sum, loadVec(add(add(from, plane), mul(q, b.width))))),
@@ -110,7 +121,7 @@ export function lowerAvgPool(lanes: number, w: Window, x: Value, out: Value): Sc
       b.store('vec', add(to, place), 0, alu('fmul', sum, scale))
     })
   })
-  return b.finish('avgPool2d', { pictures: lanes })
+  return b.finish('avgPool2d', { pictures: lanes, parts })
 }
 
 /** Spreads g back over the windows: to the picked position (index), or evenly (no index). */
@@ -118,11 +129,12 @@ export function lowerPoolGrad(lanes: number, w: Window, index: Value | null, g: 
   const b = new KernelBuilder(lanes)
   const p = planes(out, g)
   const scale = float(1 / (w.kernelSize[0] * w.kernelSize[1]))
-  b.forUnits((block) => {
+  const parts = partsOfPieces(p.channels)
+  b.forParts(parts, (block, first, end) => {
     const to = b.pointer('to', b.buffer(out, 'both'), block, restOf(out) * b.width)
     const offset = b.let('offset', mul(block, restOf(g) * b.width))
-    clear(b, to, restOf(out) * b.width)
-    forWindows(b, p, w, ({ place, plane, y, x }) => {
+    const zeros = (plane: Expr): void => clear(b, add(to, plane), p.size[0] * p.size[1] * b.width)
+    const spread = ({ place, plane, y, x }: WindowAt): void => {
       const at = b.let('at', add(offset, place))
       const grad = loadVec(add(b.buffer(g, 'read'), at))
       const value = b.let('g', index ? grad : alu('fmul', grad, scale))
@@ -132,7 +144,8 @@ export function lowerPoolGrad(lanes: number, w: Window, index: Value | null, g: 
         const part = picked ? alu('fselect', alu('ieq', picked, splat(q)), value, float(0)) : value
         b.store('vec', target, 0, alu('fadd', loadVec(target), part))
       })
-    })
+    }
+    forWindows(b, p, w, [first, end], spread, zeros)
   })
-  return b.finish(index ? 'maxPool2dGrad' : 'avgPool2dGrad', { pictures: lanes })
+  return b.finish(index ? 'maxPool2dGrad' : 'avgPool2dGrad', { pictures: lanes, parts })
 }

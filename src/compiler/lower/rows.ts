@@ -3,18 +3,18 @@
  * rows. Square transposes in registers. Not here: copies within the plain layout (move.ts).
  */
 import { sizeOf } from '../../base/index.js'
-import { add, alu, float, int, loadInt, loadVec, mul } from '../loop/build.js'
-import type { Expr } from '../loop/ir.js'
-import { KernelBuilder, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
+import { add, alu, float, int, loadInt, loadVec, mul, sub } from '../loop/build.js'
+import type { Expr, Parts } from '../loop/ir.js'
+import { KernelBuilder, partsOfPieces, restOf, type ScheduledKernel, type Value, vectorType } from '../kernel.js'
 import type { Tail } from './conv.js'
 import type { ImageRows, RowKernel } from './geometry.js'
 import { clear, moveStrided } from './sparse.js'
 
-/** Calls back for each run: one loop for those in step, the overlapping one after it. */
-function forRuns(b: KernelBuilder, count: number, body: (start: Expr) => void): void {
-  const whole = Math.floor(count / b.lanes) * b.lanes
-  b.for('f', 0, whole, b.lanes, body)
-  if (count > whole) body(int(count - b.lanes))
+/** Calls back for each run of those from … to − 1: one loop for those in step, the overlapping one with the last of them. */
+function forRuns(b: KernelBuilder, count: number, [from, to]: readonly [Expr, Expr], body: (start: Expr) => void): void {
+  const whole = Math.floor(count / b.lanes)
+  b.for('run', from, to, 1, (run) => body(b.let('f', mul(run, b.lanes))))
+  if (count > whole * b.lanes) b.if(alu('ieq', to, int(whole)), () => body(int(count - b.lanes)))
 }
 
 /** lanes [N, F] → rows or plain [N, F]; with `forward` false the other way. Elements are 4 bytes wide. */
@@ -28,10 +28,11 @@ export function lowerTransposeBatch(lanes: number, from: Value, to: Value, toLan
   const exact = from.layout === 'plain' || to.layout === 'plain'
   if (exact || features < lanes || from.dtype === 'u8') return byElement(b, name, features, from, to, toLanes)
   const type = vectorType(from.dtype)
-  b.forUnits((block) => {
+  const parts = partsOfPieces(Math.floor(features / lanes))
+  b.forParts(parts, (block, from, to) => {
     const lanesAt = b.pointer('lanes', toLanes ? target : source, block, features * b.width)
     const rowsAt = b.pointer('rows', toLanes ? source : target, block, lanes * rowsBytes)
-    forRuns(b, features, (f) => {
+    forRuns(b, features, [from, to], (f) => {
       const inLanes = b.let('inLanes', add(lanesAt, mul(f, b.width)))
       const inRows = b.let('inRows', add(rowsAt, mul(f, 4)))
       const steps = Array.from({ length: lanes }, (_, i) => i)
@@ -43,7 +44,7 @@ export function lowerTransposeBatch(lanes: number, from: Value, to: Value, toLan
       )
     })
   })
-  return b.finish(name, { pictures: lanes })
+  return b.finish(name, { pictures: lanes, parts })
 }
 
 /** The same, one element at a time: short pictures, bytes (to lanes alone). */
@@ -72,9 +73,25 @@ function byElement(
   return b.finish(name, { pictures: 1 })
 }
 
+const times = (size: Expr | number, bytes: number): Expr | number =>
+  typeof size === 'number' ? size * bytes : mul(size, bytes)
+
 /** Rows of pixels that lie without a gap in row pictures and in lanes: of the picture, or all of it where no padding is beside. */
 function runsOf({ size: [H, W], padding: [, pW] }: ImageRows): { count: number; pixels: number } {
   return pW > 0 ? { count: H, pixels: W } : { count: 1, pixels: H * W }
+}
+
+/** Vectors and pixels of a row picture begin together again after so many pixels. */
+function periodOf({ pixelFloats }: ImageRows, lanes: number): number {
+  let period = 1
+  while ((period * pixelFloats) % lanes !== 0) period++
+  return period
+}
+
+/** A block of pictures is cut between such pixels, where nothing is around it: a part must not clear what others write. */
+function partsOfRun(attrs: ImageRows, lanes: number): Parts {
+  const isBare = attrs.padding.every((size) => size === 0)
+  return partsOfPieces(isBare ? Math.max(1, Math.floor(runsOf(attrs).pixels / periodOf(attrs, lanes))) : 1)
 }
 
 /** A number of a row picture's vector: the channel of a pixel, both counted from where the run has come to. */
@@ -84,20 +101,22 @@ interface Place {
 }
 
 /**
- * Goes through a run of pixels in vectors of its row picture. Calls back with a vector's numbers (some of them room behind
- * a pixel's channels or, in the last vector, behind the run) and its first byte; `next` moves on by so many pixels.
+ * Goes through the pieces from … to − 1 of a run of pixels in vectors of its row picture. Calls back with a vector's numbers
+ * (some of them room behind a pixel's channels or, in the last vector, behind the run) and its first byte; `next` moves on by
+ * so many pixels.
  */
 function forVectors(
-  lanes: number,
-  { pixelFloats }: ImageRows,
-  pixels: number,
-  loop: (count: number, body: () => void) => void,
+  b: KernelBuilder,
+  attrs: ImageRows,
+  [from, to]: readonly [Expr, Expr],
   body: (places: Place[], byte: number, pixels: number) => void,
-  next: (pixels: number) => void,
+  next: (pixels: Expr | number) => void,
 ): void {
-  // vectors and pixels begin together again after so many pixels
-  let period = 1
-  while ((period * pixelFloats) % lanes !== 0) period++
+  const { lanes } = b
+  const { pixelFloats } = attrs
+  const { pixels } = runsOf(attrs)
+  const period = periodOf(attrs, lanes)
+  const turns = Math.floor(pixels / period)
   const some = (count: number): void => {
     for (let f = 0; f < count * pixelFloats; f += lanes) {
       const places = Array.from({ length: lanes }, (_, k) => ({
@@ -108,8 +127,15 @@ function forVectors(
     }
     next(count)
   }
-  loop(Math.floor(pixels / period), () => some(period))
-  if (pixels % period > 0) some(pixels % period)
+  const rest = (): void => some(pixels % period)
+  if (partsOfRun(attrs, lanes).count === 1) {
+    b.loop(turns, () => some(period))
+    if (pixels % period > 0) rest()
+    return
+  }
+  next(mul(from, period))
+  b.loop(sub(to, from), () => some(period))
+  if (pixels % period > 0) b.if(alu('ieq', to, int(turns)), rest)
 }
 
 /** lanes [N, C, H, W] → row pictures [H+2p][W+2p][pixelFloats]; what is in the room behind a pixel's channels has no meaning. */
@@ -123,7 +149,8 @@ export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: V
   const [source, target] = [b.buffer(x, 'read'), b.buffer(out, 'write')]
   const { count, pixels } = runsOf(attrs)
   const passesEnd = (pixels * pixelFloats) % lanes !== 0
-  b.forUnits((block) => {
+  const parts = partsOfRun(attrs, lanes)
+  b.forParts(parts, (block, first, end) => {
     const from = b.pointer('from', source, block, channels * H * W * b.width)
     const to = b.pointer('to', target, block, lanes * pictureBytes)
     if (pH + pW > 0) clear(b, to, lanes * pictureBytes)
@@ -135,19 +162,19 @@ export function lowerImageRows(lanes: number, attrs: ImageRows, x: Value, out: V
       })
       b.transpose(read).forEach((value, lane) => b.store('vec', to, lane * pictureBytes + byte, value))
     }
-    const next = (size: number): void => {
-      b.bump(from, size * b.width)
-      b.bump(to, size * pixelBytes)
+    const next = (size: Expr | number): void => {
+      b.bump(from, times(size, b.width))
+      b.bump(to, times(size, pixelBytes))
     }
     b.loop(count, () => {
-      forVectors(lanes, attrs, pixels, (n, body) => b.loop(n, body), write, next)
+      forVectors(b, attrs, [first, end], write, next)
       // the last vector reached into padding that must be zero; what is zeroed of the next row is yet to come
       if (passesEnd && pH + pW > 0)
         for (let lane = 0; lane < lanes; lane++) b.store('vec', to, lane * pictureBytes, float(0))
       b.bump(to, 2 * pW * pixelBytes)
     })
   })
-  return b.finish('imageRows', { pictures: lanes })
+  return b.finish('imageRows', { pictures: lanes, parts })
 }
 
 /** Row pictures → lanes [N, C, H, W] without the padding, through a fused elementwise tail. */
@@ -166,8 +193,9 @@ export function lowerFromImageRows(
   const pictureBytes = attrs.pictureFloats * 4
   const pixelBytes = attrs.pixelFloats * 4
   const [source, target] = [b.buffer(rows, 'read'), b.buffer(out, 'write')]
-  const { count, pixels } = runsOf(attrs)
-  b.forUnits((block) => {
+  const { count } = runsOf(attrs)
+  const parts = partsOfRun(attrs, lanes)
+  b.forParts(parts, (block, first, end) => {
     const from = b.pointer('from', source, block, lanes * pictureBytes)
     const place = b.let('place', mul(block, channels * H * W * b.width))
     b.bump(from, (pH * (W + 2 * pW) + pW) * pixelBytes)
@@ -181,16 +209,16 @@ export function lowerFromImageRows(
         b.store('vec', add(target, place), offset, result)
       })
     }
-    const next = (size: number): void => {
-      b.bump(from, size * pixelBytes)
-      b.bump(place, size * b.width)
+    const next = (size: Expr | number): void => {
+      b.bump(from, times(size, pixelBytes))
+      b.bump(place, times(size, b.width))
     }
     b.loop(count, () => {
-      forVectors(lanes, attrs, pixels, (n, body) => b.loop(n, body), write, next)
+      forVectors(b, attrs, [first, end], write, next)
       b.bump(from, 2 * pW * pixelBytes)
     })
   })
-  return b.finish('fromImageRows', { pictures: lanes })
+  return b.finish('fromImageRows', { pictures: lanes, parts })
 }
 
 /** weight [O, C, kH, kW] → [O][kH][rowFloats] of (kx, c), zeros elsewhere. */
@@ -245,14 +273,16 @@ export function lowerPadLanes(
   const [, C = 1, H = 1, W = 1] = x.shape
   const [pH, pW] = padding
   const wide = W + 2 * pW
-  const outBytes = sizeOf(out.shape.slice(1)) * b.width
+  const [planeBytes, outBytes] = [H * W * b.width, sizeOf(out.shape.slice(2)) * b.width]
   const [source, target] = [b.buffer(x, 'read'), b.buffer(out, 'write')]
-  b.forUnits((block) => {
-    const from = b.pointer('from', source, block, C * H * W * b.width)
-    const to = b.pointer('to', target, block, outBytes)
-    clear(b, to, outBytes)
-    b.bump(to, (pH * wide + pW) * b.width)
-    b.loop(C, () => {
+  const parts = partsOfPieces(C)
+  b.forParts(parts, (block, first, end) => {
+    const plane = b.let('plane', add(mul(block, C), first))
+    const from = b.pointer('from', source, plane, planeBytes)
+    const to = b.pointer('to', target, plane, outBytes)
+    b.loop(sub(end, first), () => {
+      clear(b, to, outBytes)
+      b.bump(to, (pH * wide + pW) * b.width)
       b.loop(H, () => {
         b.loop(W, () => {
           b.store('vec', to, 0, loadVec(from))
@@ -261,8 +291,8 @@ export function lowerPadLanes(
         })
         b.bump(to, 2 * pW * b.width)
       })
-      b.bump(to, 2 * pH * wide * b.width)
+      b.bump(to, (pH * wide - pW) * b.width)
     })
   })
-  return b.finish('padLanes', { pictures: lanes })
+  return b.finish('padLanes', { pictures: lanes, parts })
 }

@@ -80,7 +80,7 @@ export function axesOf(
 
 /**
  * Loops over the axes; the pointers move along and end where they would for one more position of an outer axis.
- * `before` writes in front of each loop, told the axes that are still to come.
+ * `before` writes in front of each loop, told the axes that are still to come. `turns`: of the outermost loop.
  */
 export function nest(
   b: KernelBuilder,
@@ -88,11 +88,12 @@ export function nest(
   operands: readonly Operand[],
   body: () => void,
   before: (axes: readonly Axis[]) => void = () => {},
+  turns: Expr | number = axes[0]?.count ?? 1,
 ): void {
   const [axis, ...inner] = axes
   if (!axis) return body()
   before(axes)
-  b.loop(axis.count, () => {
+  b.loop(turns, () => {
     nest(b, inner, operands, body, before)
     operands.forEach((o, i) => b.bump(o.pointer, (axis.strides[i] ?? 0) - advance(inner[0], i)))
   })

@@ -4,9 +4,9 @@
  * Order of sums: weight: pictures of a group in order, entries in order; groups in order. Input: output channels in order,
  * entries in order. Not here: how pictures become rows (rows.ts).
  */
-import { add, alu, float, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
+import { add, alu, ceilDiv, float, floorDiv, int, loadInt, loadSplat, loadVec, mul, sub } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
-import { groupSize, groupsOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import { groupSize, groupsOf, KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { ScatterPlan } from '../tile/tuning.js'
 import type { RowKernel } from './geometry.js'
 import { endsBytes, entryBytes, listsIn, picturesIn, wordBytes } from './nonZeros.js'
@@ -29,8 +29,7 @@ function piecesOf(attrs: RowKernel, lanes: number): Piece[] {
 }
 
 /** Passes whose sums fit in registers. */
-function sumPasses(attrs: RowKernel, lanes: number, most: number): Piece[][] {
-  const all = piecesOf(attrs, lanes)
+function sumPasses(all: readonly Piece[], most: number): Piece[][] {
   const size = Math.ceil(all.length / Math.ceil(all.length / most))
   return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size))
 }
@@ -48,6 +47,32 @@ function scatterPasses(attrs: RowKernel, lanes: number, most: number): Piece[][]
   return Array.from({ length: passes }, (_, i) => all.filter((piece) => passOf(piece) === i))
 }
 
+/** So few channels are shared in halves of their kernels: the lists are then read twice where halves are parted. */
+const fewChannels = 16
+
+/** Channels whose halves are from … to − 1: both at once, where they are not cut. */
+function forHalves(
+  b: KernelBuilder,
+  all: readonly Piece[],
+  [from, to]: readonly [Expr, Expr],
+  body: (vectors: readonly Piece[], o: Expr) => void,
+): void {
+  const middle = all.length >> 1
+  b.for('o', floorDiv(from, 2), ceilDiv(to, 2), 1, (o) => {
+    const first = b.let('half', mul(o, 2))
+    b.if(
+      alu('ilt', first, from),
+      () => body(all.slice(middle), o),
+      () =>
+        b.if(
+          alu('ilt', add(first, 1), to),
+          () => body(all, o),
+          () => body(all.slice(0, middle), o),
+        ),
+    )
+  })
+}
+
 /** (nonZeros, row pictures of x) → [group][O][kH][rowFloats]. */
 export function lowerRowsGradWeight(
   lanes: number,
@@ -62,28 +87,31 @@ export function lowerRowsGradWeight(
   const { groupBytes, channelBytes, positions } = listsIn(lanes, lists, channels)
   const kernelBytes = attrs.kernelSize[0] * attrs.rowFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), x: b.buffer(x, 'read'), out: b.buffer(out, 'write') }
-  const passes = sumPasses(attrs, lanes, most)
-  b.forUnits((group) => {
+  const all = piecesOf(attrs, lanes)
+  const each = channels < fewChannels && all.length > 1 ? 2 : 1
+  const parts = partsOfPieces(each * channels)
+  b.forParts(parts, (group, from, to) => {
     const pictures = picturesIn(b, group)
     const start = b.pointer('start', buffers.lists, group, groupBytes)
     const rows = b.pointer('rows', buffers.x, group, groupSize * attrs.pictureFloats * wordBytes)
-    const result = b.pointer('result', buffers.out, group, channels * kernelBytes)
-    b.for('o', 0, channels, 1, (o) => {
+    const sums = (vectors: readonly Piece[], o: Expr): void => {
+      const result = b.pointer('result', buffers.out, add(mul(group, channels), o), kernelBytes)
       const ends = add(start, mul(o, endsBytes))
       const bytes = b.let('bytes', loadInt(add(ends, mul(sub(pictures, 1), wordBytes))))
       const count = b.let('count', alu('ishru', bytes, int(3)))
       const first = b.let('first', add(start, add(mul(o, channelBytes), channels * endsBytes)))
-      for (const pass of passes) {
-        const sums = pass.map((piece) => ({ ...piece, sum: b.let('acc', float(0)) }))
+      for (const pass of sumPasses(vectors, most)) {
+        const found = pass.map((piece) => ({ ...piece, sum: b.let('acc', float(0)) }))
         forEntries(b, first, count, rows, (place, value) =>
-          sums.forEach(({ image, sum }) => b.set(sum.v, alu('fma', loadVec(place, image), value, sum))),
+          found.forEach(({ image, sum }) => b.set(sum.v, alu('fma', loadVec(place, image), value, sum))),
         )
-        sums.forEach(({ weight, sum }) => b.store('vec', result, weight, sum))
+        found.forEach(({ weight, sum }) => b.store('vec', result, weight, sum))
       }
-      b.bump(result, kernelBytes)
-    })
+    }
+    if (each === 1) b.for('o', from, to, 1, (o) => sums(all, o))
+    else forHalves(b, all, [from, to], sums)
   })
-  return b.finish('conv2dGradWeight', { pictures: groupSize }, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradWeight', { pictures: groupSize, parts }, denseFlops(attrs, channels, positions))
 }
 
 const denseFlops = (attrs: RowKernel, channels: number, positions: number) => (n: number) =>
@@ -142,12 +170,13 @@ export function lowerRowsGradInput(
   const pictureBytes = attrs.pictureFloats * wordBytes
   const buffers = { lists: b.buffer(lists, 'read'), weight: b.buffer(weight, 'read'), out: b.buffer(out, 'both') }
   const passes = scatterPasses(attrs, lanes, plan.most)
-  b.forUnits((group) => {
-    const pictures = picturesIn(b, group)
+  const parts = partsOfPieces(groupSize)
+  b.forParts(parts, (group, from, to) => {
+    const end = b.let('last', alu('imin', picturesIn(b, group), to))
     const start = b.pointer('start', buffers.lists, group, groupBytes)
     const rows = b.pointer('rows', buffers.out, group, groupSize * pictureBytes)
-    const picture = b.let('picture', rows)
-    b.for('i', 0, pictures, 1, (i) => {
+    const picture = b.pointer('picture', rows, from, pictureBytes)
+    b.for('i', from, end, 1, (i) => {
       clear(b, picture, pictureBytes)
       b.bump(picture, pictureBytes)
       const w = b.let('w', buffers.weight)
@@ -157,7 +186,7 @@ export function lowerRowsGradInput(
       })
     })
   })
-  return b.finish('conv2dGradInput', { pictures: groupSize }, denseFlops(attrs, channels, positions))
+  return b.finish('conv2dGradInput', { pictures: groupSize, parts }, denseFlops(attrs, channels, positions))
 }
 
 interface Scatter {

@@ -8,11 +8,11 @@
  * Not here: the transforms (winogradTile.ts), of weights (winogradWeights.ts), pictures one by one (winogradPixels.ts), other shapes (conv.ts).
  */
 import { add, alu, float, int, loadSplat, loadVec, mul } from '../loop/build.js'
-import type { Expr, Var } from '../loop/ir.js'
-import { KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
+import type { Expr, Parts, Var } from '../loop/ir.js'
+import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { WinogradTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
-import { poolWindow, tiles, type ConvJob, type Finish, type Tail } from './conv.js'
+import { cutsIn, poolWindow, tileAt, tiles, type ConvJob, type Finish, type Tail } from './conv.js'
 import { inputPoints, outputResults, points } from './winogradTile.js'
 
 type Local = { k: 'var'; v: Var }
@@ -86,10 +86,22 @@ function pointFloats(g: Geometry, tile: WinogradTile, lanes: number): { v: numbe
   return { v: g.C * count + apart, m: tile.block * count + apart }
 }
 
+/** Strips are shared, those of an odd last row behind the others; each part takes scratch memory of its own. */
+function partsOf(g: Geometry, tile: WinogradTile): Parts {
+  return partsOfPieces(cutsIn(wholeRows(g, tile)) + (g.OH % 2), mostParts)
+}
+
+const mostParts = 4
+
+/** Rows of tiles of which all results exist. */
+const wholeRows = ({ OH }: Geometry, { rows }: WinogradTile) => ({ count: Math.floor(OH / 2), tile: rows })
+
 /** Floats of a picture in v and in m. */
 export function winogradScratch(lanes: number, job: ConvJob, choose: Plans['winograd']): { v: number; m: number } {
-  const { v, m } = pointFloats(geometryOf(job), tileOf(job, choose), lanes)
-  return { v: points * v, m: points * m }
+  const [g, tile] = [geometryOf(job), tileOf(job, choose)]
+  const { v, m } = pointFloats(g, tile, lanes)
+  const { count } = partsOf(g, tile)
+  return { v: count * points * v, m: count * points * m }
 }
 
 export function lowerWinograd(
@@ -102,13 +114,17 @@ export function lowerWinograd(
   const tile = tileOf(job, choose)
   const kernel = new WinogradKernel(b, job, memory, tile)
   const { g } = kernel
-  b.forUnits((block) => {
-    kernel.begin(block)
-    tiles(b, 'row', Math.floor(g.OH / 2), tile.rows, (row, rows) => kernel.strips(row, rows, false))
-    if (g.OH % 2 > 0) kernel.strips(int((g.OH - 1) / 2), 1, true)
+  const parts = partsOf(g, tile)
+  const rows = wholeRows(g, tile)
+  const odd = (): void => kernel.strips(int((g.OH - 1) / 2), 1, true)
+  b.forParts(parts, (block, from, to, part) => {
+    kernel.begin(block, add(mul(block, parts.count), part))
+    const whole = g.OH % 2 === 0 ? to : b.let('whole', alu('imin', to, int(cutsIn(rows))))
+    b.for('strip', from, whole, 1, (i) => tileAt(b, i, rows, (row, count) => kernel.strips(row, count, false)))
+    if (g.OH % 2 > 0) b.if(alu('ieq', to, int(parts.pieces)), odd)
   })
   const flops = 2 * g.O * g.OH * g.OW * g.C * 9
-  return b.finish(job.pool ? 'winograd+pool' : 'winograd', { pictures: lanes }, (n) => n * flops)
+  return b.finish(job.pool ? 'winograd+pool' : 'winograd', { pictures: lanes, parts }, (n) => n * flops)
 }
 
 class WinogradKernel {
@@ -138,12 +154,13 @@ class WinogradKernel {
     this.#next = { v: v * b.width, m: m * b.width }
   }
 
-  begin(block: Expr): void {
+  /** @param scratch number of the scratch memory */
+  begin(block: Expr, scratch: Expr): void {
     const { g } = this
     const b = this.#b
     this.#x = b.pointer('xBlock', b.buffer(this.#job.x, 'read'), block, g.C * g.size[0] * g.size[1] * b.width)
-    this.#v = b.pointer('vBlock', b.buffer(this.#memory.v, 'both'), block, points * this.#next.v)
-    this.#m = b.pointer('mBlock', b.buffer(this.#memory.m, 'both'), block, points * this.#next.m)
+    this.#v = b.pointer('vBlock', b.buffer(this.#memory.v, 'both'), scratch, points * this.#next.v)
+    this.#m = b.pointer('mBlock', b.buffer(this.#memory.m, 'both'), scratch, points * this.#next.m)
     this.#outBlock = b.let('outBlock', mul(block, g.O * g.outPlane * b.width))
     this.#out = b.let('out', add(b.buffer(this.#job.out, 'write'), this.#outBlock))
     const index = this.#job.pool?.index

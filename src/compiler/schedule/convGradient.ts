@@ -51,7 +51,7 @@ function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kern
     const positions = sizeOf(what.gradient.shape.slice(2))
     const groups = Math.ceil(N / groupSize)
     const scratch = (words: number): Value => s.scratch({ shape: [groups, words], dtype: 'i32', layout: 'groups' })
-    const [own, lists] = [scratch(listScratchWords(s.lanes, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
+    const [own, lists] = [scratch(listScratchWords(s.lanes, O, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
     const { pixelFloats, rowPixels, pictureFloats } = kernel
     const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
     s.emit(lowerNonZeros(s.lanes, attrs, what, own, lists))

@@ -8,6 +8,8 @@ import { unitBytes, type Alloc, type ScheduledKernel, type Value } from '../kern
 export interface Phased {
   readonly kernels: readonly ScheduledKernel[]
   readonly barriers: readonly boolean[]
+  /** See `Program`. */
+  readonly joins: readonly boolean[]
 }
 
 export interface PhaseOptions {
@@ -38,18 +40,36 @@ export function intoPhases(kernels: readonly ScheduledKernel[], options: PhaseOp
     phases[i] = writesLess(own) ? first : last - (back[i] ?? 0)
     earlier.add(own, i)
   })
-  return inOrder(kernels, phases)
+  return inOrder(kernels, uses, phases)
 }
 
-function inOrder(kernels: readonly ScheduledKernel[], phases: readonly number[]): Phased {
+function inOrder(kernels: readonly ScheduledKernel[], uses: readonly Use[][], phases: readonly number[]): Phased {
   const phase = (i: number): number => phases[i] ?? 0
   const isCounted = (i: number): number => Number('count' in (kernels[i]?.kernel.units ?? {}))
   const order = [...kernels.keys()].sort((a, b) => phase(a) - phase(b) || isCounted(a) - isCounted(b) || a - b)
+  const barriers = order.map((i, at) => at > 0 && phase(i) !== phase(order[at - 1] ?? 0))
   return {
     kernels: order.flatMap((i) => kernels[i] ?? []),
-    barriers: order.map((i, at) => at > 0 && phase(i) !== phase(order[at - 1] ?? 0)),
+    barriers,
+    joins: joinsIn(
+      order.map((i) => uses[i] ?? []),
+      barriers,
+    ),
   }
 }
+
+/** Where members who do parts of the same pictures meet: before what touches something that was written since they last did. */
+function joinsIn(uses: readonly Use[][], barriers: readonly boolean[]): boolean[] {
+  let since: Use[] = []
+  return uses.map((own, i) => {
+    const joins = own.some((use) => since.some((other) => (use.writes || other.writes) && overlap(use, other)))
+    if (barriers[i] || joins) since = []
+    since.push(...own)
+    return joins && !barriers[i]
+  })
+}
+
+const overlap = (a: Use, b: Use): boolean => a.place === b.place && a.begin < b.end && b.begin < a.end
 
 /** How a kernel touches one piece of memory. */
 interface Use {
@@ -130,7 +150,7 @@ class OtherUses {
 
   /** Each member's own pictures need only its order, all else a meeting of all; −∞ where they have nothing in common. */
   #between(use: Use, other: Use): number {
-    if (use.end <= other.begin || other.end <= use.begin) return -Infinity
+    if (!overlap(use, other)) return -Infinity
     return use.byPicture && other.byPicture && this.#together(use, other) ? 0 : 1
   }
 }

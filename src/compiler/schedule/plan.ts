@@ -110,6 +110,7 @@ function assemble(
     slots: phased.kernels.map((k) => k.values.map((value) => value.word)),
     slotCount: allWords.length + 1,
     barriers: phased.barriers,
+    joins: phased.joins,
   }
   return {
     program,

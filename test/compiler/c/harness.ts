@@ -14,7 +14,9 @@ import {
   interpret,
   packProgram,
   renderC,
+  squadsOf,
   teamBlock,
+  teamBytes,
   unitCount,
   type LoopKernel,
   type Program,
@@ -114,7 +116,7 @@ static void find_functions(void) {
 }
 
 const TEAM = 64
-const TABLE = 128
+const TABLE = TEAM + teamBytes(16)
 
 /** Jobs as one program and the memory they work on. */
 export class Batch {
@@ -187,6 +189,7 @@ export class Batch {
     const image = Int32Array.from(this.#image)
     image.set([Number(failed)], (TEAM + teamBlock.failed) / 4)
     image.set([spins], (TEAM + teamBlock.spins) / 4)
+    image.set([squadsOf(this.program.kernels, this.#n, nth)], (TEAM + teamBlock.squads) / 4)
     const [from, to] = [join(folder, 'in'), join(folder, 'out')]
     writeFileSync(from, image)
     try {

@@ -1,5 +1,5 @@
 /** How C functions are called: `lenet_abi` of every library. Raised when their parameters change; libraries of another are refused. */
-export const abi = 3
+export const abi = 4
 
 /** What every C file begins with: how functions are exported and inlined, and which libraries fit. */
 export const exporting = `#if defined(_WIN32)

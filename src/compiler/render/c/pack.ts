@@ -3,8 +3,11 @@
  * address of its function, and the phases in which they are called.
  * Not here: what becomes of it there.
  */
-import { granuleOf, phasesOf } from '../../loop/team.js'
+import { granuleOf, joinsBefore, partsOf, phasesOf, piecesOf } from '../../loop/team.js'
 import type { LoopKernel, Program } from '../../loop/ir.js'
+
+/** Marks a call of a phase before which squads meet. */
+export const JOIN = 2 ** 31
 
 /** Words of the table's head and of a call. */
 const [HEAD, CALL] = [6, 6]
@@ -19,7 +22,8 @@ export function packProgram(program: Program, functions: readonly bigint[]): Uin
   const phases = phasesOf(program).flatMap(({ byPicture, counted }) => [
     byPicture.length,
     counted.length,
-    ...byPicture,
+    counted.reduce((sum, i) => sum + piecesOf(kernels[i]?.units ?? { count: 0 }), 0),
+    ...byPicture.map((kernel, i) => kernel + (i > 0 && joinsBefore(program, kernel) ? JOIN : 0)),
     ...counted,
   ])
   const phasesAt = HEAD + CALL * kernels.length
@@ -40,9 +44,14 @@ export function packProgram(program: Program, functions: readonly bigint[]): Uin
   return new Uint8Array(words.buffer)
 }
 
-/** Units of a fixed number: how many. Of pictures: how many of a unit, as a power of two, and how many units a granule has. */
+/**
+ * Units of a fixed number: how many, and pieces of a share as a power of two. Of pictures: how many a block has, its
+ * pictures as a power of two, and how many units a granule has.
+ */
 function unitWords({ units }: LoopKernel, granule: number): [count: number, shift: number, perGranule: number] {
-  return 'count' in units ? [units.count, 0, 0] : [0, Math.log2(units.pictures), granule / units.pictures]
+  if ('count' in units) return [units.count, Math.log2(piecesOf(units)), 0]
+  const { count } = partsOf(units)
+  return [count, Math.log2(units.pictures), (granule / units.pictures) * count]
 }
 
 const isLittleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1

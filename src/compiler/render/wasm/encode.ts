@@ -217,6 +217,8 @@ export const i32 = {
   shrU: [0x76],
 } as const satisfies Record<string, Bytes>
 
+export const i64 = { extendU: [0xad], mul: [0x7e], divU: [0x80], wrap: [0xa7] } as const satisfies Record<string, Bytes>
+
 export const v128 = { and: simd(0x4e), or: simd(0x50), xor: simd(0x51), select: simd(0x52) }
 
 export const i32x4 = {

@@ -3,11 +3,12 @@
  * The bytes depend on the program and the options alone. Not here: compiling and running it (device).
  */
 import type { LoopKernel, Program } from '../../loop/ir.js'
+import { barrierCode } from './barrier.js'
 import * as w from './encode.js'
 import { I32, type Bytes } from './encode.js'
 import { callCode, kernelCode, sharedCode } from './kernel.js'
 import type { WasmOptions } from './ops.js'
-import { barrierCode, stepCode } from './team.js'
+import { stepCode } from './team.js'
 
 export type { WasmOptions } from './ops.js'
 
@@ -16,14 +17,13 @@ const VERSION: Bytes = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 const MAX_PAGES = 65536
 
 /**
- * Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32; 2 is (team, nth) → i32; 3 gives an i32; behind them those of
- * shared kernels: 4 + b is (n, lo, hi, b addresses) → nothing.
+ * Types: 0 is (table, lo, hi) → nothing; 1 is (table, tid, nth, team) → i32 and (team, barrier, rank, size) → i32; 2 gives an i32;
+ * behind them those of shared kernels: 3 + b is (n, lo, hi, b addresses) → nothing.
  */
 const FUNC = 0x60
 const TYPES: readonly Bytes[] = [
   [FUNC, 3, I32, I32, I32, 0],
   [FUNC, 4, I32, I32, I32, I32, 1, I32],
-  [FUNC, 2, I32, I32, 1, I32],
   [FUNC, 0, 1, I32],
 ]
 const sharedType = (buffers: number): Bytes => [FUNC, 3 + buffers, ...new Array<number>(3 + buffers).fill(I32), 0]
@@ -59,7 +59,7 @@ export function renderWasm(program: Program, options: WasmOptions): Uint8Array<A
   ]
   const types = code.map((_, i) => {
     const kernel = shared[i - own]
-    return w.u32(kernel ? TYPES.length + kernel.buffers.length : Math.max(0, i - count + 1))
+    return w.u32(kernel ? TYPES.length + kernel.buffers.length : Number(i >= count))
   })
   const sharedTypes = Array.from({ length: mostAddresses + 1 }, (_, buffers) => sharedType(buffers))
   return w.assemble([
@@ -89,7 +89,7 @@ function memoryImport(shared: boolean): Bytes {
   return [...w.text('env'), ...w.text('memory'), 2, ...limits]
 }
 
-const lookImport: Bytes = [...w.text('env'), ...w.text('look'), 0, ...w.u32(3)]
+const lookImport: Bytes = [...w.text('env'), ...w.text('look'), 0, ...w.u32(2)]
 
 function exportsOf(first: number, count: number): Bytes[] {
   const func = (name: string, index: number): Bytes => [...w.text(name), 0, ...w.u32(first + index)]

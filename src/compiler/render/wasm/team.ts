@@ -1,15 +1,22 @@
 /**
- * The step of a team in WebAssembly: each member's share of every kernel in order (loop/team.ts is the definition), and
- * the barrier at which members meet: they look for a while, then sleep.
- * Not here: the kernels; who calls a step (device).
+ * The step of a team in WebAssembly: each member's share of every kernel in order; loop/team.ts is the definition.
+ * Not here: the kernels, the barrier (barrier.ts), who calls a step (device).
  */
-import { granuleOf, phasesOf, teamBlock, unitCount, type Phase } from '../../loop/team.js'
+import {
+  barrier as layout,
+  granuleOf,
+  joinsBefore,
+  lineBytes,
+  partsOf,
+  phasesOf,
+  piecesOf,
+  teamBlock,
+  unitCount,
+  type Phase,
+} from '../../loop/team.js'
 import type { Program, Units } from '../../loop/ir.js'
 import * as w from './encode.js'
 import { Code, I32, type Bytes } from './encode.js'
-
-/** A sleeping member looks around after so long, in case whoever was to wake it is gone. */
-const sleepNanoseconds = 100e6
 
 /**
  * (table, tid, nth, team) → 0, or 1 when a member failed. Kernels' functions begin at number `first`; `barrier` is the barrier's,
@@ -26,10 +33,16 @@ export function stepCode(program: Program, first: number, barrier: number | null
 }
 
 const [TABLE, TID, NTH, TEAM] = [0, 1, 2, 3]
-/** The batch, this member's share of its granules, and what is done of it. */
-const [N, FIRST, LAST, G, LO, HI] = [4, 5, 6, 7, 8, 9]
-const localCount = 6
+/** The batch; how many squads there are; this member's squad, its number there and how many they are. */
+const [N, SQUADS, SQUAD, RANK, SIZE] = [4, 5, 6, 7, 8]
+/**
+ * Whose share is done, and in which way it was found; TURN: bytes of the word in which its pieces are counted; the first of
+ * its granules, and how many; pieces that are this member's without counting; the piece; the granule and units to be done.
+ */
+const [OWNER, WAY, TURN, BEGIN, GRANULES, OWN, PIECE, G, LO, HI] = [9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
+const localCount = 15
 
+/** What a member does: see loop/team.ts. */
 class Step {
   readonly #code = new Code()
   readonly #program: Program
@@ -46,15 +59,248 @@ class Step {
     code.get(TABLE)
     code.access(w.I32_LOAD, 0)
     code.set(N)
-    this.#share(() => this.#countUnits(this.#granule), FIRST, LAST)
+    this.#place()
   }
 
-  phase({ byPicture, counted }: Phase): void {
+  /** Each member is a squad of its own where the team's block does not say otherwise. */
+  #place(): void {
     const code = this.#code
-    if (byPicture.length > 0) this.#forGranules(() => byPicture.forEach((kernel) => this.#byPicture(kernel)))
+    code.get(NTH)
+    code.set(SQUADS)
+    this.#ifTeam(() => {
+      code.get(TEAM)
+      code.access(w.ATOMIC_LOAD, teamBlock.squads)
+      code.set(SQUADS)
+    })
+    this.#quotient(NTH, SQUADS, SIZE)
+    this.#quotient(TID, SIZE, SQUAD)
+    code.get(TID)
+    code.get(SQUAD)
+    code.get(SIZE)
+    code.op(w.i32.mul)
+    code.op(w.i32.sub)
+    code.set(RANK)
+  }
+
+  #quotient(whole: number, by: number, to: number): void {
+    const code = this.#code
+    code.get(whole)
+    code.get(by)
+    code.op(w.i32.divU)
+    code.set(to)
+  }
+
+  #ifSeveral(members: number, body: () => void): void {
+    const code = this.#code
+    code.get(members)
+    code.i32Const(1)
+    code.op(w.i32.gtS)
+    code.block(w.IF, body)
+  }
+
+  /** A team needs memory that is shared. */
+  #ifTeam(body: () => void): void {
+    if (this.#barrier !== null) this.#ifSeveral(NTH, body)
+  }
+
+  phase(phase: Phase): void {
+    const code = this.#code
+    const pieces = phase.counted.reduce((sum, kernel) => sum + piecesOf(this.#unitsOf(kernel)), 0)
+    const granules = phase.byPicture.length > 0 ? this.#granule : null
+    this.#ifTeam(() => this.#newLists())
+    code.get(TID)
+    code.set(OWNER)
+    code.i32Const(0)
+    code.set(WAY)
+    this.#granulesOf(granules, SQUAD, SQUADS)
+    code.i32Const(0)
+    code.set(OWN)
+    this.#ifSeveral(SIZE, () => {
+      code.get(GRANULES)
+      code.set(OWN)
+    })
+    code.block(w.LOOP, () => {
+      this.#pieces(phase, pieces)
+      this.#ifTeam(() => {
+        this.#nextOwner(granules)
+        code.get(WAY)
+        code.get(NTH)
+        code.op(w.i32.ltU)
+        code.branchIf(1)
+      })
+    })
+  }
+
+  /** In which words this phase's pieces are counted; the own one of the next phase is nobody's yet. */
+  #newLists(): void {
+    const code = this.#code
+    code.get(TEAM)
+    code.access(w.ATOMIC_LOAD, teamBlock.barriers + layout.passed)
+    code.i32Const(1)
+    code.op(w.i32.and)
+    code.i32Const(4)
+    code.op(w.i32.mul)
+    code.set(TURN)
+    this.#list(TID)
+    code.i32Const(4)
+    code.get(TURN)
+    code.op(w.i32.sub)
+    code.op(w.i32.add)
+    code.i32Const(0)
+    code.access(w.ATOMIC_STORE, teamBlock.barriers)
+  }
+
+  /** The line of a member's share, but for `teamBlock.barriers`. */
+  #list(member: number): void {
+    const code = this.#code
+    code.get(TEAM)
+    code.get(NTH)
+    code.i32Const(2)
+    code.op(w.i32.mul)
+    code.get(member)
+    code.op(w.i32.add)
+    code.i32Const(lineBytes)
+    code.op(w.i32.mul)
+    code.op(w.i32.add)
+  }
+
+  /** BEGIN and GRANULES of share i of so many; granules of so many pictures, null: there is nothing by picture. */
+  #granulesOf(granule: number | null, i: number, of: number): void {
+    const code = this.#code
+    const begin = (next: number): void => {
+      this.#countBlocks(granule ?? 1)
+      code.get(i)
+      code.i32Const(next)
+      code.op(w.i32.add)
+      code.op(w.i32.mul)
+      code.get(of)
+      code.op(w.i32.divU)
+    }
+    if (granule === null) code.i32Const(0)
+    else begin(0)
+    code.set(BEGIN)
+    if (granule === null) code.i32Const(0)
+    else {
+      begin(1)
+      code.get(BEGIN)
+      code.op(w.i32.sub)
+    }
+    code.set(GRANULES)
+  }
+
+  /** Who has done a share looks at those of others: member TID xor 1, 2, 4, …. WAY ≥ NTH: there is none left. */
+  #nextOwner(granule: number | null): void {
+    const code = this.#code
+    code.block(w.LOOP, () => {
+      code.get(WAY)
+      code.i32Const(1)
+      code.op(w.i32.shl)
+      code.get(WAY)
+      code.op(w.i32.eqz)
+      code.op(w.i32.or)
+      code.set(WAY)
+      code.get(TID)
+      code.get(WAY)
+      code.op(w.i32.xor)
+      code.set(OWNER)
+      code.get(WAY)
+      code.get(NTH)
+      code.op(w.i32.ltU)
+      code.get(OWNER)
+      code.get(NTH)
+      code.op(w.i32.ltU)
+      code.op(w.i32.eqz)
+      code.op(w.i32.and)
+      code.branchIf(0)
+    })
+    this.#granulesOf(granule, OWNER, NTH)
+    code.i32Const(0)
+    code.set(OWN)
+    // a squad's granules are nobody else's
+    this.#ifSeveral(SIZE, () => {
+      code.i32Const(0)
+      code.set(GRANULES)
+    })
+  }
+
+  /** Does pieces of OWNER's share one by one, as long as there are any: its granules, then so many of counted kernels. */
+  #pieces(phase: Phase, counted: number): void {
+    const code = this.#code
+    code.i32Const(-1)
+    code.set(PIECE)
+    code.block(w.LOOP, () => {
+      code.get(PIECE)
+      code.i32Const(1)
+      code.op(w.i32.add)
+      code.set(PIECE)
+      this.#ifTeam(() => this.#take(counted))
+      this.#isBefore(PIECE, counted)
+      code.block(w.IF, () => {
+        this.#piece(phase)
+        code.branch(1)
+      })
+    })
+  }
+
+  /** Whether a piece is one of GRANULES and so many more. */
+  #isBefore(piece: number, more: number): void {
+    const code = this.#code
+    code.get(piece)
+    code.get(GRANULES)
+    code.i32Const(more)
+    code.op(w.i32.add)
+    code.op(w.i32.ltU)
+  }
+
+  /** PIECE is the next that nobody has taken, unless it is this member's anyway. */
+  #take(counted: number): void {
+    const code = this.#code
+    const word = (): void => {
+      this.#list(OWNER)
+      code.get(TURN)
+      code.op(w.i32.add)
+    }
+    code.get(PIECE)
+    code.get(OWN)
+    code.op(w.i32.ltU)
+    code.op(w.i32.eqz)
+    code.block(w.IF, () => {
+      code.get(OWN)
+      word()
+      code.access(w.ATOMIC_LOAD, teamBlock.barriers)
+      code.op(w.i32.add)
+      code.set(PIECE)
+      this.#isBefore(PIECE, counted)
+      code.block(w.IF, () => {
+        code.get(OWN)
+        word()
+        code.i32Const(1)
+        code.access(w.ATOMIC_ADD, teamBlock.barriers)
+        code.op(w.i32.add)
+        code.set(PIECE)
+      })
+    })
+  }
+
+  #piece({ byPicture, counted }: Phase): void {
+    const code = this.#code
+    if (byPicture.length > 0) {
+      this.#isBefore(PIECE, 0)
+      code.block(w.IF, () => {
+        code.get(BEGIN)
+        code.get(PIECE)
+        code.op(w.i32.add)
+        code.set(G)
+        byPicture.forEach((kernel, i) => {
+          if (i > 0 && joinsBefore(this.#program, kernel)) this.#join()
+          this.#byPicture(kernel)
+        })
+      })
+    }
+    let before = 0
     for (const kernel of counted) {
-      this.#share(() => code.i32Const(unitCount(this.#unitsOf(kernel), 0)), LO, HI)
-      this.#call(kernel)
+      this.#counted(kernel, before)
+      before += piecesOf(this.#unitsOf(kernel))
     }
   }
 
@@ -62,27 +308,8 @@ class Step {
     return this.#program.kernels[kernel]?.units ?? { count: 0 }
   }
 
-  #forGranules(body: () => void): void {
-    const code = this.#code
-    code.get(FIRST)
-    code.set(G)
-    code.block(w.LOOP, () => {
-      code.get(G)
-      code.get(LAST)
-      code.op(w.i32.ltU)
-      code.block(w.IF, () => {
-        body()
-        code.get(G)
-        code.i32Const(1)
-        code.op(w.i32.add)
-        code.set(G)
-        code.branch(1)
-      })
-    })
-  }
-
   /** ⌈n / pictures⌉ */
-  #countUnits(pictures: number): void {
+  #countBlocks(pictures: number): void {
     const code = this.#code
     code.get(N)
     code.i32Const(pictures - 1)
@@ -91,26 +318,49 @@ class Step {
     code.op(w.i32.shrU)
   }
 
-  /** whole · tid / nth and whole · (tid + 1) / nth */
-  #share(whole: () => void, first: number, last: number): void {
+  /** A counted kernel, where PIECE is one of its own: they begin so many behind the granules. */
+  #counted(kernel: number, before: number): void {
     const code = this.#code
-    for (const [local, next] of [[first, 0] as const, [last, 1] as const]) {
-      whole()
-      code.get(TID)
-      code.i32Const(next)
-      code.op(w.i32.add)
-      code.op(w.i32.mul)
-      code.get(NTH)
-      code.op(w.i32.divU)
-      code.set(local)
-    }
+    const units = this.#unitsOf(kernel)
+    const pieces = piecesOf(units)
+    code.get(PIECE)
+    code.get(GRANULES)
+    code.op(w.i32.sub)
+    code.i32Const(before)
+    code.op(w.i32.sub)
+    code.tee(G)
+    code.i32Const(pieces)
+    code.op(w.i32.ltU)
+    code.block(w.IF, () => {
+      for (const [to, next] of [[LO, 0] as const, [HI, 1] as const]) {
+        // in 64 bits: a large net has many units
+        code.get(OWNER)
+        code.i32Const(pieces)
+        code.op(w.i32.mul)
+        code.get(G)
+        code.op(w.i32.add)
+        code.i32Const(next)
+        code.op(w.i32.add)
+        code.op(w.i64.extendU)
+        code.i64Const(unitCount(units, 0))
+        code.op(w.i64.mul)
+        code.get(NTH)
+        code.i32Const(pieces)
+        code.op(w.i32.mul)
+        code.op(w.i64.extendU)
+        code.op(w.i64.divU)
+        code.op(w.i64.wrap)
+        code.set(to)
+      }
+      this.#call(kernel)
+    })
   }
 
-  /** A kernel's units in granule G; the last may end before the granule does. */
+  /** A kernel's units in granule G; the last may end before the granule does. Of these a squad's member has its part. */
   #byPicture(kernel: number): void {
     const code = this.#code
     const units = this.#unitsOf(kernel)
-    const pictures = 'pictures' in units ? units.pictures : 1
+    const [pictures, parts] = ['pictures' in units ? units.pictures : 1, partsOf(units).count]
     for (const [to, next] of [[LO, 0] as const, [HI, 1] as const]) {
       code.get(G)
       code.i32Const(next)
@@ -118,15 +368,44 @@ class Step {
       code.i32Const(this.#granule / pictures)
       code.op(w.i32.mul)
       code.set(to)
-      this.#countUnits(pictures)
+      this.#countBlocks(pictures)
       code.get(to)
-      this.#countUnits(pictures)
+      this.#countBlocks(pictures)
       code.get(to)
       code.op(w.i32.ltU)
       code.op(w.SELECT)
+      if (parts > 1) {
+        code.i32Const(parts)
+        code.op(w.i32.mul)
+      }
       code.set(to)
     }
+    this.#ifSeveral(SIZE, () => this.#ranksPart())
     this.#call(kernel)
+  }
+
+  /** HI first, which is made of LO. */
+  #ranksPart(): void {
+    const code = this.#code
+    code.get(HI)
+    code.get(LO)
+    code.op(w.i32.sub)
+    code.set(HI)
+    const begin = (next: number): void => {
+      code.get(LO)
+      code.get(HI)
+      code.get(RANK)
+      code.i32Const(next)
+      code.op(w.i32.add)
+      code.op(w.i32.mul)
+      code.get(SIZE)
+      code.op(w.i32.divU)
+      code.op(w.i32.add)
+    }
+    begin(0)
+    begin(1)
+    code.set(HI)
+    code.set(LO)
   }
 
   #call(kernel: number): void {
@@ -140,15 +419,42 @@ class Step {
     })
   }
 
+  /** The team's barrier. */
   meet(): void {
+    this.#meet(TID, NTH, () => {
+      const code = this.#code
+      code.get(TEAM)
+      code.i32Const(teamBlock.barriers)
+      code.op(w.i32.add)
+    })
+  }
+
+  /** That of the squad: behind the team's, and those of squads before it. */
+  #join(): void {
+    this.#meet(RANK, SIZE, () => {
+      const code = this.#code
+      code.get(TEAM)
+      code.i32Const(teamBlock.barriers)
+      code.op(w.i32.add)
+      code.get(NTH)
+      code.get(TID)
+      code.op(w.i32.add)
+      code.get(RANK)
+      code.op(w.i32.sub)
+      code.i32Const(lineBytes)
+      code.op(w.i32.mul)
+      code.op(w.i32.add)
+    })
+  }
+
+  #meet(rank: number, size: number, address: () => void): void {
     if (this.#barrier === null) return
     const code = this.#code
-    code.get(NTH)
-    code.i32Const(1)
-    code.op(w.i32.gtS)
-    code.block(w.IF, () => {
+    this.#ifSeveral(size, () => {
       code.get(TEAM)
-      code.get(NTH)
+      address()
+      code.get(rank)
+      code.get(size)
       code.call(this.#barrier ?? 0)
       code.block(w.IF, () => {
         code.i32Const(1)
@@ -162,105 +468,4 @@ class Step {
     this.#code.op(w.END)
     return [1, localCount, I32, ...this.#code.bytes]
   }
-}
-
-/** (team, nth) → whether a member failed. Locals: 2 how often the barrier was passed before, 3 looks left. */
-export function barrierCode(): Bytes {
-  const code = new Code()
-  const [team, nth, passed, looks] = [0, 1, 2, 3]
-  const load = (offset: number): void => {
-    code.get(team)
-    code.access(w.ATOMIC_LOAD, offset)
-  }
-  const isPassed = (): void => {
-    load(teamBlock.passed)
-    code.get(passed)
-    code.op(w.i32.ne)
-    load(teamBlock.failed)
-    code.op(w.i32.or)
-  }
-  load(teamBlock.passed)
-  code.set(passed)
-  code.get(team)
-  code.i32Const(1)
-  code.access(w.ATOMIC_ADD, teamBlock.arrived)
-  code.i32Const(1)
-  code.op(w.i32.add)
-  code.get(nth)
-  code.op(w.i32.eq)
-  code.block(w.IF, () => {
-    lastArrived(code, team)
-    code.op(w.ELSE)
-    load(teamBlock.spins)
-    code.set(looks)
-    code.block(w.LOOP, () => {
-      isPassed()
-      code.op(w.i32.eqz)
-      code.block(w.IF, () => {
-        lookOrSleep(code, team, passed, looks)
-        code.branch(1)
-      })
-    })
-  })
-  load(teamBlock.failed)
-  code.op(w.END)
-  return [1, 2, I32, ...code.bytes]
-}
-
-function lastArrived(code: Code, team: number): void {
-  code.get(team)
-  code.i32Const(0)
-  code.access(w.ATOMIC_STORE, teamBlock.arrived)
-  code.get(team)
-  code.i32Const(1)
-  code.access(w.ATOMIC_ADD, teamBlock.passed)
-  code.op(w.DROP)
-  code.get(team)
-  code.access(w.ATOMIC_LOAD, teamBlock.sleeping)
-  code.block(w.IF, () => {
-    code.get(team)
-    code.i32Const(-1)
-    code.access(w.NOTIFY, teamBlock.passed)
-    code.op(w.DROP)
-  })
-}
-
-function lookOrSleep(code: Code, team: number, passed: number, looks: number): void {
-  code.get(looks)
-  code.block(w.IF, () => {
-    code.get(looks)
-    code.i32Const(1)
-    code.op(w.i32.sub)
-    code.set(looks)
-    code.op(w.ELSE)
-    const sleepers = (change: number): void => {
-      code.get(team)
-      code.i32Const(change)
-      code.access(w.ATOMIC_ADD, teamBlock.sleeping)
-      code.op(w.DROP)
-    }
-    sleepers(1)
-    code.get(team)
-    code.get(passed)
-    code.i64Const(sleepNanoseconds)
-    code.access(w.WAIT32, teamBlock.passed)
-    sleepers(-1)
-    lookAround(code, team)
-  })
-}
-
-/** The outcome of a wait is on the stack. Where nobody came and a member is gone, all are told. */
-function lookAround(code: Code, team: number): void {
-  const timedOut = 2
-  const look = 0
-  code.i32Const(timedOut)
-  code.op(w.i32.eq)
-  code.block(w.IF, () => {
-    code.call(look)
-    code.block(w.IF, () => {
-      code.get(team)
-      code.i32Const(1)
-      code.access(w.ATOMIC_STORE, teamBlock.failed)
-    })
-  })
 }

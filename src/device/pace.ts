@@ -1,0 +1,60 @@
+/**
+ * Whether runs of a program are the team's or one thread's alone. Where another program takes a core away, a team waits at
+ * its barriers for the member that has lost it, and short steps take longer than one thread alone would. Time tells: where
+ * the team is slow, measured by its own best, one thread runs alone for a moment, and the faster way is kept for a while.
+ * Not here: running (team.ts).
+ */
+
+/** What is compared: so many runs, and no fewer ms of them. */
+const [fewestRuns, fewestMs] = [4, 4]
+/** For how many ms a way is kept: longer each time that the other one was tried for nothing, and as long as so many tries. */
+const [shortest, longest, tries] = [50, 1000, 10]
+/** A team is slow where it takes this part of what its members would take one after the other. */
+const slow = 0.75
+
+/** One program, for batches of one size, and a team of so many. */
+export class Pace {
+  readonly #members: number
+  #isAlone = false
+  #best = Infinity
+  /** Of the runs that are looked at. */
+  #runs = 0
+  #sum = 0
+  /** What a run took before this way was tried; null: it is not tried, but kept. */
+  #before: number | null = null
+  #until = 0
+  #keeps = shortest
+
+  constructor(members: number) {
+    this.#members = members
+  }
+
+  /** Whether the next run is one thread's. */
+  get isAlone(): boolean {
+    return this.#isAlone
+  }
+
+  /** A run has taken from … to, in ms. */
+  ran(from: number, to: number): void {
+    if (!this.#isAlone) this.#best = Math.min(this.#best, to - from)
+    this.#runs++
+    this.#sum += to - from
+    if (this.#runs < fewestRuns || this.#sum < fewestMs) return
+    const [mean, took] = [this.#sum / this.#runs, this.#sum]
+    this.#runs = this.#sum = 0
+    if (this.#before !== null) this.#compare(mean < this.#before, to, took)
+    else if (to >= this.#until && (this.#isAlone || mean > slow * this.#members * this.#best)) this.#try(mean)
+  }
+
+  #try(before: number): void {
+    this.#before = before
+    this.#isAlone = !this.#isAlone
+  }
+
+  #compare(isFaster: boolean, now: number, took: number): void {
+    if (!isFaster) this.#isAlone = !this.#isAlone
+    this.#keeps = isFaster ? shortest : Math.min(longest, 2 * this.#keeps)
+    this.#until = now + Math.max(this.#keeps, tries * took)
+    this.#before = null
+  }
+}
