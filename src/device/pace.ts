@@ -5,10 +5,10 @@
  * Not here: running (team.ts).
  */
 
-/** What is compared: so many runs, and no fewer ms of them. */
-const [fewestRuns, fewestMs] = [4, 4]
+/** What is compared: so many runs, and no fewer ms of them; unless a try has lost as many runs and so many ms before. */
+const [fewestRuns, fewestMs, mostLost] = [4, 25, 5]
 /** For how many ms a way is kept: longer each time that the other one was tried for nothing, and as long as so many tries. */
-const [shortest, longest, tries] = [50, 1000, 10]
+const [shortest, longest, longer, tries] = [50, 2000, 4, 20]
 /** A team is slow where it takes this part of what its members would take one after the other. */
 const slow = 0.75
 
@@ -39,11 +39,17 @@ export class Pace {
     if (!this.#isAlone) this.#best = Math.min(this.#best, to - from)
     this.#runs++
     this.#sum += to - from
-    if (this.#runs < fewestRuns || this.#sum < fewestMs) return
+    if ((this.#runs < fewestRuns || this.#sum < fewestMs) && !this.#isLost) return
     const [mean, took] = [this.#sum / this.#runs, this.#sum]
     this.#runs = this.#sum = 0
     if (this.#before !== null) this.#compare(mean < this.#before, to, took)
     else if (to >= this.#until && (this.#isAlone || mean > slow * this.#members * this.#best)) this.#try(mean)
+  }
+
+  /** Whether what is tried has taken so much longer already that nothing speaks for it. */
+  get #isLost(): boolean {
+    const before = this.#before ?? Infinity
+    return this.#sum - this.#runs * before > Math.max(mostLost, fewestRuns * before)
   }
 
   #try(before: number): void {
@@ -53,7 +59,7 @@ export class Pace {
 
   #compare(isFaster: boolean, now: number, took: number): void {
     if (!isFaster) this.#isAlone = !this.#isAlone
-    this.#keeps = isFaster ? shortest : Math.min(longest, 2 * this.#keeps)
+    this.#keeps = isFaster ? shortest : Math.min(longest, longer * this.#keeps)
     this.#until = now + Math.max(this.#keeps, tries * took)
     this.#before = null
   }
