@@ -3,6 +3,7 @@
  * Not here: how a team shares (compiler/loop/team.ts), tables (tables.ts).
  */
 import {
+  forTeam,
   granuleOf,
   lanesFor,
   nativeTarget,
@@ -53,7 +54,8 @@ const most = { lanes: 16, registers: 32 } as const
 function programOf(net: NetName, threads: number): { program: Program; batch: number } {
   manualSeed(1)
   const { side, batch } = usualInput(net)
-  const target = nativeTarget(lanesFor(most.lanes, batch, threads), most.registers, most.lanes)
+  const lanes = lanesFor(most.lanes, batch, threads)
+  const target = forTeam(nativeTarget(lanes, most.registers, most.lanes), batch, threads)
   const model = builtNet(layersOf(net))
   const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 })
   const [inputs, labels] = noise(batch, side)

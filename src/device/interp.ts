@@ -3,6 +3,7 @@
  * are compared with.
  */
 import {
+  forTeam,
   granuleOf,
   interpret,
   phasesOf,
@@ -53,7 +54,7 @@ export function interpTier(memory: DeviceMemory, options: InterpOptions = {}): T
   const { lanes = 4, checked = false, threads = 1 } = options
   return {
     name: 'interp',
-    targetFor: () => ({ ...wasmTarget, lanes }),
+    targetFor: (n) => forTeam({ ...wasmTarget, lanes }, n, threads),
     compile: (program) => {
       program.kernels.forEach((kernel) => check(kernel.lanes, lanes, kernel.name))
       new Set(program.kernels).forEach(verify)

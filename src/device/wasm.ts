@@ -8,6 +8,7 @@ import {
   addr,
   alu,
   Builder,
+  forTeam,
   loadVec,
   renderWasm,
   unitCount,
@@ -59,7 +60,7 @@ export function createWasmTier(memory: DeviceMemory, team: Team): Tier {
       },
     }
   }
-  return { name: 'wasm', targetFor: () => wasmTarget, compile }
+  return { name: 'wasm', targetFor: (n) => forTeam(wasmTarget, n, team.threads), compile }
 }
 
 interface Instance {

@@ -87,15 +87,19 @@ export function unitsIn(units: Units, n: number, g: number, granule: number): re
 }
 
 /**
- * How many squads a team of `nth` forms for a batch of n: as many as share the granules well, the largest by a quarter
- * more than the mean at most, all of the same size. As many as members where squads have nothing to share.
+ * How many squads a team of `nth` forms: as many as share the granules well, the largest share by a quarter more than the
+ * mean at most, all of the same size.
  */
-export function squadsOf(kernels: readonly LoopKernel[], n: number, nth: number): number {
-  const granules = Math.ceil(n / granuleOf(kernels))
+export function squadsFor(granules: number, nth: number): number {
   const isEven = (squads: number): boolean =>
     nth % squads === 0 && 4 * squads * Math.ceil(granules / squads) <= 5 * granules
-  const count = Array.from({ length: nth }, (_, i) => nth - i).find(isEven) ?? nth
-  return kernels.some(({ units }) => partsOf(units).count > 1) ? count : nth
+  return Array.from({ length: nth }, (_, i) => nth - i).find(isEven) ?? nth
+}
+
+/** Squads for a batch of n: as many as members where squads have nothing to share. */
+export function squadsOf(kernels: readonly LoopKernel[], n: number, nth: number): number {
+  if (kernels.every(({ units }) => partsOf(units).count === 1)) return nth
+  return squadsFor(Math.ceil(n / granuleOf(kernels)), nth)
 }
 
 /**

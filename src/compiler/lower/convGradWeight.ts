@@ -25,6 +25,9 @@ const nearBytes = 16 * 1024
 /** From so many positions on, all weights of a unit pass over a part of a picture before the next part is read. */
 const manyPositions = 64
 
+/** More would not be shared more evenly. */
+const mostUnits = 256
+
 type Machine = Registers & Pick<Target, 'lanes'>
 
 export interface ConvGradJob {
@@ -69,6 +72,9 @@ interface Cut {
   /** Of input channels; the last begins earlier where they do not fill it. */
   readonly inputTiles: number
   /** Output tiles, of which the last may have fewer channels, × input tiles × kernel rows. */
+  readonly tiles: number
+  /** Tiles of a unit; the last may have fewer. */
+  readonly perUnit: number
   readonly units: number
   /** Pieces of a kernel row. */
   readonly pieces: readonly (readonly [first: number, count: number])[]
@@ -85,7 +91,9 @@ function cutOf(g: Geometry, target: Machine): Cut {
   const positions = g.out[0] * g.out[1]
   const rowBytes = tile.outputs * g.out[1] * target.lanes * 4
   const rows = positions < manyPositions ? null : Math.max(1, Math.min(g.out[0], Math.floor(nearBytes / rowBytes)))
-  return { tile, inputTiles, units: Math.ceil(g.O / tile.outputs) * inputTiles * kH, pieces, rows }
+  const count = Math.ceil(g.O / tile.outputs) * inputTiles * kH
+  const perUnit = Math.ceil(count / mostUnits)
+  return { tile, inputTiles, tiles: count, perUnit, units: Math.ceil(count / perUnit), pieces, rows }
 }
 
 const slotsOf = ({ tile }: Cut, lanes: number): number =>
@@ -95,8 +103,8 @@ const slotsOf = ({ tile }: Cut, lanes: number): number =>
 export function gradWeightScratch(target: Machine, job: ConvGradJob): { sums: number; totals: number } {
   const cut = cutOf(geometryOf(job), target)
   const slots = slotsOf(cut, target.lanes)
-  const kept = cut.rows === null ? 1 : cut.pieces.length
-  return { sums: cut.units * kept * slots * target.lanes, totals: cut.units * cut.pieces.length * slots }
+  const all = cut.tiles * cut.pieces.length * slots
+  return { sums: (cut.rows === null ? cut.units * slots : all) * target.lanes, totals: all }
 }
 
 export function lowerConvGradWeight(
@@ -160,7 +168,7 @@ class GradWeightKernel {
   write(): void {
     const b = this.#b
     const bytes = this.cut.pieces.length * this.#slots * 4
-    b.forUnits((unit) => clear(b, b.pointer('totals', this.#at.totals, unit, bytes), bytes))
+    this.#eachNumber((tile) => clear(b, b.pointer('totals', this.#at.totals, tile, bytes), bytes))
     // the blocks of vectors' own partial sums, one after the other
     b.for('first', 0, partials / b.lanes, 1, (first) => {
       if (this.cut.rows === null) this.#byWeights(first)
@@ -191,7 +199,7 @@ class GradWeightKernel {
     const [OH] = this.g.out
     const bytes = this.cut.pieces.length * this.#slots * b.width
     const load = (place: Place) => (i: number) => loadVec(place.sums, i * b.width)
-    b.forUnits((unit) => clear(b, b.pointer('sums', this.#at.sums, unit, bytes), bytes))
+    this.#eachNumber((tile) => clear(b, b.pointer('sums', this.#at.sums, tile, bytes), bytes))
     this.#eachBlock(first, (block, _, mask) =>
       b.for('from', 0, OH, rows, (from) => {
         const part = { block, from, to: b.let('to', alu('imin', add(from, rows), int(OH))) }
@@ -213,28 +221,39 @@ class GradWeightKernel {
     })
   }
 
+  #eachNumber(body: (tile: Expr, unit: Expr) => void): void {
+    const b = this.#b
+    const { perUnit, tiles } = this.cut
+    b.forUnits((unit) => {
+      if (perUnit === 1) return body(unit, unit)
+      const first = b.let('firstTile', mul(unit, perUnit))
+      const end = b.let('endTile', alu('imin', add(first, perUnit), int(tiles)))
+      b.for('tile', first, end, 1, (tile) => body(tile, unit))
+    })
+  }
+
   #eachTile(body: (place: Place) => void): void {
     const b = this.#b
     const { cut, g } = this
     const [perRow, perInput] = [g.kernel[0], g.kernel[0] * cut.inputTiles]
-    b.forUnits((unit) => {
-      const output = b.let('output', quotient(b, unit, perInput, cut.units))
-      const rest = b.let('rest', sub(unit, mul(output, perInput)))
+    this.#eachNumber((tile, unit) => {
+      const output = b.let('output', quotient(b, tile, perInput, cut.tiles))
+      const rest = b.let('rest', sub(tile, mul(output, perInput)))
       const input = b.let('input', quotient(b, rest, perRow, perInput))
       const ky = b.let('ky', sub(rest, mul(input, perRow)))
       const c = b.let('c', alu('imin', mul(input, cut.tile.inputs), int(g.C - cut.tile.inputs)))
       tileAt(b, output, { count: g.O, tile: cut.tile.outputs }, (o, outputs) =>
-        this.#piecesOf(unit, { o, outputs, c, ky }, body),
+        this.#piecesOf([tile, unit], { o, outputs, c, ky }, body),
       )
     })
   }
 
-  #piecesOf(unit: Expr, some: Pick<Place, 'o' | 'outputs' | 'c' | 'ky'>, body: (place: Place) => void): void {
+  #piecesOf([tile, unit]: readonly [Expr, Expr], some: Pick<Place, 'o' | 'outputs' | 'c' | 'ky'>, body: (place: Place) => void): void {
     const b = this.#b
     const { pieces, rows } = this.cut
-    const kept = rows === null ? 1 : pieces.length
-    const totals = b.pointer('totals', this.#at.totals, unit, pieces.length * this.#slots * 4)
-    const sums = b.pointer('sums', this.#at.sums, unit, kept * this.#slots * b.width)
+    const totals = b.pointer('totals', this.#at.totals, tile, pieces.length * this.#slots * 4)
+    const [own, kept] = rows === null ? [unit, 1] : [tile, pieces.length]
+    const sums = b.pointer('sums', this.#at.sums, own, kept * this.#slots * b.width)
     for (const piece of pieces) {
       body({ ...some, piece, sums, totals })
       b.bump(totals, this.#slots * 4)

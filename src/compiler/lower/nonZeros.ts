@@ -9,7 +9,7 @@
  */
 import { add, alu, int, iota, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Parts, Var } from '../loop/ir.js'
-import { groupSize, KernelBuilder, partsOfPieces, restOf, type ScheduledKernel, type Value } from '../kernel.js'
+import { groupSize, KernelBuilder, restOf, type ScheduledKernel, type Value } from '../kernel.js'
 import { quotient } from './divide.js'
 import type { Positions } from './geometry.js'
 
@@ -45,15 +45,15 @@ export function listsIn(lanes: number, value: Value, channels: number): Lists {
 /** A picture's own list; a line more than it needs, so that lists do not begin in the same set of a cache. */
 const ownBytes = (positions: number): number => positions * entryBytes + lineBytes
 
-/** Parts of a group: each takes scratch memory of its own. */
-const listParts = (channels: number): Parts => partsOfPieces(channels, 4)
+/** i32 words of scratch for one group: for each of its parts (of channels) a list for each picture and a vector. */
+export const listScratchWords = (lanes: number, parts: Parts, positions: number): number =>
+  parts.count * ((groupSize * ownBytes(positions)) / wordBytes + lanes)
 
-/** i32 words of a part's scratch: a list for each picture and a vector. */
-const partWords = (lanes: number, positions: number): number => (groupSize * ownBytes(positions)) / wordBytes + lanes
-
-/** i32 words of scratch for one group. */
-export const listScratchWords = (lanes: number, channels: number, positions: number): number =>
-  listParts(channels).count * partWords(lanes, positions)
+/** Scratch memory of `listScratchWords`, and the parts that it is for. */
+interface Scratch {
+  readonly own: Value
+  readonly parts: Parts
+}
 
 /** Pictures of the batch in group `group`: 8, or fewer in the last. */
 export const picturesIn = (b: KernelBuilder, group: Expr): Local =>
@@ -80,8 +80,14 @@ interface Part {
 /** Writes one position; `offsetOf(j)`: where the part's picture j has it in the group's row pictures. */
 type Write = (offsetOf: (j: number) => Expr) => void
 
-export function lowerNonZeros(lanes: number, attrs: Positions, what: Listed, own: Value, out: Value): ScheduledKernel {
-  return new Lister(new KernelBuilder(lanes), attrs, what, own, out).kernel()
+export function lowerNonZeros(
+  lanes: number,
+  attrs: Positions,
+  what: Listed,
+  scratch: Scratch,
+  out: Value,
+): ScheduledKernel {
+  return new Lister(new KernelBuilder(lanes), attrs, what, scratch, out).kernel()
 }
 
 class Lister {
@@ -89,18 +95,20 @@ class Lister {
   readonly #attrs: Positions
   readonly #what: Listed
   readonly #own: Value
+  readonly #parts: Parts
   readonly #out: Value
   readonly #channels: number
   readonly #size: readonly [number, number]
   readonly #lists: Lists
   readonly #ownBytes: number
 
-  constructor(b: KernelBuilder, attrs: Positions, what: Listed, own: Value, out: Value) {
+  constructor(b: KernelBuilder, attrs: Positions, what: Listed, { own, parts }: Scratch, out: Value) {
     const [, channels = 1, height = 1, width = 1] = what.gradient.shape
     this.#b = b
     this.#attrs = attrs
     this.#what = what
     this.#own = own
+    this.#parts = parts
     this.#out = out
     this.#channels = channels
     this.#size = [height, width]
@@ -110,7 +118,7 @@ class Lister {
 
   kernel(): ScheduledKernel {
     const b = this.#b
-    const parts = listParts(this.#channels)
+    const parts = this.#parts
     const scratchBytes = (restOf(this.#own) * wordBytes) / parts.count
     b.forParts(parts, (group, from, to, part) => {
       const pictures = picturesIn(b, group)

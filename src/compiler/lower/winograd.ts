@@ -87,20 +87,28 @@ function pointFloats(g: Geometry, tile: WinogradTile, lanes: number): { v: numbe
 }
 
 /** Strips are shared, those of an odd last row behind the others; each part takes scratch memory of its own. */
-function partsOf(g: Geometry, tile: WinogradTile): Parts {
-  return partsOfPieces(cutsIn(wholeRows(g, tile)) + (g.OH % 2), mostParts)
+function partsOf(g: Geometry, tile: WinogradTile, most: number): Parts {
+  return partsOfPieces(cutsIn(wholeRows(g, tile)) + (g.OH % 2), most)
 }
 
-const mostParts = 4
+/** What is chosen for the kernel: tiles, and into how many parts a block is cut at most. */
+interface Choice {
+  readonly choose: Plans['winograd']
+  readonly mostParts: number
+}
 
 /** Rows of tiles of which all results exist. */
 const wholeRows = ({ OH }: Geometry, { rows }: WinogradTile) => ({ count: Math.floor(OH / 2), tile: rows })
 
 /** Floats of a picture in v and in m. */
-export function winogradScratch(lanes: number, job: ConvJob, choose: Plans['winograd']): { v: number; m: number } {
+export function winogradScratch(
+  lanes: number,
+  job: ConvJob,
+  { choose, mostParts }: Choice,
+): { v: number; m: number } {
   const [g, tile] = [geometryOf(job), tileOf(job, choose)]
   const { v, m } = pointFloats(g, tile, lanes)
-  const { count } = partsOf(g, tile)
+  const { count } = partsOf(g, tile, mostParts)
   return { v: count * points * v, m: count * points * m }
 }
 
@@ -108,13 +116,13 @@ export function lowerWinograd(
   lanes: number,
   job: ConvJob,
   memory: WinogradMemory,
-  choose: Plans['winograd'],
+  { choose, mostParts }: Choice,
 ): ScheduledKernel {
   const b = new KernelBuilder(lanes)
   const tile = tileOf(job, choose)
   const kernel = new WinogradKernel(b, job, memory, tile)
   const { g } = kernel
-  const parts = partsOf(g, tile)
+  const parts = partsOf(g, tile, mostParts)
   const rows = wholeRows(g, tile)
   const odd = (): void => kernel.strips(int((g.OH - 1) / 2), 1, true)
   b.forParts(parts, (block, from, to, part) => {

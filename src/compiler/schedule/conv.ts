@@ -44,9 +44,10 @@ export function emitWinograd(s: Scheduler, job: ConvJob, weightId: number, turne
     s.emit(lowerWinogradWeights(s.lanes, job.weight, points, turned))
     return points
   })
-  const size = winogradScratch(s.lanes, job, s.plans.winograd)
+  const how = { choose: s.plans.winograd, mostParts: s.scratchParts }
+  const size = winogradScratch(s.lanes, job, how)
   const scratch = (floats: number): Value =>
     s.scratch({ shape: [job.x.shape[0] ?? 1, floats], dtype: 'f32', layout: 'lanes' })
   const memory = { weights, v: scratch(size.v), m: scratch(size.m) }
-  s.emit(lowerWinograd(s.lanes, job, memory, s.plans.winograd))
+  s.emit(lowerWinograd(s.lanes, job, memory, how))
 }

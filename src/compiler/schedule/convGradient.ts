@@ -5,7 +5,7 @@
  */
 import { sizeOf } from '../../base/index.js'
 import type { Node } from '../../graph/index.js'
-import { groupSize, type Value } from '../kernel.js'
+import { groupSize, partsOfPieces, type Value } from '../kernel.js'
 import { gradWeightScratch, lowerConvGradWeight } from '../lower/convGradWeight.js'
 import { lowerConv } from '../lower/conv.js'
 import { phasesOf } from '../lower/convPhases.js'
@@ -50,11 +50,12 @@ function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kern
     const what = listed(s, g)
     const positions = sizeOf(what.gradient.shape.slice(2))
     const groups = Math.ceil(N / groupSize)
+    const parts = partsOfPieces(O, s.scratchParts)
     const scratch = (words: number): Value => s.scratch({ shape: [groups, words], dtype: 'i32', layout: 'groups' })
-    const [own, lists] = [scratch(listScratchWords(s.lanes, O, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
+    const [own, lists] = [scratch(listScratchWords(s.lanes, parts, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
     const { pixelFloats, rowPixels, pictureFloats } = kernel
     const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
-    s.emit(lowerNonZeros(s.lanes, attrs, what, own, lists))
+    s.emit(lowerNonZeros(s.lanes, attrs, what, { own, parts }, lists))
     return lists
   })
 }

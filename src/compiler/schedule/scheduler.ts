@@ -49,6 +49,8 @@ export class Scheduler extends Ledger {
   /** Vectors of sums that a kernel may keep in registers. */
   readonly accumulators: number
   readonly registers: number | undefined
+  /** Parts of a block, at most, in kernels that take scratch memory for each. */
+  readonly scratchParts: number
   readonly #order: ReadonlySet<Node>
   readonly #destinations = new Map<Node, Destination>()
   readonly #table: ComputeTable
@@ -64,6 +66,7 @@ export class Scheduler extends Ledger {
     this.#table = table
     this.accumulators = target.accumulators
     this.registers = target.registers
+    this.scratchParts = target.isParted ? 4 : 1
     this.plans = plansFor(target, (key) => this.#asked.push(key))
     this.#order = new Set(order)
   }

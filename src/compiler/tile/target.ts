@@ -3,6 +3,7 @@
  * Not here: how a machine spells anything (render/).
  */
 import { groupSize } from '../kernel.js'
+import { squadsFor } from '../loop/team.js'
 
 export interface Target {
   /** float32 numbers in a vector, and pictures in a block of values in lanes: 4, 8 or 16. */
@@ -13,6 +14,8 @@ export interface Target {
   readonly registers?: number
   /** Vectors that kernels can have instead; default: those of `lanes` alone. */
   readonly widths?: readonly number[]
+  /** Members of a team share pictures: kernels that need scratch memory take it for each part of a block. Default false. */
+  readonly isParted?: boolean
   /** What was measured to be best for a kernel, one of the candidates; undefined: the first of them. */
   readonly tuned?: Tuned
 }
@@ -40,6 +43,12 @@ export function lanesFor(most: number, batch: number, threads: number): number {
   let lanes = most
   while (lanes > 4 && (lanes >= 2 * batch || Math.ceil(batch / lanes) < blocks)) lanes /= 2
   return lanes
+}
+
+/** The target for a team of so many that computes batches of so many pictures. */
+export function forTeam(target: Target, batch: number, threads: number): Target {
+  const granules = Math.ceil(batch / Math.max(groupSize, target.lanes))
+  return squadsFor(granules, threads) < threads ? { ...target, isParted: true } : target
 }
 
 /** What a target says of its registers. */

@@ -5,6 +5,7 @@
 import { LenetError } from '../../base/index.js'
 import {
   distinct,
+  forTeam,
   lanesFor,
   nativeTarget,
   packProgram,
@@ -24,7 +25,7 @@ const manyRegisters = ['avx512f', 'neon', 'sve']
 
 function targetOf({ lanes: most, features }: ToolchainInfo, n: number, threads: number): Target {
   const registers = manyRegisters.some((feature) => features.includes(feature)) ? 32 : 16
-  return nativeTarget(lanesFor(most, n, threads), registers, most)
+  return forTeam(nativeTarget(lanesFor(most, n, threads), registers, most), n, threads)
 }
 
 export class NativeTier {
