@@ -117,8 +117,7 @@ export class KernelBuilder extends Builder {
     if (count === 1) return this.forUnits((block) => body(block, int(0), int(pieces), int(0)))
     const [lo, hi] = [{ k: 'var', v: this.lo } as const, { k: 'var', v: this.hi } as const]
     const shift = Math.log2(count)
-    const pieceOf = (part: Expr): Expr =>
-      pieces === count ? part : alu('ishru', mul(part, pieces), int(shift))
+    const pieceOf = (part: Expr): Expr => (pieces === count ? part : alu('ishru', mul(part, pieces), int(shift)))
     this.for('block', alu('ishru', lo, int(shift)), ceilDiv(hi, count), 1, (block) => {
       const first = this.let('first', mul(block, count))
       const part = this.let('part', notNegative(this.let('before', sub(lo, first))))
@@ -138,14 +137,16 @@ export class KernelBuilder extends Builder {
   }
 }
 
-/** More parts of a block than this would hardly be shared more evenly. */
-const mostParts = 64
+/** Parts of a block, as many more than its pieces: so a team's shares differ by a piece at most. */
+const [mostParts, partsPerPiece] = [256, 8]
 
-/** So many pieces of a block as parts, a piece each where they are not too many. */
-export const partsOfPieces = (pieces: number, most = mostParts): Parts => ({
-  count: Math.min(most, 2 ** Math.ceil(Math.log2(pieces))),
-  pieces,
-})
+/** So many pieces of a block as parts, `most` at most. */
+export function partsOfPieces(pieces: number, most = mostParts): Parts {
+  if (pieces === 1) return { count: 1, pieces }
+  const wanted = Math.min(most, partsPerPiece * 2 ** Math.ceil(Math.log2(pieces)))
+  // a part's number times the pieces is an i32
+  return { count: Math.min(wanted, 2 ** Math.max(0, Math.floor(30 - Math.log2(pieces)))), pieces }
+}
 
 export const blocksOf = (lanes: number): Expr => ceilDiv({ k: 'n' }, lanes)
 export const groupsOf: Expr = ceilDiv({ k: 'n' }, groupSize)

@@ -5,8 +5,8 @@
  * granules for the team, members form squads: a squad has granules as a member would, and its members do parts of each
  * kernel's blocks, meeting one another (and nobody else) between kernels.
  * Shares are where members begin. A share is a list of pieces – granules, where a member is a squad of its own, then the
- * pieces of counted kernels – which its owner takes one by one, and so do others who have done theirs: a member whose core
- * is busy with something else does less.
+ * pieces of counted kernels – which its owner takes one by one, and so do others who have done theirs (members whose number differs
+ * in one bit, in turn): a member whose core is busy with something else does less.
  * Kernels of one phase that touch the same memory are all of pictures, or all of them only read it.
  * No sum depends on the cuts. Not here: barriers (schedule/phases.ts), threads (device).
  */
@@ -71,12 +71,6 @@ export const piecesOf = (units: Units): number => ('count' in units && !units.to
 export function pieceOf(units: Units, i: number, tid: number, nth: number): readonly [number, number] {
   const pieces = piecesOf(units)
   return shareOf(unitCount(units, 0), pieces * tid + i, pieces * nth)
-}
-
-/** Whose pieces a member takes, in this order: its own, then some others', so that a large team does not look at all of it. */
-export function ownersFor(tid: number, nth: number): number[] {
-  const others = Array.from({ length: Math.ceil(Math.log2(nth)) }, (_, i) => tid ^ (2 ** i))
-  return [tid, ...others.filter((other) => other < nth)]
 }
 
 /** The units [lo, hi) of a kernel of pictures in granule `g`. */

@@ -114,7 +114,12 @@ interface Cuts {
 export const cutsIn = ({ count, tile }: Pick<Cuts, 'count' | 'tile'>): number => Math.ceil(count / tile)
 
 /** Tile i of a direction: calls back with its start and size. */
-export function tileAt(b: KernelBuilder, i: Expr, { count, tile }: Omit<Cuts, 'name'>, body: (start: Expr, size: number) => void): void {
+export function tileAt(
+  b: KernelBuilder,
+  i: Expr,
+  { count, tile }: Omit<Cuts, 'name'>,
+  body: (start: Expr, size: number) => void,
+): void {
   const whole = Math.floor(count / tile)
   const rest = count - whole * tile
   if (rest === 0) return body(mul(i, tile), tile)

@@ -248,7 +248,11 @@ class GradWeightKernel {
     })
   }
 
-  #piecesOf([tile, unit]: readonly [Expr, Expr], some: Pick<Place, 'o' | 'outputs' | 'c' | 'ky'>, body: (place: Place) => void): void {
+  #piecesOf(
+    [tile, unit]: readonly [Expr, Expr],
+    some: Pick<Place, 'o' | 'outputs' | 'c' | 'ky'>,
+    body: (place: Place) => void,
+  ): void {
     const b = this.#b
     const { pieces, rows } = this.cut
     const totals = b.pointer('totals', this.#at.totals, tile, pieces.length * this.#slots * 4)

@@ -11,7 +11,12 @@ import type { ImageRows, RowKernel } from './geometry.js'
 import { clear, moveStrided } from './sparse.js'
 
 /** Calls back for each run of those from … to − 1: one loop for those in step, the overlapping one with the last of them. */
-function forRuns(b: KernelBuilder, count: number, [from, to]: readonly [Expr, Expr], body: (start: Expr) => void): void {
+function forRuns(
+  b: KernelBuilder,
+  count: number,
+  [from, to]: readonly [Expr, Expr],
+  body: (start: Expr) => void,
+): void {
   const whole = Math.floor(count / b.lanes)
   b.for('run', from, to, 1, (run) => body(b.let('f', mul(run, b.lanes))))
   if (count > whole * b.lanes) b.if(alu('ieq', to, int(whole)), () => body(int(count - b.lanes)))

@@ -101,11 +101,7 @@ interface Choice {
 const wholeRows = ({ OH }: Geometry, { rows }: WinogradTile) => ({ count: Math.floor(OH / 2), tile: rows })
 
 /** Floats of a picture in v and in m. */
-export function winogradScratch(
-  lanes: number,
-  job: ConvJob,
-  { choose, mostParts }: Choice,
-): { v: number; m: number } {
+export function winogradScratch(lanes: number, job: ConvJob, { choose, mostParts }: Choice): { v: number; m: number } {
   const [g, tile] = [geometryOf(job), tileOf(job, choose)]
   const { v, m } = pointFloats(g, tile, lanes)
   const { count } = partsOf(g, tile, mostParts)

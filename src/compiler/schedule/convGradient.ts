@@ -52,7 +52,10 @@ function nonZeros(s: Scheduler, g: Node, stride: readonly [number, number], kern
     const groups = Math.ceil(N / groupSize)
     const parts = partsOfPieces(O, s.scratchParts)
     const scratch = (words: number): Value => s.scratch({ shape: [groups, words], dtype: 'i32', layout: 'groups' })
-    const [own, lists] = [scratch(listScratchWords(s.lanes, parts, positions)), scratch(nonZeroWords(s.lanes, O, positions))]
+    const [own, lists] = [
+      scratch(listScratchWords(s.lanes, parts, positions)),
+      scratch(nonZeroWords(s.lanes, O, positions)),
+    ]
     const { pixelFloats, rowPixels, pictureFloats } = kernel
     const attrs = { stride, outSize: [OH, OW] as const, pixelFloats, rowPixels, pictureFloats }
     s.emit(lowerNonZeros(s.lanes, attrs, what, { own, parts }, lists))

@@ -123,11 +123,15 @@ const [aliasBytes, ways] = [4096, 8]
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
 
+/** Tiles that a team which shares pictures should find in a product, and in a gradient of its weights. */
+const [partedTiles, partedGradTiles] = [8, 32]
+
 /** How a product's weights lie, in bytes from one result to the next. 4: side by side. */
 export function linearTile(target: Target, results: number, stride: number): LinearTile {
   const blocks = Math.max(1, unitPictures / target.lanes)
   const inCache = (ways * aliasBytes) / gcd(stride, aliasBytes)
-  const most = Math.max(1, Math.min(Math.floor(target.accumulators / blocks), inCache))
+  const held = Math.max(1, Math.min(Math.floor(target.accumulators / blocks), inCache))
+  const most = target.isParted ? Math.min(held, Math.ceil(results / partedTiles)) : held
   // side by side: whole lines of 16 weights
   if (stride === 4 && most >= 16 && results >= 16) return { features: 16, blocks }
   const tiles = Math.ceil(results / most)
@@ -142,7 +146,9 @@ export interface LinearGradTile {
 
 export function linearGradTile(target: Target, outputs: number, inputs: number): LinearGradTile {
   const features = Math.min(outputs, target.accumulators >= 20 ? 4 : 2)
-  const most = Math.max(1, Math.floor(target.accumulators / features))
+  const held = Math.max(1, Math.floor(target.accumulators / features))
   const vectors = Math.max(1, Math.floor(inputs / target.lanes))
+  const few = Math.ceil((vectors * Math.ceil(outputs / features)) / partedGradTiles)
+  const most = target.isParted ? Math.min(held, few) : held
   return { features, vectors: Math.ceil(vectors / Math.ceil(vectors / most)) }
 }
