@@ -15,6 +15,7 @@ const slow = 0.75
 /** One program, for batches of one size, and a team of so many. */
 export class Pace {
   readonly #members: number
+  readonly #isCrowded: boolean
   #isAlone = false
   #best = Infinity
   /** Of the runs that are looked at. */
@@ -25,8 +26,10 @@ export class Pace {
   #until = 0
   #keeps = shortest
 
-  constructor(members: number) {
+  /** @param cores that the team could have, as the system says */
+  constructor(members: number, cores: number) {
     this.#members = members
+    this.#isCrowded = members > cores
   }
 
   /** Whether the next run is one thread's. */
@@ -43,7 +46,11 @@ export class Pace {
     const [mean, took] = [this.#sum / this.#runs, this.#sum]
     this.#runs = this.#sum = 0
     if (this.#before !== null) this.#compare(mean < this.#before, to, took)
-    else if (to >= this.#until && (this.#isAlone || mean > slow * this.#members * this.#best)) this.#try(mean)
+    else if (to >= this.#until && (this.#isAlone || this.#isSlow(mean))) this.#try(mean)
+  }
+
+  #isSlow(mean: number): boolean {
+    return this.#isCrowded || mean > slow * this.#members * this.#best
   }
 
   /** Whether what is tried has taken so much longer already that nothing speaks for it. */

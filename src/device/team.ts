@@ -40,7 +40,7 @@ interface Runs {
 
 function runsOf(program: Program, n: number, threads: number): Runs {
   const squads = squadsOf(program.kernels, n, threads)
-  return { n, threads, isSmall: isSmall(program, n), squads, pace: new Pace(threads) }
+  return { n, threads, isSmall: isSmall(program, n), squads, pace: new Pace(threads, coreCount()) }
 }
 
 export class Team {
