@@ -23,6 +23,15 @@ test('one thread has everything, two have halves of what has two pieces', () => 
   assert.deepEqual([wholeOf(two).net, wholeOf(two).batch, wholeOf(two).threads], ['lenet', 32, 2])
 })
 
+test('16 threads have even shares of LeNet at batch 32 and of ResNet-20 at batch 128', () => {
+  for (const net of ['lenet', 'resnet20'] as const) {
+    const figures = sharesOf(net, 16)
+    assert.ok(wholeOf(figures).largest <= 1.25, JSON.stringify(wholeOf(figures)))
+    for (const { kernel, part, largest } of kernelsOf(figures))
+      if (part > 0.02 && /conv2d(\+pool)?$|winograd$|conv2dGradInput/.test(kernel)) assert.ok(largest <= 1.25, kernel)
+  }
+})
+
 test('parts of the work add up, kernels are counted, nothing runs', () => {
   for (const net of netNames.slice(0, 4)) {
     const figures = sharesOf(net, 2)

@@ -11,7 +11,7 @@ import { LenetError } from '../../src/base/index.js'
 import { createDevice } from '../../src/device/index.js'
 import { outputOf } from './kernels.js'
 import { hangMs, whyNoCompiler, withEnv } from './nativeTools.js'
-import { failing, fine, threads, word, working } from './teamPrograms.js'
+import { failing, fine, sharing, threads, word, working } from './teamPrograms.js'
 
 test('without failures all members do their part', async () => {
   const step = await working('wasm')
@@ -33,6 +33,15 @@ describe('a member that fails', () => {
           /^a (?:worker )?thread failed in the middle of a step: memory access out of bounds/.test(error.message),
       )
       assert.deepEqual([...outputOf(device, fine, word, threads)], [70, 71, 72])
+    })
+
+  for (const who of [0, 3])
+    test(`part ${who} of a picture that members share: the same`, async () => {
+      const device = createDevice('wasm', { threads })
+      await device.ready()
+      assert.deepEqual([...outputOf(device, sharing(), word, 4)], [70, 71, 72, 73])
+      assert.throws(() => outputOf(device, sharing(who), word, 4), LenetError)
+      assert.deepEqual([...outputOf(device, sharing(), word, 4)], [70, 71, 72, 73])
     })
 
   test('one that has ended between two steps: the others go on, and a line says so', async () => {

@@ -36,6 +36,19 @@ export const fine = programOf(
   unitsOf((u) => ({ at: own(u), value: add(loadInt(own(u)), loadInt(input)) })),
 )
 
+/** Four parts of one picture, which members share as a squad; part `who` is outside of memory. Default: none. */
+export function sharing(who = -1): Program {
+  const parted = (write: Parameters<typeof unitsOf>[0]): LoopKernel => ({
+    ...unitsOf(write),
+    units: { pictures: 1, parts: { count: 4, pieces: 4 } },
+  })
+  const program = programOf(
+    parted((u) => ({ at: add(own(u), mul(alu('ieq', u, int(who)), outside)), value: u })),
+    parted((u) => ({ at: own(u), value: add(loadInt(own(u)), loadInt(input)) })),
+  )
+  return { ...program, barriers: [false, false] }
+}
+
 export const word = Int32Array.of(70)
 
 /** A team of so many at work: gives what its step wrote. */
