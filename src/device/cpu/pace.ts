@@ -5,12 +5,14 @@
  * Not here: running (team.ts).
  */
 
-/** What is compared: so many runs, and no fewer ms of them; unless a try has lost as many runs and so many ms before. */
+/** What is compared: so many runs, and no fewer ms of them; unless a try has lost a run's time and so many ms before. */
 const [fewestRuns, fewestMs, mostLost] = [4, 25, 5]
 /** For how many ms a way is kept: longer each time that the other one was tried for nothing, and as long as so many tries. */
-const [shortest, longest, longer, tries] = [50, 2000, 4, 20]
+const [shortest, longest, longer, tries] = [50, 2000, 4, 5]
 /** A team is slow where it takes this part of what its members would take one after the other. */
 const slow = 0.75
+/** A team must be slow so often in a row: the first runs of a program are. */
+const mostDoubts = 2
 
 /** One program, for batches of one size, and a team of so many. */
 export class Pace {
@@ -23,6 +25,7 @@ export class Pace {
   #sum = 0
   /** What a run took before this way was tried; null: it is not tried, but kept. */
   #before: number | null = null
+  #doubts = 0
   #until = 0
   #keeps = shortest
 
@@ -46,21 +49,23 @@ export class Pace {
     const [mean, took] = [this.#sum / this.#runs, this.#sum]
     this.#runs = this.#sum = 0
     if (this.#before !== null) this.#compare(mean < this.#before, to, took)
-    else if (to >= this.#until && (this.#isAlone || this.#isSlow(mean))) this.#try(mean)
+    else if (to >= this.#until && (this.#isAlone || this.#isDoubtful(mean))) this.#try(mean)
   }
 
-  #isSlow(mean: number): boolean {
-    return this.#isCrowded || mean > slow * this.#members * this.#best
+  #isDoubtful(mean: number): boolean {
+    this.#doubts = mean > slow * this.#members * this.#best ? this.#doubts + 1 : 0
+    return this.#isCrowded || this.#doubts >= mostDoubts
   }
 
   /** Whether what is tried has taken so much longer already that nothing speaks for it. */
   get #isLost(): boolean {
     const before = this.#before ?? Infinity
-    return this.#sum - this.#runs * before > Math.max(mostLost, fewestRuns * before)
+    return this.#sum - this.#runs * before > Math.max(mostLost, before)
   }
 
   #try(before: number): void {
     this.#before = before
+    this.#doubts = 0
     this.#isAlone = !this.#isAlone
   }
 

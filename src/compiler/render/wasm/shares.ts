@@ -8,13 +8,15 @@ import { Code } from './encode.js'
 
 /** Parameters and locals of the step. */
 export const [TABLE, TID, NTH, TEAM] = [0, 1, 2, 3]
-/** The batch; how many squads there are; this member's squad, its number there and how many they are. */
-export const [N, SQUADS, SQUAD, RANK, SIZE] = [4, 5, 6, 7, 8]
+/** How many squads there are; this member's squad, its number there and how many they are. */
+export const [SQUADS, SQUAD, RANK, SIZE] = [4, 5, 6, 7]
 /**
- * Whose share is done, and in which way it was found; TURN: bytes of the word in which its pieces are counted; the first of
- * its granules, and how many; pieces that are this member's without counting; the piece.
+ * Whose share is done, and in which way it was found; the first of its granules, and how many; pieces that are this member's
+ * without counting; the piece.
  */
-export const [OWNER, WAY, TURN, BEGIN, GRANULES, OWN, PIECE] = [9, 10, 11, 12, 13, 14, 15]
+export const [OWNER, WAY, BEGIN, GRANULES, OWN, PIECE] = [8, 9, 10, 11, 12, 13]
+/** The batch; bytes of the word in which an owner's pieces are counted. */
+const [N, TURN] = [14, 15]
 /** The first that is free. */
 export const FREE = 16
 
