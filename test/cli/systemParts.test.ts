@@ -42,8 +42,7 @@ test('a part of another C library, and one that lacks the library of C++', () =>
 function treeWithoutCalls(): string {
   const root = fileURLToPath(new URL('../../../', import.meta.url))
   const at = folder()
-  for (const name of ['package.json', 'dist'])
-    cpSync(join(root, name), join(at, name), { recursive: true })
+  for (const name of ['package.json', 'dist']) cpSync(join(root, name), join(at, name), { recursive: true })
   mkdirSync(join(at, 'node_modules'))
   for (const name of readdirSync(join(root, 'node_modules')))
     if (!['koffi', '@koromix'].includes(name) && !name.startsWith('.'))

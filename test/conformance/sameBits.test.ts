@@ -27,6 +27,11 @@ after(() => rmSync(home, { recursive: true, force: true }))
 const all: readonly NetName[] = ['lenet', 'lenet1', 'mixed', 'separable', 'resnet20', 'dense']
 const long = { batch: 33, steps: 20, nets: all } as const
 const short = { batch: 8, steps: 2, nets: all } as const
+/** Where two ways ask the same of all kernels, each has half of the nets: together they have all kernels. */
+const halves: readonly [readonly NetName[], readonly NetName[]] = [
+  ['lenet', 'mixed', 'resnet20'],
+  ['lenet1', 'separable', 'dense'],
+]
 
 async function learn(training: Training, flags = ''): Promise<Learnt[]> {
   const env = withEnv({ LENET_HOME: home, LENET_CFLAGS: flags })
@@ -89,21 +94,24 @@ describe('20 steps, batches of 33 and 1', { concurrency: 2 }, () => {
   })
 
   test('WebAssembly with 16 threads, which share pictures', { skip: noFma }, async () => {
-    await check({ device: 'wasm', threads: 16, ...long }, frozen)
+    await check({ device: 'wasm', threads: 16, ...long, nets: halves[0] }, frozen)
   })
 
   test('native code with 16 threads, which share pictures', { skip: noNative }, async () => {
-    await check({ device: 'native', threads: 16, ...long }, frozen)
+    await check({ device: 'native', threads: 16, ...long, nets: halves[1] }, frozen)
   })
 
-  for (const gib of [2, 3]) {
+  for (const [gib, nets] of [
+    [2, halves[0]],
+    [3, halves[1]],
+  ] as const) {
     // some values below the border, others above
     const first = gib * 2 ** 30 - 2 ** 18
     test(`WebAssembly, values around ${gib} GiB`, { skip: noFma }, async () => {
-      await check({ device: 'wasm', threads: 2, ...long, first }, frozen)
+      await check({ device: 'wasm', threads: 2, ...long, nets, first }, frozen)
     })
     test(`native code, values around ${gib} GiB`, { skip: noNative }, async () => {
-      await check({ device: 'native', threads: 2, ...long, first }, frozen)
+      await check({ device: 'native', threads: 2, ...long, nets, first }, frozen)
     })
   }
 
@@ -131,7 +139,7 @@ describe('2 steps, batches of 8 and 1', { concurrency: 2 }, () => {
   })
 
   test('the interpreter, values around 2 GiB', async () => {
-    await check({ device: 'interp', threads: 1, ...short, first: 2 ** 31 - 2 ** 18 }, frozenShort)
+    await check({ device: 'interp', threads: 1, ...short, nets: halves[1], first: 2 ** 31 - 2 ** 18 }, frozenShort)
   })
 
   for (const threads of [2, 8]) {
