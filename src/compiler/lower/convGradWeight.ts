@@ -9,7 +9,7 @@
 import { add, alu, float, iota, int, loadInt, loadVec, mul, splat, sub } from '../loop/build.js'
 import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, type ScheduledKernel, type Value } from '../kernel.js'
-import { tileAt } from './conv.js'
+import { tileAt } from './tiles.js'
 import { quotient } from './divide.js'
 import {
   cutOf,

@@ -9,7 +9,8 @@ import { sizeOf } from '../../base/index.js'
 import { add, float, loadSplat, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
-import { tiles, type Finish, type Tail } from './conv.js'
+import type { Finish, Tail } from './conv.js'
+import { tiles } from './tiles.js'
 import {
   contract,
   forPieces,

@@ -8,7 +8,7 @@ import { sizeOf } from '../../base/index.js'
 import { add, alu, float, loadVec, mul } from '../loop/build.js'
 import type { Expr } from '../loop/ir.js'
 import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
-import { tiles } from './conv.js'
+import { tiles } from './tiles.js'
 import { stepsOf } from './groupConv.js'
 import {
   byOffset,

@@ -8,7 +8,8 @@ import type { Expr, Var } from '../loop/ir.js'
 import { blocksOf, KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { LinearTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
-import { cutsIn, tileAt, type Tail } from './conv.js'
+import type { Tail } from './conv.js'
+import { cutsIn, tileAt } from './tiles.js'
 import { quotient } from './divide.js'
 
 type Local = { k: 'var'; v: Var }

@@ -12,7 +12,8 @@ import type { Expr, Parts, Var } from '../loop/ir.js'
 import { KernelBuilder, partsOfPieces, type ScheduledKernel, type Value } from '../kernel.js'
 import type { WinogradTile } from '../tile/choose.js'
 import type { Plans } from '../tile/plans.js'
-import { cutsIn, poolWindow, tileAt, tiles, type ConvJob, type Finish, type Tail } from './conv.js'
+import { poolWindow, type ConvJob, type Finish, type Tail } from './conv.js'
+import { cutsIn, tileAt, tiles } from './tiles.js'
 import { inputPoints, outputResults, points } from './winogradTile.js'
 
 type Local = { k: 'var'; v: Var }
