@@ -5,6 +5,7 @@ import type { Callback } from './callbacks/callback.js'
 import { labelRows } from './labels.js'
 import { asTensor, expectWhole } from './layer.js'
 import type { Loss } from './losses.js'
+import type { Metric } from './metric.js'
 import type { Verbose } from './progbar.js'
 import { Places, Rows } from './rows.js'
 import type { Data } from './run.js'
@@ -108,9 +109,9 @@ function weightRows(given: Inputs, count: number): Rows {
   )
 }
 
-/** With weights of 1 where somebody wants weights and there are none. */
-export function withWeights(data: Data, isWanted: boolean): Data {
-  if (data.weights || !isWanted) return data
+/** With weights of 1 where a metric wants weights and there are none. */
+export function withWeights(data: Data, metrics: readonly Metric[]): Data {
+  if (data.weights || metrics.every(({ isWeighted }) => isWeighted !== true)) return data
   const { length } = data.labels
   return { ...data, weights: new Rows(fromArray(new Float32Array(length).fill(1), [length], 'f32')) }
 }

@@ -284,8 +284,7 @@ export abstract class Model extends Layer {
     const { validationData, validationSplit } = options
     const held = validationData && (await this.#heldOut(ready.loss, validationData))
     const { data: plain, validation } = held ? { data: all, validation: held } : split(all, validationSplit)
-    const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
-    const data = withWeights(await byClass(plain, options.classWeight), wantsWeights)
+    const data = withWeights(await byClass(plain, options.classWeight), ready.metrics)
     const history = new History()
     const verbose = verboseOf(options.verbose)
     const progress = new ProgbarLogger(verbose)
@@ -307,7 +306,7 @@ export abstract class Model extends Layer {
       batchSize,
       perTelling,
       data,
-      validation: validation && withWeights(validation, wantsWeights),
+      validation: validation && withWeights(validation, metrics),
       validationBatchSize: options.validationBatchSize ?? batchSize,
       shuffle,
       epochs,
@@ -329,9 +328,8 @@ export abstract class Model extends Layer {
     checkOptions('evaluate', options)
     const given = this.#fitted(x)
     const ready = this.#readyFor('evaluate', given.shape.slice(1))
-    const wantsWeights = ready.metrics.some((metric) => metric.isWeighted === true)
     const own = await dataOf(ready.loss, this.outputShape ?? [], [given, y, options.sampleWeight])
-    const data = withWeights(own, wantsWeights)
+    const data = withWeights(own, ready.metrics)
     const run = this.#runOptions(ready.steps, ready.metrics, data.inputs.length, options)
     return (await test(run, data, () => this.#beginTest())).values()
   }
